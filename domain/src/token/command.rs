@@ -1,0 +1,85 @@
+//! What can be asked of a token.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, Connection, DataAccess, Evidence, Reason, TokenId};
+
+/// What can be asked of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenCommand {
+    /// A person went through the login: a new generation begins.
+    Accept(Grant),
+    /// A machine extended the session: `previous` was replaced by `token`.
+    RecordRenewal {
+        /// The token that was renewed.
+        previous: TokenId,
+        /// The one that Meta answered.
+        token: TokenId,
+        /// When the session ends now; `None` if Meta says never.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// A call with this token failed in a way that says it can't be used.
+    ReportFailure {
+        /// The token that the call used.
+        token: TokenId,
+        /// Why it can't be used.
+        reason: Reason,
+        /// What Meta answered.
+        evidence: Evidence,
+    },
+    /// Time passed: the token expires if one of its clocks ran out.
+    Expire {
+        /// The time now.
+        at: DateTime<Utc>,
+    },
+    /// The token is destroyed.
+    Revoke(Revocation),
+}
+
+/// What came of a person going through the login.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The new token string's id.
+    pub token: TokenId,
+    /// The trip to the login that it came from.
+    pub attempt: AttemptId,
+    /// Through which login.
+    pub connection: Connection,
+    /// From where the person set out.
+    pub way: Way,
+    /// When the grant was made.
+    pub granted_at: DateTime<Utc>,
+    /// When the session ends; `None` if Meta says never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When data access ends, if that is known or estimated.
+    pub data_access: Option<DataAccess>,
+    /// The permissions that the person granted.
+    pub permissions: Vec<String>,
+}
+
+/// From where a person set out to the login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// *Connect*, signed in.
+    Connect,
+    /// *Refresh token* on the account's page, signed in.
+    Account,
+    /// The public access token page.
+    TokenPage,
+    /// A reconnect link.
+    Link,
+    /// *Switch connection*, signed in.
+    Switch,
+}
+
+/// Why a token is destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// An owner disconnected the account.
+    Disconnected,
+    /// The account's data is erased.
+    Erased,
+}

@@ -1,0 +1,9 @@
+//! The rules of a token that a command can break.
+
+/// The rule that was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The grant's session ended before it began.
+    #[error("the grant has already run out")]
+    GrantRanOut,
+}

@@ -1,0 +1,69 @@
+//! What happened to a token. Facts only: no string of it, nothing of the person.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, Revocation};
+use crate::{Evidence, Reason, TokenId};
+
+/// What happened to a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TokenEvent {
+    /// The first grant of a connection, or the first after it was disconnected.
+    Issued {
+        /// Counts the account's grants, from 1.
+        generation: u32,
+        /// What came of the login.
+        grant: Grant,
+    },
+    /// A machine extended the session; data access goes on as before.
+    Renewed {
+        /// The string that was replaced.
+        previous: TokenId,
+        /// The string that replaced it.
+        token: TokenId,
+        /// When the session ends now.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// A person went through the login again.
+    Refreshed {
+        /// Counts the account's grants, from 1.
+        generation: u32,
+        /// What came of the login.
+        grant: Grant,
+    },
+    /// The token can't be used.
+    Expired {
+        /// Which one.
+        token: TokenId,
+        /// Why.
+        reason: Reason,
+        /// What Meta answered; `None` when a clock ran out.
+        evidence: Option<Evidence>,
+    },
+    /// The token was destroyed by us.
+    Revoked {
+        /// Which one.
+        token: TokenId,
+        /// Why.
+        cause: Revocation,
+    },
+}
+
+impl DomainEvent for TokenEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::Issued { .. } => "Issued",
+            Self::Renewed { .. } => "Renewed",
+            Self::Refreshed { .. } => "Refreshed",
+            Self::Expired { .. } => "Expired",
+            Self::Revoked { .. } => "Revoked",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

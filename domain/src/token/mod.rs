@@ -1,0 +1,15 @@
+//! The token of an account: by which string Relight reads its posts, until when, and why not any more.
+//!
+//! The aggregate never sees the string. It knows token ids, clocks and reasons; the string lies sealed in the vault.
+
+mod command;
+mod error;
+mod event;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use command::{Grant, Revocation, TokenCommand, Way};
+pub use error::TokenError;
+pub use event::TokenEvent;
+pub use state::{Current, DataAccess, Token};

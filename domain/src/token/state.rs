@@ -1,0 +1,182 @@
+//! The state of a token, and what it decides.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, TokenCommand, TokenError, TokenEvent};
+use crate::{AttemptId, Connection, Reason, TokenId};
+
+/// The token of one account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    generation: u32,
+    phase: Phase,
+    /// The attempts whose grants were taken, so that none is taken twice. One entry each few weeks.
+    attempts: BTreeSet<AttemptId>,
+}
+
+/// Whether there is a token, and whether it can be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    /// Never granted, or destroyed.
+    #[default]
+    Absent,
+    Active(Current),
+    Expired(Current, Reason),
+}
+
+/// The current token string and its two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// Its id.
+    pub id: TokenId,
+    /// Through which login it came.
+    pub connection: Connection,
+    /// When a person last went through the login.
+    pub granted_at: DateTime<Utc>,
+    /// When the session ends; a machine can extend it. `None` if never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When data access ends; only a person can restart it.
+    pub data_access: Option<DataAccess>,
+}
+
+/// Meta's second clock: when data access ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataAccess {
+    /// The end.
+    pub ends_at: DateTime<Utc>,
+    /// Whether it is our estimate. An estimate reminds; it never expires a token by itself.
+    pub estimated: bool,
+}
+
+impl Current {
+    fn of(grant: &Grant) -> Self {
+        Self {
+            id: grant.token,
+            connection: grant.connection,
+            granted_at: grant.granted_at,
+            expires_at: grant.expires_at,
+            data_access: grant.data_access,
+        }
+    }
+
+    /// Why the token has run out at `at`, if it has. When both clocks have, the one that only a person restarts.
+    pub fn ran_out(&self, at: DateTime<Utc>) -> Option<Reason> {
+        let data_access_ended = self.data_access.is_some_and(|end| !end.estimated && end.ends_at <= at);
+        let session_ended = self.expires_at.is_some_and(|end| end <= at);
+        if data_access_ended { Some(Reason::DataAccessEnded) } else { session_ended.then_some(Reason::Lifetime) }
+    }
+}
+
+impl Token {
+    /// The token that can be used, if there is one.
+    pub fn active(&self) -> Option<&Current> {
+        match &self.phase {
+            Phase::Active(current) => Some(current),
+            _ => None,
+        }
+    }
+
+    /// The current token, active or expired.
+    pub fn current(&self) -> Option<&Current> {
+        match &self.phase {
+            Phase::Active(current) | Phase::Expired(current, _) => Some(current),
+            Phase::Absent => None,
+        }
+    }
+
+    /// Why the current token can't be used, if it can't.
+    pub fn expired(&self) -> Option<Reason> {
+        match self.phase {
+            Phase::Expired(_, reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// How many grants there have been.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Decides on a command. No event and no error means: it is already so, or no longer matters.
+    pub fn decide(&self, command: TokenCommand) -> Result<Vec<TokenEvent>, TokenError> {
+        Ok(match command {
+            TokenCommand::Accept(grant) => self.accept(grant)?,
+            TokenCommand::RecordRenewal { previous, token, expires_at } => match self.active() {
+                Some(current) if current.id == previous => {
+                    vec![TokenEvent::Renewed { previous, token, expires_at }]
+                }
+                _ => vec![],
+            },
+            TokenCommand::ReportFailure { token, reason, evidence } => match self.active() {
+                Some(current) if current.id == token => {
+                    vec![TokenEvent::Expired { token, reason, evidence: Some(evidence) }]
+                }
+                _ => vec![],
+            },
+            TokenCommand::Expire { at } => self
+                .active()
+                .and_then(|current| Some((current.id, current.ran_out(at)?)))
+                .map(|(token, reason)| TokenEvent::Expired { token, reason, evidence: None })
+                .into_iter()
+                .collect(),
+            TokenCommand::Revoke(cause) => {
+                self.current().map(|current| TokenEvent::Revoked { token: current.id, cause }).into_iter().collect()
+            }
+        })
+    }
+
+    fn accept(&self, grant: Grant) -> Result<Vec<TokenEvent>, TokenError> {
+        if self.attempts.contains(&grant.attempt) {
+            return Ok(vec![]);
+        }
+        if Current::of(&grant).ran_out(grant.granted_at).is_some() {
+            return Err(TokenError::GrantRanOut);
+        }
+        let generation = self.generation + 1;
+        Ok(vec![match self.phase {
+            Phase::Absent => TokenEvent::Issued { generation, grant },
+            Phase::Active(_) | Phase::Expired(..) => TokenEvent::Refreshed { generation, grant },
+        }])
+    }
+}
+
+impl Aggregate for Token {
+    const TYPE: &'static str = "token";
+    type Command = TokenCommand;
+    type Event = TokenEvent;
+    type Error = TokenError;
+    type Services = ();
+
+    async fn handle(&mut self, command: TokenCommand, (): &(), sink: &EventSink<Self>) -> Result<(), TokenError> {
+        for event in self.decide(command)? {
+            sink.write(event, self).await;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: TokenEvent) {
+        match event {
+            TokenEvent::Issued { generation, grant } | TokenEvent::Refreshed { generation, grant } => {
+                self.generation = generation;
+                self.attempts.insert(grant.attempt);
+                self.phase = Phase::Active(Current::of(&grant));
+            }
+            TokenEvent::Renewed { token, expires_at, .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    current.id = token;
+                    current.expires_at = expires_at;
+                }
+            }
+            TokenEvent::Expired { reason, .. } => {
+                if let Phase::Active(current) = self.phase {
+                    self.phase = Phase::Expired(current, reason);
+                }
+            }
+            TokenEvent::Revoked { .. } => self.phase = Phase::Absent,
+        }
+    }
+}

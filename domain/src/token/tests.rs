@@ -1,0 +1,151 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::test::TestFramework;
+use uuid::Uuid;
+
+use super::*;
+use crate::{AttemptId, Connection, Evidence, Reason, TokenId, failure::Call};
+
+type Tokens = TestFramework<Token>;
+
+fn at(days: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000 + days)
+}
+
+fn token(n: u128) -> TokenId {
+    TokenId::new(Uuid::from_u128(n))
+}
+
+fn grant(n: u128, day: i64) -> Grant {
+    Grant {
+        token: token(n),
+        attempt: AttemptId::new(Uuid::from_u128(n)),
+        connection: Connection::Business,
+        way: Way::Account,
+        granted_at: at(day),
+        expires_at: Some(at(day + 60)),
+        data_access: Some(DataAccess { ends_at: at(day + 90), estimated: false }),
+        permissions: vec!["instagram_basic".to_owned()],
+    }
+}
+
+fn issued(n: u128, day: i64) -> TokenEvent {
+    TokenEvent::Issued { generation: 1, grant: grant(n, day) }
+}
+
+fn evidence() -> Evidence {
+    Evidence { call: Call::Pull, at: at(5), code: Some(190), subcode: Some(460), trace: None }
+}
+
+fn failure(n: u128) -> TokenCommand {
+    TokenCommand::ReportFailure { token: token(n), reason: Reason::PasswordChanged, evidence: evidence() }
+}
+
+fn expired(n: u128) -> TokenEvent {
+    TokenEvent::Expired { token: token(n), reason: Reason::PasswordChanged, evidence: Some(evidence()) }
+}
+
+#[test]
+fn the_first_grant_issues_a_token() {
+    Tokens::with(())
+        .given_no_previous_events()
+        .when(TokenCommand::Accept(grant(1, 0)))
+        .then_expect_events(vec![issued(1, 0)]);
+}
+
+#[test]
+fn a_grant_for_a_connected_account_is_a_refresh_and_a_new_generation() {
+    for before in [vec![issued(1, 0)], vec![issued(1, 0), expired(1)]] {
+        Tokens::with(())
+            .given(before)
+            .when(TokenCommand::Accept(grant(2, 9)))
+            .then_expect_events(vec![TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) }]);
+    }
+}
+
+#[test]
+fn the_same_grant_again_changes_nothing() {
+    let refreshed = TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) };
+    for again in [grant(1, 0), grant(2, 9), Grant { token: token(77), ..grant(2, 9) }] {
+        Tokens::with(())
+            .given(vec![issued(1, 0), refreshed.clone()])
+            .when(TokenCommand::Accept(again))
+            .then_expect_events(vec![]);
+    }
+}
+
+#[test]
+fn a_grant_that_has_run_out_is_refused() {
+    let grant = Grant { expires_at: Some(at(0)), ..grant(1, 0) };
+    Tokens::with(())
+        .given_no_previous_events()
+        .when(TokenCommand::Accept(grant))
+        .then_expect_error(TokenError::GrantRanOut);
+}
+
+#[test]
+fn a_failure_of_the_current_token_expires_it_once() {
+    Tokens::with(()).given(vec![issued(1, 0)]).when(failure(1)).then_expect_events(vec![expired(1)]);
+    Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(failure(1)).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_late_failure_of_an_old_token_changes_nothing() {
+    let refreshed = TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) };
+    Tokens::with(()).given(vec![issued(1, 0), refreshed]).when(failure(1)).then_expect_events(vec![]);
+    let renewed = TokenEvent::Renewed { previous: token(1), token: token(2), expires_at: Some(at(100)) };
+    Tokens::with(()).given(vec![issued(1, 0), renewed]).when(failure(1)).then_expect_events(vec![]);
+}
+
+fn renewal(previous: u128) -> TokenCommand {
+    TokenCommand::RecordRenewal { previous: token(previous), token: token(9), expires_at: Some(at(100)) }
+}
+
+#[test]
+fn a_renewal_moves_the_session_and_not_data_access() {
+    let renewed = TokenEvent::Renewed { previous: token(1), token: token(9), expires_at: Some(at(100)) };
+    Tokens::with(()).given(vec![issued(1, 0)]).when(renewal(1)).then_expect_events(vec![renewed.clone()]);
+    Tokens::with(()).given(vec![issued(1, 0), renewed]).when(TokenCommand::Expire { at: at(90) }).then_expect_events(
+        vec![TokenEvent::Expired { token: token(9), reason: Reason::DataAccessEnded, evidence: None }],
+    );
+}
+
+#[test]
+fn a_renewal_of_a_token_that_is_not_current_or_not_active_is_dropped() {
+    let refreshed = TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) };
+    Tokens::with(()).given(vec![issued(1, 0), refreshed]).when(renewal(1)).then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(renewal(1)).then_expect_events(vec![]);
+}
+
+#[test]
+fn a_clock_that_ran_out_expires_the_token_and_not_a_moment_earlier() {
+    let end = TokenEvent::Expired { token: token(1), reason: Reason::Lifetime, evidence: None };
+    let expire = |at| TokenCommand::Expire { at };
+    Tokens::with(())
+        .given(vec![issued(1, 0)])
+        .when(expire(at(60) - TimeDelta::microseconds(1)))
+        .then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0)]).when(expire(at(60))).then_expect_events(vec![end.clone()]);
+    Tokens::with(()).given(vec![issued(1, 0), end]).when(expire(at(70))).then_expect_events(vec![]);
+}
+
+#[test]
+fn an_estimated_end_of_data_access_never_expires_a_token() {
+    let grant =
+        Grant { expires_at: None, data_access: Some(DataAccess { ends_at: at(90), estimated: true }), ..grant(1, 0) };
+    Tokens::with(())
+        .given(vec![TokenEvent::Issued { generation: 1, grant }])
+        .when(TokenCommand::Expire { at: at(400) })
+        .then_expect_events(vec![]);
+}
+
+#[test]
+fn after_a_revocation_the_next_grant_issues_the_next_generation() {
+    let revoked = TokenEvent::Revoked { token: token(1), cause: Revocation::Disconnected };
+    let revoke = TokenCommand::Revoke(Revocation::Disconnected);
+    Tokens::with(()).given(vec![issued(1, 0)]).when(revoke.clone()).then_expect_events(vec![revoked.clone()]);
+    Tokens::with(()).given(vec![issued(1, 0), revoked.clone()]).when(revoke).then_expect_events(vec![]);
+    Tokens::with(())
+        .given(vec![issued(1, 0), revoked])
+        .when(TokenCommand::Accept(grant(2, 9)))
+        .then_expect_events(vec![TokenEvent::Issued { generation: 2, grant: grant(2, 9) }]);
+}

@@ -1,1 +1,1 @@
-//! x
+//! Built next.

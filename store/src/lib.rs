@@ -1,1 +1,89 @@
-//! x
+//! The event store: the journal, and the units that are written to it, on SQLite or PostgreSQL.
+//!
+//! On the way of a refresh this is where the events and the rows that belong to them become true, in one commit.
+//! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
+
+mod append;
+mod database;
+mod error;
+mod journal;
+mod migrate;
+mod repository;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod unit;
+mod wake;
+
+pub use database::{Database, Options, Pools, Tx, url_without_secrets};
+pub use error::{CommitError, ExecuteError, StoreError};
+pub use journal::{Event, Filter, Recorded};
+pub use unit::{Committed, Decision, Unit, Value, Write};
+pub use wake::Wake;
+
+use domain::Metadata;
+
+/// The event store of one database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+    wake: Wake,
+}
+
+impl Store {
+    /// The store of an opened database. Its wake-up calls are heard by all clones, and by other nodes.
+    pub fn new(database: Database) -> Self {
+        let wake = Wake::new(&database);
+        Self { database, wake }
+    }
+
+    /// The database, for those who own other tables in it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Says when the journal has grown.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Starts a unit: everything that one use case writes.
+    pub fn unit(&self, metadata: Metadata) -> Unit {
+        Unit::new(self.clone(), metadata)
+    }
+
+    /// Lets a use case decide, and commits what it decided as one unit.
+    ///
+    /// When another writer was faster on one of its streams, or nobody knows whether the commit happened because the
+    /// connection broke, the use case loads and decides again: its decision must be one that may be repeated.
+    ///
+    /// # Errors
+    /// What `decide` returns; [`StoreError::Conflict`] when others kept being faster.
+    pub async fn run<D: Decision>(
+        &self,
+        metadata: &Metadata,
+        decision: &D,
+    ) -> Result<(D::Output, Committed), D::Error> {
+        const TRIES: u32 = 6;
+        let mut tried = 1;
+        loop {
+            let mut unit = self.unit(metadata.clone());
+            let output = decision.decide(&mut unit).await?;
+            match unit.commit().await {
+                Ok(committed) => return Ok((output, committed)),
+                Err(CommitError::Conflict | CommitError::Unknown(_)) if tried < TRIES => {
+                    tokio::time::sleep(retry_pause(tried)).await;
+                    tried += 1;
+                }
+                Err(error) => return Err(StoreError::from(error).into()),
+            }
+        }
+    }
+}
+
+/// A few milliseconds that double each time, scattered so that rivals don't meet again.
+fn retry_pause(tried: u32) -> std::time::Duration {
+    let scatter = std::collections::hash_map::RandomState::new();
+    let random = std::hash::BuildHasher::hash_one(&scatter, tried);
+    let most = 2_000 << tried.min(6);
+    std::time::Duration::from_micros(1_000 + random % most)
+}

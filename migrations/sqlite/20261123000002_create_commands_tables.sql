@@ -1,0 +1,46 @@
+-- Written by the crate `commands` alone.
+
+-- The token strings, sealed. One row an account: the current token's. Read by `commands` alone.
+CREATE TABLE vault (
+    account_id TEXT PRIMARY KEY,
+    token_id   TEXT NOT NULL UNIQUE,
+    key_id     TEXT NOT NULL,
+    sealed     BLOB NOT NULL, -- nonce and ciphertext, bound to both ids
+    sealed_at  TEXT NOT NULL
+) STRICT;
+
+-- Which Instagram account it is, and what it is called: data about a person, in a row that can be deleted. Read by
+-- `projections` and `api` for names.
+CREATE TABLE profiles (
+    account_id     TEXT PRIMARY KEY,
+    instagram_id   TEXT NOT NULL UNIQUE,
+    username       TEXT NOT NULL,
+    username_lower TEXT NOT NULL,
+    grantor_id     TEXT, -- the app-scoped id of whoever went through the login last
+    updated_at     TEXT NOT NULL
+) STRICT;
+CREATE INDEX profiles_username ON profiles (username_lower, account_id);
+
+-- Trips to Meta's login, finished or not. Read by `api` for the account's page and for support.
+CREATE TABLE attempts (
+    id           TEXT PRIMARY KEY,
+    reference    TEXT NOT NULL UNIQUE, -- what pages show and support finds it by
+    state_hash   BLOB NOT NULL UNIQUE,
+    cookie_hash  BLOB NOT NULL,
+    purpose      TEXT NOT NULL CHECK (purpose IN ('connect', 'account', 'token_page', 'link', 'switch')),
+    connection   TEXT NOT NULL CHECK (connection IN ('consumer', 'business')),
+    account_id   TEXT,
+    user_id      TEXT,
+    link_id      TEXT,
+    phase        TEXT NOT NULL CHECK (phase IN ('started', 'claimed', 'choosing', 'finished')),
+    started_at   TEXT NOT NULL,
+    finished_at  TEXT,
+    outcome      TEXT, -- the code that pages show
+    detail       TEXT, -- JSON: what the result page needs to say it in words
+    sealed       BLOB, -- the grant that waits for a choice
+    sealed_key   TEXT,
+    CHECK ((phase = 'finished') = (outcome IS NOT NULL)),
+    CHECK ((phase = 'choosing') = (sealed IS NOT NULL))
+) STRICT;
+CREATE INDEX attempts_account ON attempts (account_id, started_at);
+CREATE INDEX attempts_started ON attempts (started_at);

@@ -1,0 +1,222 @@
+//! The two engines behind one door: the URL's scheme chooses, and one SQL text serves both.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::StoreError;
+
+/// An opened database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// Embedded: a file of this node alone.
+    Sqlite(Pools),
+    /// A server, for one node or many.
+    Postgres(PgPool),
+}
+
+/// The connections to a SQLite file: one that writes, and several that read beside it (the WAL lets them).
+///
+/// SQLite has one writer at a time anyway; a single connection makes writers wait in the pool's fair queue instead of
+/// SQLite's busy handler, which sleeps and tries again.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// Reads only.
+    pub read: SqlitePool,
+    /// The one that writes.
+    pub write: SqlitePool,
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many connections there may be at once.
+    pub connections: u32,
+    /// How long a caller waits for one.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 16, acquire_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl Database {
+    /// Opens the database; a SQLite file is created if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownEngine`] for another scheme, [`StoreError::Database`] if it can't be reached.
+    pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
+        match url.split_once(':') {
+            Some(("sqlite", _)) => open_sqlite(url, options).await,
+            Some(("postgres" | "postgresql", _)) => open_postgres(url, options).await,
+            _ => Err(StoreError::UnknownEngine),
+        }
+    }
+
+    /// Whether other nodes may share it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        }
+    }
+
+    /// Begins a transaction that will write. Dropping it rolls it back.
+    ///
+    /// # Errors
+    /// When no connection is to be had.
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        Ok(match self {
+            // A deferred transaction that first reads and then writes fails at once when another one wrote between.
+            Self::Sqlite(pools) => Tx::Sqlite(pools.write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Closes all connections, after those in use are given back.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pools) => {
+                pools.read.close().await;
+                pools.write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A transaction on either engine.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Commits it.
+    ///
+    /// # Errors
+    /// When the database refuses, or the connection breaks: then the outcome is unknown.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+}
+
+/// Runs one sqlx query on whichever pool it is: `read!(database, pool => sqlx::query_as(SQL).bind(id).fetch_all(pool))`.
+#[macro_export]
+macro_rules! read {
+    ($database:expr, $pool:ident => $query:expr) => {
+        match $database {
+            $crate::Database::Sqlite(pools) => {
+                let $pool = &pools.read;
+                $query.await
+            }
+            $crate::Database::Postgres($pool) => $query.await,
+        }
+    };
+}
+
+/// Fetches in whichever transaction it is: `within!(tx, on => sqlx::query_as(SQL).bind(id).fetch_one(on))`.
+#[macro_export]
+macro_rules! within {
+    ($tx:expr, $on:ident => $query:expr) => {
+        match $tx {
+            $crate::Tx::Sqlite(tx) => {
+                let $on = &mut **tx;
+                $query.await
+            }
+            $crate::Tx::Postgres(tx) => {
+                let $on = &mut **tx;
+                $query.await
+            }
+        }
+    };
+}
+
+/// Executes in whichever transaction it is, and says how many rows it touched:
+/// `execute!(tx, sqlx::query(SQL).bind(id))`.
+#[macro_export]
+macro_rules! execute {
+    ($tx:expr, $query:expr) => {
+        match $tx {
+            $crate::Tx::Sqlite(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
+            $crate::Tx::Postgres(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
+        }
+    };
+}
+
+async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
+    let connect = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("recursive_triggers", "on")
+        .busy_timeout(Duration::from_secs(10))
+        .optimize_on_close(true, None)
+        .disable_statement_logging();
+    let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
+    // The writer first: it creates the file and sets the journal's mode.
+    let write = pool().max_connections(1).connect_with(connect.clone()).await?;
+    let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
+    Ok(Database::Sqlite(Pools { read, write }))
+}
+
+async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreError> {
+    let connect = PgConnectOptions::from_str(url)?
+        .application_name("relight")
+        // Whoever holds the journal's order and stops talking must not stop everybody else for long.
+        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s"), ("timezone", "UTC")])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > Duration::from_secs(1) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(connect)
+        .await?;
+    Ok(Database::Postgres(pool))
+}
+
+/// The URL as it may be shown: without user, password and options.
+pub fn url_without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "an unreadable URL".to_owned() };
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let place = place.split_once('?').map_or(place, |(place, _)| place);
+    format!("{scheme}://{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_secrets() {
+        assert_eq!(url_without_secrets("postgres://me:p@ss@db:5432/relight?password=x"), "postgres://db:5432/relight");
+        assert_eq!(url_without_secrets("sqlite:///var/relight.db"), "sqlite:///var/relight.db");
+    }
+}

@@ -1,0 +1,62 @@
+//! What can go wrong with the store.
+
+/// The store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached, or answered with an error.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema can't be brought up to date.
+    #[error("the database's schema can't be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Other writers were faster, several times in a row.
+    #[error("others changed the same account at the same time")]
+    Conflict,
+    /// A row that the unit relies on isn't as it must be.
+    #[error("a row is not as the unit needs it")]
+    Refused,
+    /// A stored event can't be read.
+    #[error("a stored event can't be read: {0}")]
+    Unreadable(String),
+    /// The URL names no engine that Relight knows.
+    #[error("database.url must begin with sqlite:// or postgres://")]
+    UnknownEngine,
+}
+
+/// Why a unit was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Another unit appended to one of its streams first.
+    #[error("another unit was faster")]
+    Conflict,
+    /// One of its guarded rows isn't as it must be ([`crate::Write::guarded`]); nothing was written.
+    #[error("a row is not as the unit needs it")]
+    Refused,
+    /// The connection broke while committing: it may have happened or not.
+    #[error("the outcome of the commit is unknown: {0}")]
+    Unknown(sqlx::Error),
+    /// Nothing was written.
+    #[error("the database failed: {0}")]
+    Database(sqlx::Error),
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Conflict,
+            CommitError::Refused => Self::Refused,
+            CommitError::Unknown(error) | CommitError::Database(error) => Self::Database(error),
+        }
+    }
+}
+
+/// Why a command led to no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError<E: std::error::Error> {
+    /// A rule of the domain was broken.
+    #[error("{0}")]
+    Rule(E),
+    /// The aggregate could not be loaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

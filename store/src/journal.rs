@@ -1,0 +1,197 @@
+//! The journal: all committed events in one order, read by position.
+//!
+//! History and the event log are indexed queries over the events themselves; followers read on from where they are.
+//! Positions become visible in their order (see the migrations), so `position > $1` skips nothing.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::persist::SerializedEvent;
+use domain::{AccountEvent, AccountId, TokenEvent};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Store, StoreError, read};
+
+/// An event as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Its place in the one order of all events.
+    pub position: i64,
+    /// `account` or `token`.
+    pub aggregate: String,
+    /// Whose story it belongs to.
+    pub account_id: String,
+    /// Its place in its stream, from 1.
+    pub sequence: i64,
+    /// Its type, such as `Refreshed`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The version of its shape.
+    pub version: String,
+    /// When it happened, on the program's clock.
+    pub at: DateTime<Utc>,
+    /// When it was written, on the database's clock.
+    pub recorded_at: DateTime<Utc>,
+    /// Who caused it.
+    pub actor: String,
+    /// The event: one key, its type, with its facts; a text where there are none.
+    pub payload: Value,
+    /// What is known besides.
+    pub metadata: Value,
+}
+
+/// An event of either aggregate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Of an account.
+    Account(AccountEvent),
+    /// Of a token.
+    Token(TokenEvent),
+}
+
+impl Recorded {
+    /// The event itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] if this program doesn't know its shape.
+    pub fn event(&self) -> Result<Event, StoreError> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            StoreError::Unreadable(format!(
+                "position {}, {} {}: {error}",
+                self.position, self.aggregate, self.event_type
+            ))
+        };
+        match self.aggregate.as_str() {
+            "account" => serde_json::from_value(self.payload.clone()).map(Event::Account).map_err(|e| unreadable(&e)),
+            "token" => serde_json::from_value(self.payload.clone()).map(Event::Token).map_err(|e| unreadable(&e)),
+            other => Err(unreadable(&format!("unknown aggregate {other}"))),
+        }
+    }
+
+    /// The account's id.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] if the stream has no account's id.
+    pub fn account(&self) -> Result<AccountId, StoreError> {
+        self.account_id
+            .parse()
+            .map_err(|_| StoreError::Unreadable(format!("position {}: not an account's id", self.position)))
+    }
+}
+
+/// Which events of the journal to read.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those after this position.
+    pub after: i64,
+    /// Only those of this account.
+    pub account: Option<AccountId>,
+    /// Only those of this type.
+    pub event_type: Option<String>,
+    /// Only those at this instant or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Only those before this instant.
+    pub to: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    position: i64,
+    aggregate_type: String,
+    aggregate_id: String,
+    sequence: i64,
+    event_type: String,
+    event_version: String,
+    payload: Value,
+    metadata: Value,
+    at: DateTime<Utc>,
+    recorded_at: DateTime<Utc>,
+}
+
+const COLUMNS: &str = "SELECT position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+                       metadata, at, recorded_at FROM events";
+
+impl Store {
+    /// The events after a position, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn events_after(&self, position: i64, limit: i64) -> Result<Vec<Recorded>, StoreError> {
+        self.events(&Filter { after: position, ..Filter::default() }, limit).await
+    }
+
+    /// The events that a filter leaves, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn events(&self, filter: &Filter, limit: i64) -> Result<Vec<Recorded>, StoreError> {
+        // Only the conditions that are asked for stand in the text: a condition such as `$2 IS NULL OR …` would keep the
+        // planner from the index.
+        let asked = [
+            (filter.account.is_some(), "aggregate_id ="),
+            (filter.event_type.is_some(), "event_type ="),
+            (filter.from.is_some(), "at >="),
+            (filter.to.is_some(), "at <"),
+        ];
+        let mut conditions = vec!["position > $1".to_owned()];
+        for (_, condition) in asked.into_iter().filter(|(asked, _)| *asked) {
+            conditions.push(format!("{condition} ${}", conditions.len() + 1));
+        }
+        let sql = format!("{COLUMNS} WHERE {} ORDER BY position LIMIT {limit}", conditions.join(" AND "));
+        macro_rules! fetch {
+            ($pool:expr) => {{
+                let mut query = sqlx::query_as::<_, Row>(&sql).bind(filter.after);
+                if let Some(account) = filter.account {
+                    query = query.bind(account.to_string());
+                }
+                if let Some(event_type) = &filter.event_type {
+                    query = query.bind(event_type);
+                }
+                for instant in [filter.from, filter.to].into_iter().flatten() {
+                    query = query.bind(instant);
+                }
+                query.fetch_all($pool)
+            }};
+        }
+        let rows = read!(&self.database, pool => fetch!(pool))?;
+        Ok(rows.into_iter().map(recorded).collect())
+    }
+
+    /// The position of the last event; 0 in an empty journal.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn head(&self) -> Result<i64, StoreError> {
+        let head: Option<i64> =
+            read!(&self.database, pool => sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(pool))?;
+        Ok(head.unwrap_or(0))
+    }
+}
+
+/// Brings a row to the shape of today, through the same upcasters as the aggregates.
+fn recorded(row: Row) -> Recorded {
+    let event = SerializedEvent::new(
+        row.aggregate_id,
+        usize::try_from(row.sequence).unwrap_or(0),
+        row.aggregate_type,
+        row.event_type,
+        row.event_version,
+        row.payload,
+        row.metadata,
+    );
+    let event = domain::upcasters().iter().fold(event, |event, upcaster| {
+        if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
+    });
+    Recorded {
+        position: row.position,
+        aggregate: event.aggregate_type,
+        account_id: event.aggregate_id,
+        sequence: row.sequence,
+        event_type: event.event_type,
+        version: event.event_version,
+        at: row.at,
+        recorded_at: row.recorded_at,
+        actor: event.metadata.get("actor").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        payload: event.payload,
+        metadata: event.metadata,
+    }
+}

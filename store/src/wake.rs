@@ -1,0 +1,91 @@
+//! Wakes those who wait for the journal to grow: in this process at once, on other nodes through LISTEN/NOTIFY.
+//!
+//! A call can be lost (a broken connection, a crash after a commit); whoever listens also looks by itself from time to
+//! time. Calls of one node are gathered: at most one NOTIFY is under way, because it takes a lock of the whole server
+//! when it commits.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
+
+use crate::Database;
+
+const CHANNEL: &str = "relight_journal";
+
+/// Says when the journal has grown. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Wake {
+    seen: watch::Sender<i64>,
+    others: Arc<Others>,
+}
+
+/// The way to and from other nodes; its tasks end with it.
+#[derive(Debug, Default)]
+struct Others {
+    tell: Arc<Notify>,
+    _tasks: JoinSet<()>,
+}
+
+impl Wake {
+    pub(crate) fn new(database: &Database) -> Self {
+        let (seen, _) = watch::channel(0);
+        let mut tasks = JoinSet::new();
+        let tell = Arc::new(Notify::new());
+        if let Database::Postgres(pool) = database {
+            tasks.spawn(tell_others(pool.clone(), tell.clone()));
+            tasks.spawn(hear_others(pool.clone(), seen.clone()));
+        }
+        Self { seen, others: Arc::new(Others { tell, _tasks: tasks }) }
+    }
+
+    /// The journal reaches to this position now.
+    pub(crate) fn tell(&self, position: i64) {
+        self.seen.send_if_modified(|seen| {
+            let grown = position > *seen;
+            *seen = position.max(*seen);
+            grown
+        });
+        self.others.tell.notify_one();
+    }
+
+    /// Somebody who waits for the journal to grow.
+    pub fn listen(&self) -> watch::Receiver<i64> {
+        self.seen.subscribe()
+    }
+}
+
+/// Tells other nodes, at most once each few milliseconds.
+async fn tell_others(pool: PgPool, tell: Arc<Notify>) {
+    loop {
+        tell.notified().await;
+        if let Err(error) = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&pool).await {
+            tracing::debug!(%error, "other nodes were not woken; they will look by themselves");
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Hears other nodes. What they say carries no position: whoever wakes reads the journal anyway, and a counter that
+/// changes is enough to wake.
+async fn hear_others(pool: PgPool, seen: watch::Sender<i64>) {
+    loop {
+        if let Err(error) = hear(&pool, &seen).await {
+            tracing::debug!(%error, "not listening to other nodes; trying again");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn hear(pool: &PgPool, seen: &watch::Sender<i64>) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        // `None` after a lost connection: calls may have been missed, so wake for that as well.
+        let _ = listener.try_recv().await?;
+        seen.send_modify(|_| ());
+    }
+}

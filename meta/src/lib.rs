@@ -1,1 +1,36 @@
-//! Built next.
+//! A client of Meta's APIs, as far as keeping Instagram connections alive needs them.
+//!
+//! [`Consumer`] speaks Instagram Login, [`Business`] speaks Facebook Login; both end in the posts of an account. On the
+//! way of a refresh this is where the code becomes a token and the token says whose it is. The crate knows Meta's
+//! shapes and nothing of what they mean for a connection. Where the documentation and what is really answered differ,
+//! both are accepted. Nothing that it returns as an error shows a token, a code, a secret or a URL.
+//!
+//! Source: Meta for Developers, "Instagram Platform" and "Facebook Login", read in versions up to v25.0.
+
+mod business;
+mod config;
+mod consumer;
+mod error;
+mod http;
+mod media;
+mod shape;
+
+pub use business::{AuthType, Business, Page, TokenFacts};
+pub use config::{BusinessConfig, ConsumerConfig};
+pub use consumer::{Consumer, Me, ShortToken};
+pub use error::{ErrorAnswer, MetaError};
+pub use http::{Http, client};
+pub use media::{MediaType, Post};
+pub use shape::Profile;
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+
+/// A token as an exchange or a renewal answers it.
+#[derive(Debug)]
+pub struct LongToken {
+    /// The token string. Meta sets no length.
+    pub token: SecretString,
+    /// How long the session lasts from now on; `None` if the answer doesn't say, which means for ever.
+    pub expires_in: Option<TimeDelta>,
+}

@@ -1,0 +1,167 @@
+//! Instagram Login, the consumer connection.
+//!
+//! Source: Meta, "Instagram API with Instagram Login: Business Login".
+
+use chrono::TimeDelta;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{
+    ConsumerConfig, Http, LongToken, MetaError, Post, Profile,
+    config::below,
+    media::{self, Page},
+    shape::{Wrapped, id, optional_id, permissions},
+};
+
+/// The client of one app with Instagram Login.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    config: ConsumerConfig,
+    http: Http,
+}
+
+/// What a code is exchanged for: a token that lives an hour.
+#[derive(Debug)]
+pub struct ShortToken {
+    /// The token string.
+    pub token: SecretString,
+    /// An id of the person; it may be the app-scoped or the professional one, so it identifies nobody.
+    pub user_id: Option<String>,
+    /// What the person granted.
+    pub permissions: Vec<String>,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// The account.
+    pub profile: Profile,
+    /// The person's id for this app alone: what Meta's callbacks name.
+    pub app_scoped_id: Option<String>,
+    /// Whether it is a personal account, whose posts the API doesn't give.
+    pub personal: bool,
+}
+
+impl Consumer {
+    /// A client.
+    pub fn new(config: ConsumerConfig, http: Http) -> Self {
+        Self { config, http }
+    }
+
+    /// Where to send a browser to log in. `reauthenticate` asks for credentials even if somebody is logged in.
+    pub fn authorize_url(&self, redirect_uri: &str, state: &str, permissions: &[&str], reauthenticate: bool) -> Url {
+        let mut url = self.config.authorize_url.clone();
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.config.app_id)
+            .append_pair("redirect_uri", redirect_uri)
+            .append_pair("response_type", "code")
+            .append_pair("scope", &permissions.join(","))
+            .append_pair("state", state);
+        if reauthenticate {
+            url.query_pairs_mut().append_pair("force_reauth", "true");
+        }
+        url
+    }
+
+    /// Exchanges a code, once: it works a single time, so the call is never repeated.
+    ///
+    /// # Errors
+    /// When Meta refuses the code or can't be asked.
+    pub async fn exchange(&self, code: &SecretString, redirect_uri: &str) -> Result<ShortToken, MetaError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            access_token: SecretString,
+            #[serde(default, deserialize_with = "optional_id")]
+            user_id: Option<String>,
+            #[serde(default, deserialize_with = "permissions")]
+            permissions: Vec<String>,
+        }
+        let form = [
+            ("client_id", self.config.app_id.as_str()),
+            ("client_secret", self.config.app_secret.expose_secret()),
+            ("grant_type", "authorization_code"),
+            ("redirect_uri", redirect_uri),
+            ("code", code.expose_secret()),
+        ];
+        let request = self.http.post(self.config.token_url.clone(), &form);
+        let answer = self.http.send::<Wrapped<Answer>>(request).await?.into_inner();
+        Ok(ShortToken { token: answer.access_token, user_id: answer.user_id, permissions: answer.permissions })
+    }
+
+    /// Exchanges a short token for one that lives 60 days.
+    ///
+    /// # Errors
+    /// When Meta refuses or can't be asked.
+    pub async fn extend(&self, short: &SecretString) -> Result<LongToken, MetaError> {
+        let query = [
+            ("grant_type", "ig_exchange_token"),
+            ("client_secret", self.config.app_secret.expose_secret()),
+            ("access_token", short.expose_secret()),
+        ];
+        self.http
+            .send::<Answer>(self.http.get(below(&self.config.graph_url, &["access_token"]), &query))
+            .await
+            .map(Into::into)
+    }
+
+    /// Extends the session of a token that is at least 24 hours old and hasn't run out.
+    ///
+    /// # Errors
+    /// When Meta refuses or can't be asked.
+    pub async fn renew(&self, token: &SecretString) -> Result<LongToken, MetaError> {
+        let query = [("grant_type", "ig_refresh_token"), ("access_token", token.expose_secret())];
+        let url = below(&self.config.graph_url, &["refresh_access_token"]);
+        self.http.send::<Answer>(self.http.get(url, &query)).await.map(Into::into)
+    }
+
+    /// Whose token it is.
+    ///
+    /// # Errors
+    /// When the token doesn't work or Meta can't be asked.
+    pub async fn me(&self, token: &SecretString) -> Result<Me, MetaError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(deserialize_with = "id")]
+            user_id: String,
+            #[serde(default, deserialize_with = "optional_id")]
+            id: Option<String>,
+            username: String,
+            #[serde(default)]
+            account_type: Option<String>,
+        }
+        let query = [("fields", "id,user_id,username,account_type"), ("access_token", token.expose_secret())];
+        let url = below(&self.config.graph_url, &[&self.config.version, "me"]);
+        let me = self.http.send::<Wrapped<Answer>>(self.http.get(url, &query)).await?.into_inner();
+        Ok(Me {
+            profile: Profile { instagram_id: me.user_id, username: me.username },
+            app_scoped_id: me.id,
+            personal: me.account_type.is_some_and(|kind| kind.eq_ignore_ascii_case("personal")),
+        })
+    }
+
+    /// The account's latest posts, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the token doesn't work or Meta can't be asked.
+    pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
+        let url = below(&self.config.graph_url, &[&self.config.version, instagram_id, "media"]);
+        let query = [("access_token", token.expose_secret())];
+        media::collect(limit, async |page: Page<'_>| {
+            self.http.send(self.http.get(url.clone(), &query).query(&page.query())).await
+        })
+        .await
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: SecretString,
+    expires_in: Option<i64>,
+}
+
+impl From<Answer> for LongToken {
+    fn from(answer: Answer) -> Self {
+        Self { token: answer.access_token, expires_in: answer.expires_in.and_then(TimeDelta::try_seconds) }
+    }
+}

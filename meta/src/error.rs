@@ -1,0 +1,167 @@
+//! What can go wrong when Meta is asked.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::shape::{text, whole};
+
+/// A call that did not end well. No variant shows a URL, a token or Meta's message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetaError {
+    /// Meta answered with an error of its own form.
+    #[error("Meta answered with error {0}")]
+    Answer(ErrorAnswer),
+    /// The answer has a status of failure and no form that Meta documents: a proxy's page, a cut body.
+    #[error("Meta answered with status {status} and no error that can be read")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer says success and can't be read: not JSON, wrong types, too long.
+    #[error("Meta's answer can't be read: {0}")]
+    Unreadable(&'static str),
+    /// No answer.
+    #[error("Meta did not answer: {0}")]
+    Unreachable(&'static str),
+}
+
+impl MetaError {
+    /// The error as Meta put it, if it did.
+    pub fn answer(&self) -> Option<&ErrorAnswer> {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, if there was an answer that failed.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answer(answer) => Some(answer.status),
+            Self::Status { status } => Some(*status),
+            Self::Unreadable(_) | Self::Unreachable(_) => None,
+        }
+    }
+}
+
+/// An error as Meta puts it: `{"error":{…}}` of the Graph API, or `{"error_type",…}` of `api.instagram.com`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    /// The HTTP status; 200 for an error inside an answer of `debug_token`.
+    pub status: u16,
+    /// `code`.
+    pub code: i64,
+    /// `error_subcode`; in answers of `debug_token` `subcode`.
+    pub subcode: Option<i64>,
+    /// `is_transient`.
+    pub transient: bool,
+    /// `fbtrace_id`: by this Meta's support finds the call.
+    pub trace: Option<String>,
+    /// `message`. It may quote the token: to be read by rules, never to be shown.
+    message: String,
+}
+
+impl ErrorAnswer {
+    /// Meta's words, for rules to read. They may quote the token, so they must not be shown or logged.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Reads an error of either form.
+    pub(crate) fn read(status: u16, body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Graph {
+            error: Fields,
+        }
+        if let Ok(Graph { error }) = serde_json::from_slice(body) {
+            return Some(error.with_status(status));
+        }
+        let fields: Fields = serde_json::from_slice(body).ok()?;
+        fields.error_type.is_some().then(|| fields.with_status(status))
+    }
+}
+
+impl fmt::Display for ErrorAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(subcode) = self.subcode {
+            write!(f, "/{subcode}")?;
+        }
+        if let Some(trace) = &self.trace {
+            write!(f, " (trace {trace})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ErrorAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {} code {self}", self.status)
+    }
+}
+
+/// The fields of an error, under the names of each form.
+#[derive(Deserialize)]
+pub(crate) struct Fields {
+    #[serde(deserialize_with = "whole")]
+    code: i64,
+    #[serde(default, alias = "subcode")]
+    error_subcode: Option<i64>,
+    #[serde(default)]
+    is_transient: bool,
+    #[serde(default)]
+    fbtrace_id: Option<String>,
+    #[serde(default, alias = "error_message", deserialize_with = "text")]
+    message: String,
+    #[serde(default)]
+    error_type: Option<String>,
+}
+
+impl Fields {
+    pub(crate) fn with_status(self, status: u16) -> ErrorAnswer {
+        // A trace id goes into events and pages: only what one can look like.
+        let plain =
+            |trace: &String| trace.len() <= 64 && trace.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        ErrorAnswer {
+            status,
+            code: self.code,
+            subcode: self.error_subcode,
+            transient: self.is_transient,
+            trace: self.fbtrace_id.filter(plain),
+            message: self.message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_an_error_are_read() {
+        let graph = br#"{"error":{"message":"secret IGAAabc","type":"OAuthException","code":190,"error_subcode":460,
+            "is_transient":false,"fbtrace_id":"AbC-1"}}"#;
+        let answer = ErrorAnswer::read(400, graph).expect("read");
+        assert_eq!((answer.code, answer.subcode, answer.trace.as_deref()), (190, Some(460), Some("AbC-1")));
+        let instagram =
+            br#"{"error_type":"OAuthException","code":"400","error_message":"Matching code was not found"}"#;
+        let answer = ErrorAnswer::read(400, instagram).expect("read");
+        assert_eq!((answer.code, answer.message()), (400, "Matching code was not found"));
+    }
+
+    #[test]
+    fn what_is_no_error_is_not_read_as_one() {
+        for body in [&b"<html>"[..], b"", b"[]", br#"{"code":1}"#, br#"{"error":"x"}"#, br#"{"error":{"code":{}}}"#] {
+            assert_eq!(ErrorAnswer::read(500, body), None);
+        }
+    }
+
+    #[test]
+    fn an_error_never_shows_metas_message_nor_a_strange_trace() {
+        let body = br#"{"error":{"message":"Malformed access token IGAAsecret","code":190,"fbtrace_id":"<b>x</b>"}}"#;
+        let error = MetaError::Answer(ErrorAnswer::read(400, body).expect("read"));
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("IGAA") && !shown.contains("<b>"), "{shown}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The one way to Meta over HTTP: bounded in time and size, following no redirect, quiet about secrets.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, redirect};
+use serde::de::DeserializeOwned;
+
+use crate::{ErrorAnswer, MetaError};
+
+/// The longest answer that is read. A page of 100 posts with long captions has about 500 KiB.
+const LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// A client with our limits: connecting and the whole call are bounded in time, and no redirect is followed, since it
+/// would carry the token to wherever it leads.
+///
+/// # Errors
+/// When TLS can't be set up on this machine.
+#[expect(clippy::disallowed_methods, reason = "this is the place that builds the clients")]
+pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("Relight/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeout.min(Duration::from_secs(5)))
+        .timeout(timeout)
+        .redirect(redirect::Policy::none())
+        .build()
+}
+
+/// Sends calls and reads answers.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+impl Http {
+    /// Calls through this client, which [`client`] should have made.
+    pub fn new(client: reqwest::Client) -> Self {
+        Self { client }
+    }
+
+    pub(crate) fn get(&self, url: reqwest::Url, query: &[(&str, &str)]) -> RequestBuilder {
+        self.client.get(url).query(query)
+    }
+
+    pub(crate) fn post(&self, url: reqwest::Url, form: &[(&str, &str)]) -> RequestBuilder {
+        self.client.post(url).form(form)
+    }
+
+    /// Sends a call and reads its answer.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MetaError> {
+        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+            if body.len() + chunk.len() > LIMIT_BYTES {
+                return Err(MetaError::Unreadable("too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        // An error is an error whatever the status says.
+        if let Some(answer) = ErrorAnswer::read(status.as_u16(), &body) {
+            return Err(MetaError::Answer(answer));
+        }
+        if !status.is_success() {
+            return Err(MetaError::Status { status: status.as_u16() });
+        }
+        serde_json::from_slice(&body).map_err(|_| MetaError::Unreadable("not the documented JSON"))
+    }
+}
+
+/// What reqwest says would show the URL, and with it the token.
+fn unreachable(error: &reqwest::Error) -> MetaError {
+    MetaError::Unreachable(if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut off"
+    } else {
+        "the call failed"
+    })
+}

@@ -1,0 +1,119 @@
+//! Shapes that are seen both ways: accept both.
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// An answer that is seen flat, as `{"data":{…}}` and as `{"data":[{…}]}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Wrapped<T> {
+    List { data: (T,) },
+    Object { data: T },
+    Flat(T),
+}
+
+impl<T> Wrapped<T> {
+    pub(crate) fn into_inner(self) -> T {
+        match self {
+            Self::List { data: (inner,) } | Self::Object { data: inner } | Self::Flat(inner) => inner,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+/// An id, seen as text and as a number; kept as text.
+pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = match TextOrNumber::deserialize(deserializer)? {
+        TextOrNumber::Text(text) => text,
+        TextOrNumber::Number(number) => number.to_string(),
+    };
+    // Ids go into paths and rows.
+    let plain = !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain { Ok(id) } else { Err(D::Error::custom("not an id")) }
+}
+
+/// An id that may be absent.
+pub(crate) fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Id(#[serde(deserialize_with = "id")] String);
+    Ok(Option::<Id>::deserialize(deserializer)?.map(|id| id.0))
+}
+
+/// A whole number, seen as a number and as text.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    match TextOrNumber::deserialize(deserializer)? {
+        TextOrNumber::Text(text) => text.parse().map_err(D::Error::custom),
+        TextOrNumber::Number(number) => number.as_i64().ok_or_else(|| D::Error::custom("not a whole number")),
+    }
+}
+
+/// A text that may be null.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Permissions, seen as a list and as a text with commas.
+pub(crate) fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Option::<Form>::deserialize(deserializer)? {
+        Some(Form::List(list)) => list,
+        Some(Form::Text(text)) => {
+            text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        }
+        None => Vec::new(),
+    })
+}
+
+/// Whose account it is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Profile {
+    /// The Instagram professional account's id: the same through both logins.
+    #[serde(deserialize_with = "id")]
+    pub instagram_id: String,
+    /// The name, without `@`.
+    pub username: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(deserialize_with = "id")]
+        user_id: String,
+        #[serde(default, deserialize_with = "permissions")]
+        permissions: Vec<String>,
+    }
+
+    #[test]
+    fn each_shape_that_is_seen_is_read() {
+        for body in [
+            r#"{"data":[{"user_id":17841400000000001,"permissions":"a,b"}]}"#,
+            r#"{"data":{"user_id":"17841400000000001","permissions":["a","b"]}}"#,
+            r#"{"user_id":"17841400000000001","permissions":"a, b,"}"#,
+            r#"{"user_id":17841400000000001,"permissions":["a","b"]}"#,
+        ] {
+            let answer: Answer = serde_json::from_str::<Wrapped<Answer>>(body).expect(body).into_inner();
+            assert_eq!(answer.user_id, "17841400000000001");
+            assert_eq!(answer.permissions, ["a", "b"]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for body in [r#"{"user_id":""}"#, r#"{"user_id":"../me"}"#, r#"{"user_id":1.5}"#, r#"{"user_id":null}"#] {
+            assert!(serde_json::from_str::<Answer>(body).is_err(), "{body}");
+        }
+    }
+}

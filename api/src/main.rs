@@ -1,1 +1,3 @@
+//! The program `relight`.
+
 fn main() {}

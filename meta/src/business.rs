@@ -124,10 +124,10 @@ impl Business {
     pub async fn debug(&self, token: &SecretString) -> Result<TokenFacts, MetaError> {
         #[derive(Deserialize)]
         struct Answer {
-            data: Data,
+            data: Facts,
         }
         #[derive(Deserialize)]
-        struct Data {
+        struct Facts {
             #[serde(default, deserialize_with = "optional_id")]
             app_id: Option<String>,
             #[serde(default)]

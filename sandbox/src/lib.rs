@@ -1,1 +1,20 @@
-//! Built next.
+//! A pretend Meta: a real HTTP server that plays both logins, the Graph API and consent pages.
+//!
+//! Relight talks to it exactly as it talks to Meta, and doesn't know the difference. It shares no code with the client
+//! of Meta's APIs, since a shared mistake would hide itself. A library for tests, a program for people. What can be
+//! done to it (a changed password, a removed app, an outage) is the list in [`Action`], by page, by JSON or from code.
+
+mod cast;
+mod consent;
+mod control;
+mod faults;
+mod graph;
+mod pictures;
+mod server;
+mod tokens;
+mod world;
+
+pub use control::Action;
+pub use faults::FaultKind;
+pub use server::{Config, Sandbox};
+pub use world::{Account, Clock, Login, Person, World};

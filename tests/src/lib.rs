@@ -1,1 +1,43 @@
-//! Built next.
+//! What end-to-end tests share: a sandbox to talk to, a person who walks through its login.
+
+pub mod person;
+
+use std::time::Duration;
+
+use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
+use sandbox::{Config, Sandbox};
+use url::Url;
+
+/// Starts a sandbox on a free port.
+///
+/// # Panics
+/// When it can't listen on loopback.
+pub async fn sandbox() -> Sandbox {
+    Sandbox::start(Config::default()).await.expect("the sandbox starts")
+}
+
+/// Clients of both logins that talk to the sandbox.
+///
+/// # Panics
+/// When the machine has no TLS.
+pub fn clients(sandbox: &Sandbox, timeout: Duration) -> (Consumer, Business) {
+    let http = Http::new(meta::client(timeout).expect("a client"));
+    let url = |path: &str| Url::parse(&format!("{}{path}", sandbox.url())).expect("a URL");
+    let config = sandbox.config();
+    let consumer = ConsumerConfig {
+        app_id: config.instagram_app.0.clone(),
+        app_secret: config.instagram_app.1.clone().into(),
+        authorize_url: url("/oauth/authorize"),
+        token_url: url("/oauth/access_token"),
+        graph_url: url("/instagram"),
+        version: "v25.0".to_owned(),
+    };
+    let business = BusinessConfig {
+        app_id: config.facebook_app.0.clone(),
+        app_secret: config.facebook_app.1.clone().into(),
+        dialog_url: url("/facebook"),
+        graph_url: url("/graph"),
+        version: "v25.0".to_owned(),
+    };
+    (Consumer::new(consumer, http.clone()), Business::new(business, http))
+}

@@ -1,0 +1,294 @@
+//! What can be done to the pretend Meta: by code, by JSON (`POST /control` with an [`Action`]) or on its page.
+
+use std::collections::VecDeque;
+
+use askama::Template;
+use axum::{
+    Json,
+    extract::{Form, Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    consent::render,
+    faults::{Fault, FaultKind},
+    server::Meta,
+    world::{Login, World},
+};
+
+/// Something to do. `holder` is an Instagram account's or a Facebook user's id, or its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// All tokens from before die with 190/460.
+    ChangePassword {
+        /// Whose.
+        holder: String,
+    },
+    /// The person removes the app: 190/458.
+    RemoveApp {
+        /// Whose.
+        holder: String,
+    },
+    /// The person logs out everywhere: 190/467.
+    LogOut {
+        /// Who.
+        holder: String,
+    },
+    /// A check must be passed at the next login: 190/459.
+    Checkpoint {
+        /// Who.
+        holder: String,
+    },
+    /// Every token's session ends now: 190/463.
+    ExpireToken {
+        /// Whose.
+        holder: String,
+    },
+    /// Data access ends now.
+    EndDataAccess {
+        /// Whose.
+        holder: String,
+    },
+    /// A permission is taken back.
+    DeclinePermission {
+        /// Who.
+        holder: String,
+        /// Which.
+        permission: String,
+    },
+    /// The next calls are spoiled.
+    Fail {
+        /// How.
+        kind: FaultKind,
+        /// How many.
+        calls: u32,
+        /// Only those that read this account.
+        #[serde(default)]
+        holder: Option<String>,
+    },
+    /// No call is spoiled any more.
+    StopFailing,
+    /// Meta restricts the app of a login, or lifts that.
+    Restrict {
+        /// Of which login.
+        login: Login,
+        /// Whether it is restricted from now on.
+        restricted: bool,
+    },
+    /// New posts.
+    AddPosts {
+        /// By whom.
+        holder: String,
+        /// How many.
+        count: u32,
+    },
+    /// The clock moves forward.
+    MoveClock {
+        /// By how much.
+        seconds: u32,
+    },
+}
+
+impl World {
+    /// Does something.
+    ///
+    /// # Errors
+    /// When there is nobody of that id or name.
+    pub fn act(&mut self, action: Action) -> Result<(), &'static str> {
+        let now = self.clock.now();
+        match action {
+            Action::ChangePassword { holder } => self.standing_of(&holder)?.password_changed_at = Some(now),
+            Action::RemoveApp { holder } => self.standing_of(&holder)?.app_removed_at = Some(now),
+            Action::LogOut { holder } => self.standing_of(&holder)?.logged_out_at = Some(now),
+            Action::Checkpoint { holder } => self.standing_of(&holder)?.checkpoint = true,
+            Action::ExpireToken { holder } => {
+                let holder = self.id_of(&holder)?;
+                self.tokens
+                    .values_mut()
+                    .filter(|token| token.holder == holder)
+                    .for_each(|token| token.expires_at = now);
+            }
+            Action::EndDataAccess { holder } => {
+                let holder = self.id_of(&holder)?;
+                let theirs = self.tokens.values_mut().filter(|token| token.holder == holder);
+                theirs.for_each(|token| token.data_access_expires_at = now);
+            }
+            Action::DeclinePermission { holder, permission } => {
+                self.standing_of(&holder)?.declined.insert(permission);
+            }
+            Action::Fail { kind, calls, holder } => {
+                let account = holder.filter(|name| !name.is_empty()).map(|name| self.id_of(&name)).transpose()?;
+                self.faults.push_back(Fault { kind, calls, account });
+            }
+            Action::StopFailing => self.faults = VecDeque::new(),
+            Action::Restrict { login, restricted: true } => drop(self.restricted.insert(login)),
+            Action::Restrict { login, restricted: false } => drop(self.restricted.remove(&login)),
+            Action::AddPosts { holder, count } => {
+                let holder = self.id_of(&holder)?;
+                for _ in 0..count.min(100) {
+                    self.add_post(&holder, TimeDelta::zero());
+                }
+            }
+            Action::MoveClock { seconds } => self.clock.forward(TimeDelta::seconds(seconds.into())),
+        }
+        Ok(())
+    }
+
+    fn id_of(&self, holder: &str) -> Result<String, &'static str> {
+        if self.accounts.contains_key(holder) || self.people.contains_key(holder) {
+            return Ok(holder.to_owned());
+        }
+        self.account_id(holder).or_else(|| self.person_id(holder)).ok_or("nobody has this id or name")
+    }
+
+    fn standing_of(&mut self, holder: &str) -> Result<&mut crate::world::Standing, &'static str> {
+        let id = self.id_of(holder)?;
+        self.standing_mut(&id).ok_or("nobody has this id or name")
+    }
+}
+
+/// `POST /control` with JSON.
+pub(crate) async fn json(State(meta): State<Meta>, Json(action): Json<Action>) -> Response {
+    match meta.world().act(action) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "error": error }))).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ActionForm {
+    /// An action as JSON: each button of the page carries its own.
+    action: String,
+    #[serde(default)]
+    holder: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    calls: Option<u32>,
+}
+
+/// `POST /control/form`, from the page.
+pub(crate) async fn form(State(meta): State<Meta>, Form(form): Form<ActionForm>) -> Response {
+    let action = (|| {
+        let mut action: Value = serde_json::from_str(&form.action).ok()?;
+        let fields = action.as_object_mut()?;
+        if !form.holder.is_empty() {
+            fields.insert("holder".to_owned(), form.holder.into());
+        }
+        if !form.kind.is_empty() {
+            fields.insert("kind".to_owned(), form.kind.into());
+            fields.insert("calls".to_owned(), form.calls.unwrap_or(1).into());
+        }
+        serde_json::from_value::<Action>(action).ok()
+    })();
+    let Some(action) = action else {
+        return (StatusCode::BAD_REQUEST, "That is no action.").into_response();
+    };
+    match meta.world().act(action) {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, error).into_response(),
+    }
+}
+
+/// `GET /control`: what the pretend Meta knows, without the tokens' strings.
+pub(crate) async fn state(State(meta): State<Meta>) -> Json<Value> {
+    let world = meta.world();
+    let tokens: Vec<_> =
+        world.tokens.values().map(|token| json!({"token": token, "works": world.why_dead(token).is_none()})).collect();
+    Json(json!({
+        "now": world.clock.now(), "accounts": world.accounts, "people": world.people, "tokens": tokens,
+        "faults": world.faults, "restricted": world.restricted, "calls": world.calls,
+    }))
+}
+
+struct Row {
+    id: String,
+    name: String,
+    login: &'static str,
+    about: String,
+    token: &'static str,
+    works: bool,
+    posts: bool,
+}
+
+#[derive(Template)]
+#[template(path = "control.html")]
+struct ControlPage {
+    now: String,
+    rows: Vec<Row>,
+    faults: usize,
+    instagram_restricted: bool,
+    facebook_restricted: bool,
+    faultkinds: &'static [(&'static str, &'static str)],
+}
+
+/// `GET /`: the page.
+pub(crate) async fn page(State(meta): State<Meta>) -> Response {
+    let world = meta.world();
+    let token = |holder: &str| match world.latest_token(holder) {
+        None => ("never connected", false),
+        Some((_, token)) => match world.why_dead(token).and_then(|dead| dead.subcode) {
+            None if !world.has_data_access(token) => ("data access ended", false),
+            None => ("works", true),
+            Some(458) => ("app removed", false),
+            Some(459) => ("checkpoint", false),
+            Some(460) => ("password changed", false),
+            Some(463) => ("session expired", false),
+            Some(_) => ("logged out", false),
+        },
+    };
+    let accounts = world.accounts.values().map(|account| {
+        let (token, works) = token(&account.id);
+        let about = format!("{} posts{}", account.posts.len(), if account.personal { ", personal" } else { "" });
+        let name = account.username.clone();
+        Row { id: account.id.clone(), name, login: "Instagram", about, token, works, posts: true }
+    });
+    let people = world.people.values().map(|person| {
+        let (token, works) = token(&person.id);
+        let pages: Vec<_> = person.pages.iter().map(|page| page.name.as_str()).collect();
+        let about = if pages.is_empty() { "no Pages".to_owned() } else { pages.join(", ") };
+        Row { id: person.id.clone(), name: person.name.clone(), login: "Facebook", about, token, works, posts: false }
+    });
+    render(&ControlPage {
+        now: world.clock.now().format("%A, %e %B %Y, %H:%M UTC").to_string(),
+        rows: accounts.chain(people).collect(),
+        faults: world.faults.len(),
+        instagram_restricted: world.restricted.contains(&Login::Instagram),
+        facebook_restricted: world.restricted.contains(&Login::Facebook),
+        faultkinds: &[
+            ("unavailable", "503, temporarily unavailable"),
+            ("bad_gateway", "502, a proxy's page"),
+            ("timeout", "no answer"),
+            ("html", "HTML instead of JSON"),
+            ("wrong_types", "JSON of wrong types"),
+            ("truncated", "half an answer"),
+            ("transient", "a transient error"),
+            ("app_throttled", "the app is throttled"),
+            ("user_throttled", "the user is throttled"),
+        ],
+    })
+}
+
+/// Lets only this machine's own pages and programs at the controls: the address must be ours (no other name that leads
+/// here, as in DNS rebinding), and a browser's request must come from our own page.
+pub(crate) async fn guard(State(meta): State<Meta>, headers: HeaderMap, request: Request, next: Next) -> Response {
+    let port = meta.config.listen_port();
+    let ours = [format!("localhost:{port}"), format!("127.0.0.1:{port}")];
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let host_is_ours = text(header::HOST).is_some_and(|host| ours.iter().any(|our| our == host));
+    let origin_is_ours = match text(header::ORIGIN) {
+        Some(origin) => ours.iter().any(|our| origin == format!("http://{our}")),
+        None => request.method() == Method::GET || text(header::HeaderName::from_static("sec-fetch-site")).is_none(),
+    };
+    if host_is_ours && origin_is_ours {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "The controls can be used from this machine's own page only.").into_response()
+    }
+}

@@ -1,0 +1,96 @@
+//! What can go wrong at Meta: for the next calls, every call is spoiled in the same way.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::world::GraphError;
+
+/// How a call is spoiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// 503 with an error that passes.
+    Unavailable,
+    /// 502 with a proxy's page.
+    BadGateway,
+    /// No answer for two minutes.
+    Timeout,
+    /// 200 with HTML where JSON belongs.
+    Html,
+    /// 200 with JSON of wrong types.
+    WrongTypes,
+    /// 200 with half an answer.
+    Truncated,
+    /// 200 with 100 MB.
+    Huge,
+    /// An error marked as transient.
+    Transient,
+    /// The app is throttled (4), with the header that says so.
+    AppThrottled,
+    /// The user is throttled (17).
+    UserThrottled,
+}
+
+/// A fault that is under way.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) calls: u32,
+    /// Only calls that read this account; `None`: all calls.
+    pub(crate) account: Option<String>,
+}
+
+impl FaultKind {
+    /// The spoiled answer.
+    pub(crate) async fn answer(self) -> Response {
+        match self {
+            Self::Unavailable => {
+                let error = GraphError { status: 503, ..GraphError::new(2, None, "Service temporarily unavailable") };
+                graph(&error)
+            }
+            Self::BadGateway => (StatusCode::BAD_GATEWAY, "<html><body>502 Bad Gateway</body></html>").into_response(),
+            Self::Timeout => {
+                tokio::time::sleep(Duration::from_secs(120)).await;
+                StatusCode::GATEWAY_TIMEOUT.into_response()
+            }
+            Self::Html => {
+                ([(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>Sorry</title>").into_response()
+            }
+            Self::WrongTypes => json_text(r#"{"data":{"user_id":{},"username":7,"paging":[]}}"#),
+            Self::Truncated => json_text(r#"{"data":[{"id":"1790000"#),
+            Self::Huge => {
+                let chunk = vec![b' '; 1 << 20];
+                let stream = futures::stream::iter((0..100).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+                Body::from_stream(stream).into_response()
+            }
+            Self::Transient => {
+                let mut body = GraphError::new(2, None, "An unexpected error has occurred. Please retry.").body();
+                body["error"]["is_transient"] = true.into();
+                (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+            }
+            Self::AppThrottled => {
+                let mut response = graph(&GraphError::new(4, None, "Application request limit reached"));
+                let usage = HeaderValue::from_static(r#"{"call_count":100,"total_time":25,"total_cputime":25}"#);
+                response.headers_mut().insert("x-app-usage", usage);
+                response
+            }
+            Self::UserThrottled => graph(&GraphError::new(17, None, "User request limit reached")),
+        }
+    }
+}
+
+fn json_text(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// An error as an answer.
+pub(crate) fn graph(error: &GraphError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, axum::Json(error.body())).into_response()
+}

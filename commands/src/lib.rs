@@ -1,1 +1,113 @@
-//! Built next.
+//! The write side: one use case a file.
+//!
+//! A use case collects facts (what Meta answers, the time, new ids), lets the domain decide on them, and submits one
+//! unit: events and the rows that belong to them. On the way of a refresh this is where the callback's state is checked,
+//! the code exchanged, the identity compared and the token sealed. No call over HTTP happens inside a transaction.
+
+pub mod access;
+pub mod attempt;
+pub mod callback;
+pub mod check;
+pub mod clock;
+pub mod connect;
+pub mod disconnect;
+mod error;
+pub mod link;
+mod login;
+pub mod outcome;
+mod profiles;
+pub mod refresh;
+pub mod report_failure;
+pub mod switch;
+pub mod vault;
+pub mod widgets;
+
+pub use clock::Clock;
+pub use error::Error;
+pub use outcome::Outcome;
+pub use vault::Vault;
+
+use chrono::TimeDelta;
+use domain::{AccountId, Actor, Connection, Metadata};
+use meta::{Business, Consumer};
+use store::Store;
+
+/// What every use case works with. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    /// The event store.
+    pub store: Store,
+    /// Where tokens lie sealed.
+    pub vault: Vault,
+    /// The time.
+    pub clock: Clock,
+    /// Instagram Login, if an app for it is configured.
+    pub consumer: Option<Consumer>,
+    /// Facebook Login, if an app for it is configured.
+    pub business: Option<Business>,
+    /// What is configured besides.
+    pub settings: Settings,
+}
+
+/// What use cases take from the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where browsers reach Relight, without a slash at the end.
+    pub public_url: String,
+    /// How long a consumer connection's data access is assumed to last after a grant; `None`: no assumption.
+    pub consumer_data_access: Option<TimeDelta>,
+    /// The program's name and version, for the events' metadata.
+    pub program: &'static str,
+}
+
+/// On whose behalf and in which story a use case runs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who.
+    pub actor: Actor,
+    /// What the story's events share, such as an attempt's or a request's id.
+    pub correlation: String,
+    /// What directly led to it.
+    pub causation: Option<String>,
+    /// The HTTP request's id.
+    pub request: Option<String>,
+}
+
+impl Commands {
+    /// Whether an app for this login is configured.
+    pub fn offers(&self, connection: Connection) -> bool {
+        match connection {
+            Connection::Consumer => self.consumer.is_some(),
+            Connection::Business => self.business.is_some(),
+        }
+    }
+
+    /// Where Meta sends browsers back to; must be entered at Meta exactly like this.
+    pub fn redirect_uri(&self, connection: Connection) -> String {
+        format!("{}/oauth/{connection}/callback", self.settings.public_url)
+    }
+
+    pub(crate) fn metadata(&self, context: &Context) -> Metadata {
+        Metadata {
+            at: self.clock.now(),
+            actor: context.actor,
+            correlation: context.correlation.clone(),
+            causation: context.causation.clone(),
+            request: context.request.clone(),
+            program: self.settings.program,
+        }
+    }
+
+    /// The account's current token, opened, with what is needed to use it.
+    ///
+    /// # Errors
+    /// When there is none, or the vault can't open it.
+    pub async fn open_token(&self, account: AccountId) -> Result<vault::Opened, Error> {
+        self.vault.open_token(self.store.database(), account).await
+    }
+}
+
+/// A new random id. Version 7: ids made together stand together in an index.
+pub fn new_id() -> uuid::Uuid {
+    uuid::Uuid::now_v7()
+}

@@ -29,18 +29,23 @@ CREATE TABLE attempts (
     cookie_hash  BLOB NOT NULL,
     purpose      TEXT NOT NULL CHECK (purpose IN ('connect', 'account', 'token_page', 'link', 'switch')),
     connection   TEXT NOT NULL CHECK (connection IN ('consumer', 'business')),
-    account_id   TEXT,
+    account_id   TEXT, -- the one that is meant, if one is
     user_id      TEXT,
     link_id      TEXT,
     phase        TEXT NOT NULL CHECK (phase IN ('started', 'claimed', 'choosing', 'finished')),
     started_at   TEXT NOT NULL,
     finished_at  TEXT,
-    outcome      TEXT, -- the code that pages show
-    detail       TEXT, -- JSON: what the result page needs to say it in words
+    outcome      TEXT, -- JSON: what came of it, with what the result page says in words
     sealed       BLOB, -- the grant that waits for a choice
     sealed_key   TEXT,
     CHECK ((phase = 'finished') = (outcome IS NOT NULL)),
     CHECK ((phase = 'choosing') = (sealed IS NOT NULL))
 ) STRICT;
-CREATE INDEX attempts_account ON attempts (account_id, started_at);
 CREATE INDEX attempts_started ON attempts (started_at);
+
+-- Which accounts an attempt was about: the one that was meant, and those that the login reached.
+CREATE TABLE attempt_accounts (
+    account_id TEXT NOT NULL,
+    attempt_id TEXT NOT NULL REFERENCES attempts (id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, attempt_id)
+) STRICT;

@@ -58,6 +58,19 @@ impl Account {
         &self.widgets
     }
 
+    /// How it is connected, for somebody who may see it.
+    ///
+    /// # Errors
+    /// When it isn't connected, or `by` has no right on it.
+    pub fn connected_for(&self, by: Authority) -> Result<Connection, Error> {
+        self.shared_with(by)?;
+        match self.standing {
+            Standing::Connected(connection) => Ok(connection),
+            Standing::Disconnected(_) => Err(Error::Disconnected),
+            Standing::Unknown | Standing::Erasing | Standing::Erased => Err(Error::Missing),
+        }
+    }
+
     /// Decides on a command. No event and no error means: it is already so.
     pub fn decide(&self, command: Command) -> Decision {
         match command {

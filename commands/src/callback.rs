@@ -1,0 +1,149 @@
+//! The OAuth callback: from what Meta's redirect brings to the end of the attempt.
+//!
+//! Nothing in here signs anybody in. What the person is told is the attempt's [`Outcome`]; a callback that belongs to no
+//! attempt of this browser is refused without a trace.
+
+use domain::{Actor, Connection, UserId};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    Commands, Context, Error, Outcome,
+    attempt::{Attempt, LIFETIME, Phase, Purpose},
+};
+
+/// What the redirect brings.
+#[derive(Debug)]
+pub struct Callback<'a> {
+    /// The login of the path.
+    pub connection: Connection,
+    /// `state`.
+    pub state: &'a str,
+    /// `code`, or the login was cancelled.
+    pub code: Option<SecretString>,
+    /// The value of the browser's own cookie, if it sent one.
+    pub browser: Option<&'a str>,
+    /// Who is signed in.
+    pub user: Option<UserId>,
+    /// The HTTP request's id.
+    pub request: Option<String>,
+}
+
+/// Where the browser is sent afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// To the attempt's result page, or to its choice of accounts.
+    Attempt {
+        /// The attempt's reference.
+        reference: String,
+    },
+    /// Nowhere: nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a callback was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nobody set out with this `state`.
+    UnknownState,
+    /// It came too late.
+    Expired,
+    /// Another browser set out with it.
+    OtherBrowser,
+    /// It was used before.
+    Used,
+    /// Who set out is no longer signed in.
+    SignedOut,
+}
+
+impl Refusal {
+    /// The code that people see and support knows.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::UnknownState => 1061,
+            Self::Used => 1062,
+            Self::Expired => 1063,
+            Self::OtherBrowser => 1064,
+            Self::SignedOut => 1065,
+        }
+    }
+}
+
+impl Commands {
+    /// Works on a callback to its end. The caller should let this run in a task of its own: a browser that goes away must
+    /// not stop it.
+    ///
+    /// # Errors
+    /// When the store fails; the attempt then counts as interrupted.
+    pub async fn callback(&self, callback: Callback<'_>) -> Result<Answer, Error> {
+        let Some(attempt) = self.attempt_of_state(callback.state).await? else {
+            return Ok(Answer::Refused(Refusal::UnknownState));
+        };
+        if attempt.connection != callback.connection {
+            return Ok(Answer::Refused(Refusal::UnknownState));
+        }
+        if !callback.browser.is_some_and(|browser| attempt.is_of_browser(browser)) {
+            return Ok(Answer::Refused(Refusal::OtherBrowser));
+        }
+        let answer = Answer::Attempt { reference: attempt.reference.clone() };
+        if attempt.phase != Phase::Started {
+            // The same browser coming again sees what came of it the first time.
+            return Ok(answer);
+        }
+        if self.clock.now() - attempt.started_at > LIFETIME {
+            return Ok(Answer::Refused(Refusal::Expired));
+        }
+        if attempt.user.is_some() && attempt.user != callback.user {
+            return Ok(Answer::Refused(Refusal::SignedOut));
+        }
+        if self.claim(&attempt).await? {
+            self.work_on(&attempt, callback.code, callback.request).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn work_on(
+        &self,
+        attempt: &Attempt,
+        code: Option<SecretString>,
+        request: Option<String>,
+    ) -> Result<(), Error> {
+        let context = Context {
+            actor: attempt.user.map_or(Actor::Visitor, Actor::User),
+            correlation: attempt.id.to_string(),
+            causation: attempt.link.map(|link| format!("link {link}")),
+            request,
+        };
+        let code = code.map(|code| strip(&code)).filter(|code| !code.expose_secret().is_empty());
+        let login = match code {
+            None => Err(Outcome::Cancelled),
+            Some(code) => self.log_in(attempt.connection, &code).await,
+        };
+        let login = match login {
+            Ok(login) => login,
+            Err(outcome) => return self.finish(attempt, &outcome, &context).await,
+        };
+        match attempt.purpose {
+            Purpose::Connect if login.facts.reached.len() > 1 => self.await_choice(attempt, &login).await,
+            Purpose::Connect => self.connect(attempt, &login, &login.reached(), &context).await,
+            Purpose::Account | Purpose::Link | Purpose::TokenPage => self.refresh(attempt, &login, &context).await,
+            Purpose::Switch => self.switch(attempt, &login, &context).await,
+        }
+    }
+
+    /// Ends an attempt that led to nothing.
+    pub(crate) async fn finish(&self, attempt: &Attempt, outcome: &Outcome, context: &Context) -> Result<(), Error> {
+        let mut unit = self.store.unit(self.metadata(context));
+        attempt.finish(outcome, &[], self.clock.now()).into_iter().for_each(|write| unit.write(write));
+        match unit.commit().await {
+            // It is over already: the first end counts.
+            Ok(_) | Err(store::CommitError::Refused) => Ok(()),
+            Err(error) => Err(store::StoreError::from(error).into()),
+        }
+    }
+}
+
+/// Meta leaves `#_` at the end of the redirect; browsers keep it out of the query, some clients don't.
+fn strip(code: &SecretString) -> SecretString {
+    let text = code.expose_secret();
+    text.strip_suffix("#_").unwrap_or(text).to_owned().into()
+}

@@ -1,0 +1,80 @@
+//! Check: asks Meta whether an account's token works.
+
+use domain::{Account, AccountId, Connection, Token, TokenCommand, TokenId, Verdict, account::Standing, failure::Call};
+use store::{Decision, Unit};
+
+use crate::{Commands, Context, Error};
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// The token works.
+    Works(TokenId),
+    /// Meta answered otherwise; the verdict says what that means.
+    Failed(TokenId, Verdict),
+    /// There is no active token to ask about.
+    Nothing,
+}
+
+impl Commands {
+    /// Asks Meta whether the account's token works; if it says explicitly that it doesn't, the token expires.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn check(&self, account: AccountId, context: &Context) -> Result<Checked, Error> {
+        let Some(connection) = self.usable(account).await? else { return Ok(Checked::Nothing) };
+        let opened = self.open_token(account).await?;
+        let asked = match (connection, &self.consumer, &self.business) {
+            (Connection::Consumer, Some(consumer), _) => consumer.me(&opened.token).await.map(drop),
+            (Connection::Business, _, Some(business)) => business.debug(&opened.token).await.map(drop),
+            _ => return Err(Error::NotOffered),
+        };
+        match asked {
+            Ok(()) => {
+                self.expire(account, context).await?;
+                Ok(Checked::Works(opened.id))
+            }
+            Err(error) => {
+                let verdict = self.report_failure(account, opened.id, Call::Check, &error, context).await?;
+                Ok(Checked::Failed(opened.id, verdict))
+            }
+        }
+    }
+
+    /// Marks the account's token expired if one of its clocks ran out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn expire(&self, account: AccountId, context: &Context) -> Result<(), Error> {
+        self.store.run(&self.metadata(context), &Expire { account }).await?;
+        Ok(())
+    }
+
+    /// How the account is connected, if it has a token that can be used.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn usable(&self, account: AccountId) -> Result<Option<Connection>, Error> {
+        let unit = self.store.unit(self.metadata(&Context::relight()));
+        let state: Account = unit.load(account).await?;
+        let token: Token = unit.load(account).await?;
+        Ok(match state.standing() {
+            Standing::Connected(connection) if token.active().is_some() => Some(connection),
+            _ => None,
+        })
+    }
+}
+
+struct Expire {
+    account: AccountId,
+}
+
+impl Decision for Expire {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let at = unit.metadata().at;
+        Ok(unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?)
+    }
+}

@@ -1,0 +1,143 @@
+//! Reconnect links: signed, for one account, used up by a successful refresh.
+//!
+//! A link is not stored. It carries the account, the generation that it was made for and its end, under a signature; once
+//! the account has been refreshed, its generation is a newer one and the link is dead. Opening it changes nothing.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Account, AccountId, LinkId, Token, account::Standing};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::{Commands, Context, Error, new_id, vault::Vault};
+
+/// How long a link works.
+pub const LIFETIME: TimeDelta = TimeDelta::days(30);
+const LABEL: &str = "reconnect link";
+const BODY_BYTES: usize = 16 + 16 + 4 + 8;
+/// Half of SHA-256's output: as much as a signature in a link that people copy by hand needs.
+const SIGNATURE_BYTES: usize = 16;
+
+/// What a link says, once its signature holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Its own id.
+    pub id: LinkId,
+    /// The account that it refreshes.
+    pub account: AccountId,
+    generation: u32,
+    ends_at: DateTime<Utc>,
+}
+
+/// Why a link is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dead {
+    /// It isn't one of ours, or was changed.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// The account has been refreshed since.
+    UsedUp,
+    /// The account is disconnected or gone.
+    Disconnected,
+}
+
+impl Commands {
+    /// Makes a link for an account.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] unless the account is connected.
+    pub async fn make_link(&self, account: AccountId) -> Result<String, Error> {
+        let generation = self.generation(account).await?.ok_or(Error::Missing("connected account"))?;
+        let link = Link { id: LinkId::new(new_id()), account, generation, ends_at: self.clock.now() + LIFETIME };
+        Ok(format!("{}/r/{}", self.settings.public_url, link.sign(&self.vault)))
+    }
+
+    /// Reads a link and says whether it still works.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn read_link(&self, text: &str) -> Result<Result<Link, Dead>, Error> {
+        let Some(link) = Link::verify(text, &self.vault) else { return Ok(Err(Dead::Unknown)) };
+        Ok(match self.generation(link.account).await? {
+            None => Err(Dead::Disconnected),
+            Some(generation) if generation != link.generation => Err(Dead::UsedUp),
+            Some(_) if link.ends_at <= self.clock.now() => Err(Dead::Expired),
+            Some(_) => Ok(link),
+        })
+    }
+
+    /// The generation of a connected account.
+    async fn generation(&self, account: AccountId) -> Result<Option<u32>, Error> {
+        let unit = self.store.unit(self.metadata(&Context::relight()));
+        let state: Account = unit.load(account).await?;
+        let token: Token = unit.load(account).await?;
+        Ok(matches!(state.standing(), Standing::Connected(_)).then(|| token.generation()))
+    }
+}
+
+impl Link {
+    fn sign(&self, vault: &Vault) -> String {
+        let mut bytes = Vec::with_capacity(BODY_BYTES + SIGNATURE_BYTES);
+        bytes.extend(self.id.uuid().as_bytes());
+        bytes.extend(self.account.uuid().as_bytes());
+        bytes.extend(self.generation.to_be_bytes());
+        bytes.extend(self.ends_at.timestamp().to_be_bytes());
+        if let Some(key) = vault.derived(LABEL).first() {
+            let signature = mac(key, &bytes).finalize().into_bytes();
+            bytes.extend(&signature[..SIGNATURE_BYTES]);
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn verify(text: &str, vault: &Vault) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        if bytes.len() != BODY_BYTES + SIGNATURE_BYTES {
+            return None;
+        }
+        let (body, signature) = bytes.split_at(BODY_BYTES);
+        vault.derived(LABEL).iter().find(|key| mac(key, body).verify_truncated_left(signature).is_ok())?;
+        let uuid = |from: usize| Uuid::from_slice(body.get(from..from + 16)?).ok();
+        let ends_at = i64::from_be_bytes(body.get(36..44)?.try_into().ok()?);
+        Some(Self {
+            id: LinkId::new(uuid(0)?),
+            account: AccountId::new(uuid(16)?),
+            generation: u32::from_be_bytes(body.get(32..36)?.try_into().ok()?),
+            ends_at: DateTime::from_timestamp(ends_at, 0)?,
+        })
+    }
+}
+
+fn mac(key: &[u8; 32], bytes: &[u8]) -> Hmac<Sha256> {
+    let Ok(mut mac) = Hmac::new_from_slice(key) else { unreachable!("HMAC takes keys of any length") };
+    mac.update(bytes);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_was_changed_is_not_read() {
+        let vault = Vault::new(&Vault::generate()).expect("a ring");
+        let link = Link {
+            id: LinkId::new(new_id()),
+            account: AccountId::new(new_id()),
+            generation: 7,
+            ends_at: DateTime::from_timestamp(1_790_000_000, 0).expect("a time"),
+        };
+        let text = link.sign(&vault);
+        assert_eq!(Link::verify(&text, &vault), Some(link));
+        for index in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).expect("a text");
+            assert_eq!(Link::verify(&changed, &vault), None, "{index}");
+        }
+        assert_eq!(Link::verify("", &vault), None);
+        assert_eq!(Link::verify(&text[1..], &vault), None);
+        assert_eq!(Link::verify(&text, &Vault::new(&Vault::generate()).expect("a ring")), None);
+    }
+}

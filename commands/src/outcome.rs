@@ -1,0 +1,114 @@
+//! What came of a trip to Meta's login, as the person is told it.
+
+use domain::{AccountId, Connection};
+use serde::{Deserialize, Serialize};
+
+/// What came of an attempt. Stored with it; names of accounts are in here, so it lives in a row that can be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// New accounts, or disconnected ones, are connected.
+    Connected {
+        /// Which.
+        accounts: Vec<AccountId>,
+    },
+    /// One or several connected accounts have a fresh token.
+    Refreshed {
+        /// Which.
+        accounts: Vec<AccountId>,
+    },
+    /// The connection was switched.
+    Switched {
+        /// Whose.
+        account: AccountId,
+    },
+    /// The person cancelled at Meta.
+    Cancelled,
+    /// Meta refused the code.
+    CodeRefused,
+    /// Meta could not be asked, or answered with something that passes.
+    MetaUnavailable,
+    /// Permissions were not granted.
+    PermissionMissing {
+        /// Which.
+        missing: Vec<String>,
+    },
+    /// Another account than the one that was meant.
+    WrongAccount {
+        /// Who was meant.
+        meant: String,
+        /// Whom the login reached.
+        reached: Vec<String>,
+    },
+    /// The account is connected through the other login.
+    WrongConnection {
+        /// The account's name.
+        username: String,
+        /// How it is connected.
+        uses: Connection,
+    },
+    /// None of the reached accounts was ever connected.
+    NeverConnected {
+        /// Whom the login reached.
+        reached: Vec<String>,
+    },
+    /// The Facebook user gave no Page.
+    NoPage,
+    /// None of the Pages has an Instagram account.
+    PageWithoutAccount {
+        /// The Pages' names.
+        pages: Vec<String>,
+    },
+    /// The account that was meant isn't linked to a Page that was ticked.
+    PageNotChosen {
+        /// Who was meant.
+        meant: String,
+        /// Whom the ticked Pages lead to.
+        reached: Vec<String>,
+    },
+    /// A personal account, whose posts Meta gives to nobody.
+    PersonalAccount {
+        /// Its name.
+        username: String,
+    },
+    /// An owner disconnected the account.
+    Disconnected {
+        /// Its name.
+        username: String,
+    },
+    /// Who set out has no right on the account any more, or not enough.
+    NotAllowed,
+    /// Nobody chose one of the accounts in time.
+    ChoiceExpired,
+    /// The program was stopped between the callback and the end.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Whether something was connected or refreshed.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Refreshed { .. } | Self::Switched { .. })
+    }
+
+    /// The code that people see and support knows; `None` for a success.
+    pub const fn code(&self) -> Option<u16> {
+        Some(match self {
+            Self::Connected { .. } | Self::Refreshed { .. } | Self::Switched { .. } => return None,
+            Self::Cancelled => 1060,
+            Self::CodeRefused => 1066,
+            Self::MetaUnavailable => 1067,
+            Self::Interrupted => 1068,
+            Self::WrongAccount { .. } => 1070,
+            Self::PermissionMissing { .. } => 1071,
+            Self::WrongConnection { .. } => 1072,
+            Self::NoPage => 1073,
+            Self::PageWithoutAccount { .. } => 1074,
+            Self::NeverConnected { .. } => 1075,
+            Self::PageNotChosen { .. } => 1076,
+            Self::PersonalAccount { .. } => 1077,
+            Self::Disconnected { .. } => 1078,
+            Self::NotAllowed => 1079,
+            Self::ChoiceExpired => 1080,
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Refresh, in its three ways: signed in from the account, from the public access token page, by a reconnect link.
+//!
+//! A refresh touches no widget: ids, settings and the stored feed stay as they are until the next pull.
+
+use domain::{
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, Reason, Token, UserId, token::Way,
+};
+use meta::Profile;
+use store::{Decision, Unit};
+use url::Url;
+
+use crate::{
+    Commands, Context, Error, Outcome,
+    attempt::{Attempt, Purpose, Start},
+    connect::{Ask, finish},
+    link::Link,
+    login::Login,
+    profiles,
+};
+
+impl Commands {
+    /// Begins a refresh from the account's page: through the login that the account uses.
+    ///
+    /// # Errors
+    /// When the account isn't connected, or the user has no right on it.
+    pub async fn start_refresh(
+        &self,
+        account: AccountId,
+        user: UserId,
+        by: Authority,
+        browser: &str,
+        ask: Ask,
+    ) -> Result<Url, Error> {
+        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
+        let connection = state.connected_for(by)?;
+        let start = Start {
+            purpose: Purpose::Account,
+            connection,
+            account: Some(account),
+            user: Some(user),
+            link: None,
+            browser,
+        };
+        self.set_out(start, self.ask(account, ask).await?).await
+    }
+
+    /// Begins a refresh from the access token page, for whatever account the login reaches.
+    ///
+    /// # Errors
+    /// [`Error::NotOffered`] when no app is configured for this login.
+    pub async fn start_public(&self, connection: Connection, browser: &str, ask: Ask) -> Result<Url, Error> {
+        let start = Start { purpose: Purpose::TokenPage, connection, account: None, user: None, link: None, browser };
+        self.set_out(start, ask).await
+    }
+
+    /// Begins a refresh by a reconnect link.
+    ///
+    /// # Errors
+    /// When the account isn't connected any more.
+    pub async fn start_by_link(&self, link: &Link, browser: &str, ask: Ask) -> Result<Url, Error> {
+        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(link.account).await?;
+        let connection = state.connected_for(Authority::Staff)?;
+        let start = Start {
+            purpose: Purpose::Link,
+            connection,
+            account: Some(link.account),
+            user: None,
+            link: Some(link.id),
+            browser,
+        };
+        self.set_out(start, self.ask(link.account, ask).await?).await
+    }
+
+    /// An account whose data access has ended needs a login that restarts it.
+    async fn ask(&self, account: AccountId, ask: Ask) -> Result<Ask, Error> {
+        let token: Token = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
+        let ended = token.expired() == Some(Reason::DataAccessEnded);
+        Ok(if ended && ask == Ask::Usual { Ask::DataAccess } else { ask })
+    }
+
+    pub(crate) async fn refresh(&self, attempt: &Attempt, login: &Login, context: &Context) -> Result<(), Error> {
+        match attempt.account {
+            Some(account) => self.settle(context, &RefreshOne { commands: self, attempt, login, account }).await,
+            None => self.settle(context, &RefreshReached { commands: self, attempt, login }).await,
+        }
+    }
+
+    /// Which of a login's accounts is the meant one, or what the person is told if it isn't among them.
+    pub(crate) async fn meant(&self, account: AccountId, login: &Login) -> Result<Result<Profile, Outcome>, Error> {
+        let meant = profiles::of(self.store.database(), account).await?.ok_or(Error::Missing("account"))?;
+        let found = login.reached().into_iter().find(|profile| profile.instagram_id == meant.instagram_id);
+        Ok(found.ok_or_else(|| {
+            let (meant, reached) = (meant.username, login.names());
+            match login.facts.connection {
+                // Who manages the Page may just have left it unticked.
+                Connection::Business => Outcome::PageNotChosen { meant, reached },
+                Connection::Consumer => Outcome::WrongAccount { meant, reached },
+            }
+        }))
+    }
+}
+
+impl Context {
+    /// For reads that lead to no event.
+    pub(crate) fn relight() -> Self {
+        Self { actor: domain::Actor::Relight, correlation: String::new(), causation: None, request: None }
+    }
+}
+
+/// One account that is meant: from its page, or by a link.
+struct RefreshOne<'a> {
+    commands: &'a Commands,
+    attempt: &'a Attempt,
+    login: &'a Login,
+    account: AccountId,
+}
+
+impl Decision for RefreshOne<'_> {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let Self { commands, attempt, login, account } = self;
+        let outcome = match commands.meant(*account, login).await? {
+            Err(outcome) => outcome,
+            Ok(profile) => {
+                let way = if attempt.purpose == Purpose::Link { Way::Link } else { Way::Account };
+                match confirm(unit, *account, login, &profile).await? {
+                    Err(outcome) => outcome,
+                    Ok(()) => {
+                        commands.accept(unit, *account, &profile, login, attempt, way).await?;
+                        Outcome::Refreshed { accounts: vec![*account] }
+                    }
+                }
+            }
+        };
+        finish(unit, attempt, &outcome, &[*account]);
+        Ok(())
+    }
+}
+
+/// Whatever the login reaches: from the access token page.
+struct RefreshReached<'a> {
+    commands: &'a Commands,
+    attempt: &'a Attempt,
+    login: &'a Login,
+}
+
+impl Decision for RefreshReached<'_> {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let Self { commands, attempt, login } = self;
+        let (mut refreshed, mut about, mut refused) = (Vec::new(), Vec::new(), None);
+        for profile in login.reached() {
+            let Some(account) = profiles::find(commands.store.database(), &profile.instagram_id).await? else {
+                continue;
+            };
+            about.push(account);
+            match confirm(unit, account, login, &profile).await? {
+                Err(outcome) => refused = refused.or(Some(outcome)),
+                Ok(()) => {
+                    commands.accept(unit, account, &profile, login, attempt, Way::TokenPage).await?;
+                    refreshed.push(account);
+                }
+            }
+        }
+        let outcome = match refused {
+            _ if !refreshed.is_empty() => Outcome::Refreshed { accounts: refreshed },
+            Some(outcome) => outcome,
+            None => Outcome::NeverConnected { reached: login.names() },
+        };
+        finish(unit, attempt, &outcome, &about);
+        Ok(())
+    }
+}
+
+/// Whether the account may be refreshed by this login; if not, what the person is told.
+async fn confirm(
+    unit: &mut Unit,
+    account: AccountId,
+    login: &Login,
+    profile: &Profile,
+) -> Result<Result<(), Outcome>, Error> {
+    let username = profile.username.clone();
+    let command = AccountCommand::ConfirmConnection { connection: login.facts.connection };
+    match unit.execute::<Account>(account, command).await.map_err(Error::from) {
+        // Whoever proved to hold the login may refresh, signed in or not: there is no right to ask for.
+        Ok(()) => Ok(Ok(())),
+        Err(Error::Account(AccountError::OtherConnection { uses })) => {
+            Ok(Err(Outcome::WrongConnection { username, uses }))
+        }
+        Err(Error::Account(AccountError::Disconnected)) => Ok(Err(Outcome::Disconnected { username })),
+        Err(Error::Account(AccountError::Missing)) => Ok(Err(Outcome::NeverConnected { reached: vec![username] })),
+        Err(error) => Err(error),
+    }
+}

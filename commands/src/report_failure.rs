@@ -1,0 +1,67 @@
+//! Report a failure: what a call met, judged by the domain, becomes an event if the token can't be used any more.
+
+use domain::{
+    Account, AccountCommand, AccountError, AccountId, Evidence, Reason, Token, TokenCommand, TokenId, Verdict,
+    failure::Call,
+};
+use meta::MetaError;
+use store::{Decision, Unit};
+
+use crate::{Commands, Context, Error, login::verdict};
+
+impl Commands {
+    /// Judges what a call with a token met. Where that is explicit, the token expires at once; the verdict says what else
+    /// the caller should do.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn report_failure(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        call: Call,
+        error: &MetaError,
+        context: &Context,
+    ) -> Result<Verdict, Error> {
+        let verdict = verdict(error);
+        if let Verdict::Expired(reason) = verdict {
+            let answer = error.answer();
+            let evidence = Evidence {
+                call,
+                at: self.clock.now(),
+                code: answer.map(|answer| answer.code),
+                subcode: answer.and_then(|answer| answer.subcode),
+                trace: answer.and_then(|answer| answer.trace.clone()),
+            };
+            self.store.run(&self.metadata(context), &Report { account, token, reason, evidence }).await?;
+        }
+        Ok(verdict)
+    }
+}
+
+struct Report {
+    account: AccountId,
+    token: TokenId,
+    reason: Reason,
+    evidence: Evidence,
+}
+
+impl Decision for Report {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let Self { account, token, reason, evidence } = self;
+        // Only the current token counts, also for what is said about the account.
+        let current = unit.load::<Token>(*account).await?.active().is_some_and(|current| current.id == *token);
+        if current && *reason == Reason::PasswordChanged {
+            let command = AccountCommand::RecordPasswordChange { token: *token, evidence: evidence.clone() };
+            match unit.execute::<Account>(*account, command).await.map_err(Error::from) {
+                Ok(()) | Err(Error::Account(AccountError::Missing)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let command = TokenCommand::ReportFailure { token: *token, reason: *reason, evidence: evidence.clone() };
+        Ok(unit.execute::<Token>(*account, command).await?)
+    }
+}

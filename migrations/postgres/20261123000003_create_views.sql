@@ -55,7 +55,8 @@ CREATE TABLE work_v1 (
     kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('pull', 'check', 'renew', 'expire', 'remind', 'notify')),
     key          TEXT COLLATE "C" NOT NULL,
     account_id   TEXT COLLATE "C" NOT NULL,
-    plan         TEXT NOT NULL,
+    free_widgets     BIGINT NOT NULL,
+    upgraded_widgets BIGINT NOT NULL,
     priority     BIGINT NOT NULL, -- 0 first, 1 normal
     due_at       TIMESTAMPTZ, -- on the program's clock; NULL rests
     cause        BIGINT NOT NULL,

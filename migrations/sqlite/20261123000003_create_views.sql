@@ -55,7 +55,8 @@ CREATE TABLE work_v1 (
     kind         TEXT NOT NULL CHECK (kind IN ('pull', 'check', 'renew', 'expire', 'remind', 'notify')),
     key          TEXT NOT NULL,
     account_id   TEXT NOT NULL,
-    plan         TEXT NOT NULL,
+    free_widgets     INTEGER NOT NULL,
+    upgraded_widgets INTEGER NOT NULL,
     priority     INTEGER NOT NULL, -- 0 first, 1 normal
     due_at       TEXT, -- on the program's clock; NULL rests
     cause        INTEGER NOT NULL,

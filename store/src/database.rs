@@ -72,6 +72,15 @@ impl Database {
         }
     }
 
+    /// What follows a `SELECT` of rows that this transaction alone shall work on; those of others are passed over.
+    /// On SQLite the whole transaction is alone already.
+    pub fn skip_locked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// Begins a transaction that will write. Dropping it rolls it back.
     ///
     /// # Errors
@@ -157,6 +166,40 @@ macro_rules! execute {
         match $tx {
             $crate::Tx::Sqlite(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
             $crate::Tx::Postgres(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
+        }
+    };
+}
+
+/// Builds a query of many rows for whichever engine it is, and runs it in its transaction:
+/// `build!(tx, query => { query.push("…").push_bind(id); }, fetch Row)`, or `execute` instead of `fetch`.
+#[macro_export]
+macro_rules! build {
+    ($tx:expr, $query:ident => $build:block, fetch $row:ty) => {
+        match $tx {
+            $crate::Tx::Sqlite(tx) => {
+                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Sqlite>::new("");
+                $build
+                $query.build_query_as::<$row>().fetch_all(&mut **tx).await
+            }
+            $crate::Tx::Postgres(tx) => {
+                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Postgres>::new("");
+                $build
+                $query.build_query_as::<$row>().fetch_all(&mut **tx).await
+            }
+        }
+    };
+    ($tx:expr, $query:ident => $build:block, execute) => {
+        match $tx {
+            $crate::Tx::Sqlite(tx) => {
+                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Sqlite>::new("");
+                $build
+                $query.build().execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            $crate::Tx::Postgres(tx) => {
+                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Postgres>::new("");
+                $build
+                $query.build().execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
         }
     };
 }

@@ -14,6 +14,8 @@ pub mod testing;
 mod unit;
 mod wake;
 
+pub use sqlx;
+
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
 pub use journal::{Event, Filter, Recorded};

@@ -92,6 +92,8 @@ pub enum AccountEvent {
     WidgetPlanChanged {
         /// Which.
         widget: WidgetId,
+        /// The plan before.
+        from: Plan,
         /// The new plan.
         plan: Plan,
     },
@@ -99,6 +101,8 @@ pub enum AccountEvent {
     WidgetRemoved {
         /// Which.
         widget: WidgetId,
+        /// The plan that it had.
+        plan: Plan,
     },
     /// Somebody was told.
     NoticeSent {

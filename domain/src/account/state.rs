@@ -172,8 +172,8 @@ impl Account {
 
     fn change_plan(&self, widget: WidgetId, plan: Plan, by: Authority) -> Decision {
         self.shared_with(by)?;
-        let before = self.widgets.get(&widget).ok_or(Error::NoWidget)?;
-        Ok(unless(*before == plan, Event::WidgetPlanChanged { widget, plan }))
+        let from = *self.widgets.get(&widget).ok_or(Error::NoWidget)?;
+        Ok(unless(from == plan, Event::WidgetPlanChanged { widget, from, plan }))
     }
 
     fn remove_widget(&self, widget: WidgetId, by: Authority) -> Decision {
@@ -181,8 +181,8 @@ impl Account {
         if self.removed_widgets.contains(&widget) {
             return Ok(vec![]);
         }
-        self.widgets.get(&widget).ok_or(Error::NoWidget)?;
-        Ok(vec![Event::WidgetRemoved { widget }])
+        let plan = *self.widgets.get(&widget).ok_or(Error::NoWidget)?;
+        Ok(vec![Event::WidgetRemoved { widget, plan }])
     }
 
     /// The account exists, and its data isn't being erased.
@@ -261,10 +261,10 @@ impl Aggregate for Account {
             Event::AccessRevoked { user } => {
                 self.rights.remove(&user);
             }
-            Event::WidgetAdded { widget, plan } | Event::WidgetPlanChanged { widget, plan } => {
+            Event::WidgetAdded { widget, plan } | Event::WidgetPlanChanged { widget, plan, .. } => {
                 self.widgets.insert(widget, plan);
             }
-            Event::WidgetRemoved { widget } => {
+            Event::WidgetRemoved { widget, .. } => {
                 self.widgets.remove(&widget);
                 self.removed_widgets.insert(widget);
             }

@@ -120,7 +120,7 @@ fn widgets_need_a_right_and_adding_one_again_changes_nothing() {
 #[test]
 fn a_widgets_plan_changes_once() {
     let change = Command::ChangeWidgetPlan { widget: WIDGET, plan: Plan::Upgraded, by: Authority::User(ANN) };
-    let changed = Event::WidgetPlanChanged { widget: WIDGET, plan: Plan::Upgraded };
+    let changed = Event::WidgetPlanChanged { widget: WIDGET, from: Plan::Free, plan: Plan::Upgraded };
     assert_eq!(after([added()], change.clone()), Ok(vec![changed.clone()]));
     assert_eq!(after([added(), changed], change.clone()), Ok(vec![]));
     assert_eq!(after([], change), Err(Error::NoWidget));
@@ -129,7 +129,7 @@ fn a_widgets_plan_changes_once() {
 #[test]
 fn a_removed_widget_does_not_come_back() {
     let remove = Command::RemoveWidget { widget: WIDGET, by: Authority::User(ANN) };
-    let removed = Event::WidgetRemoved { widget: WIDGET };
+    let removed = Event::WidgetRemoved { widget: WIDGET, plan: Plan::Free };
     assert_eq!(after([added()], remove.clone()), Ok(vec![removed.clone()]));
     assert_eq!(after([added(), removed.clone()], remove.clone()), Ok(vec![]));
     assert_eq!(after([], remove), Err(Error::NoWidget));

@@ -1,0 +1,259 @@
+//! What pages and API ask of accounts: lists with search and filter, one account, who sees it.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use domain::{AccountId, Connection, Reason, Right, UserId};
+use store::{Database, StoreError, read};
+
+use crate::{account, parse};
+
+/// An account as its view shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Meta's id of it.
+    pub instagram_id: String,
+    /// Its name.
+    pub username: String,
+    /// How it is connected.
+    pub connection: Connection,
+    /// Whether its token can be used.
+    pub status: Status,
+    /// Since when that is so.
+    pub since: DateTime<Utc>,
+    /// When the session ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When data access ends.
+    pub data_access_expires_at: Option<DateTime<Utc>>,
+    /// Whether that is our estimate.
+    pub data_access_estimated: bool,
+    /// When a person last went through the login.
+    pub granted_at: Option<DateTime<Utc>>,
+    /// When Meta was last heard about the token.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// How many grants there have been.
+    pub generation: i64,
+    /// How many widgets of the plan `Free` it has.
+    pub free_widgets: i64,
+    /// How many of the plan `Upgraded`.
+    pub upgraded_widgets: i64,
+    /// The last event that is in this view.
+    pub position: i64,
+}
+
+/// Whether an account's token can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It can.
+    Active,
+    /// It can't, for this reason.
+    Expired(Reason),
+    /// An owner disconnected the account.
+    Disconnected,
+}
+
+impl Status {
+    /// The name in rows and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired(_) => "expired",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// Why it can't be used, if it expired.
+    pub const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Expired(reason) => Some(reason),
+            Self::Active | Self::Disconnected => None,
+        }
+    }
+}
+
+/// Who looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// A customer: sees accounts with a right on them.
+    User(UserId),
+    /// Staff and the widget service: see all.
+    Staff,
+}
+
+/// Which accounts to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those with this status.
+    pub status: Option<String>,
+    /// Only those whose name contains this.
+    pub search: Option<String>,
+    /// Only those after this one: a cursor that a list ended with.
+    pub after: Option<Cursor>,
+}
+
+/// Where a list goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last name, lowercase.
+    pub username: String,
+    /// The last id.
+    pub id: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    account_id: String,
+    instagram_id: String,
+    username: String,
+    connection: String,
+    status: String,
+    reason: Option<String>,
+    since: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    data_access_expires_at: Option<DateTime<Utc>>,
+    data_access_estimated: bool,
+    granted_at: Option<DateTime<Utc>>,
+    checked_at: Option<DateTime<Utc>>,
+    generation: i64,
+    free_widgets: i64,
+    upgraded_widgets: i64,
+    position: i64,
+}
+
+const SELECT: &str = "SELECT s.account_id, p.instagram_id, p.username, s.connection, s.status, s.reason, s.since, \
+    s.expires_at, s.data_access_expires_at, s.data_access_estimated, s.granted_at, c.checked_at, s.generation, \
+    s.free_widgets, s.upgraded_widgets, s.position FROM profiles p \
+    JOIN account_status_v1 s ON s.account_id = p.account_id LEFT JOIN checks c ON c.account_id = s.account_id";
+
+/// One account, if the viewer may see it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> Result<Option<Account>, StoreError> {
+    let row: Option<Row> = match viewer {
+        Viewer::Staff => {
+            let sql = format!("{SELECT} WHERE p.account_id = $1");
+            read!(database, pool => sqlx::query_as(&sql).bind(id.to_string()).fetch_optional(pool))?
+        }
+        Viewer::User(user) => {
+            let sql = format!(
+                "{SELECT} JOIN account_rights_v1 r ON r.account_id = p.account_id WHERE p.account_id = $1 AND r.user_id = $2"
+            );
+            read!(database, pool =>
+                sqlx::query_as(&sql).bind(id.to_string()).bind(user.to_string()).fetch_optional(pool))?
+        }
+    };
+    row.map(of_row).transpose()
+}
+
+/// The accounts that a viewer sees, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    database: &Database,
+    viewer: Viewer,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let mut sql = SELECT.to_owned();
+    let mut binds: Vec<String> = Vec::new();
+    if let Viewer::User(user) = viewer {
+        binds.push(user.to_string());
+        sql.push_str(" JOIN account_rights_v1 r ON r.account_id = p.account_id AND r.user_id = $1");
+    }
+    let mut word = " WHERE";
+    let mut condition = |text: &str, values: Vec<String>| {
+        let mut text = text.to_owned();
+        for value in values {
+            binds.push(value);
+            text = text.replacen('?', &format!("${}", binds.len()), 1);
+        }
+        let _ = write!(sql, "{word} {text}");
+        word = " AND";
+    };
+    if let Some(status) = &filter.status {
+        condition("s.status = ?", vec![status.clone()]);
+    }
+    if let Some(search) = &filter.search {
+        condition("p.username_lower LIKE ? ESCAPE '\\'", vec![format!("%{}%", escaped(&search.to_lowercase()))]);
+    }
+    if let Some(after) = &filter.after {
+        condition("(p.username_lower, p.account_id) > (?, ?)", vec![after.username.clone(), after.id.clone()]);
+    }
+    let _ = write!(sql, " ORDER BY p.username_lower, p.account_id LIMIT {limit}");
+    macro_rules! fetch {
+        ($pool:expr) => {{
+            let mut query = sqlx::query_as::<_, Row>(&sql);
+            for bind in &binds {
+                query = query.bind(bind);
+            }
+            query.fetch_all($pool)
+        }};
+    }
+    let rows = read!(database, pool => fetch!(pool))?;
+    rows.into_iter().map(of_row).collect()
+}
+
+/// How many of the viewer's accounts have each status: active, expired, disconnected.
+///
+/// # Errors
+/// When the database fails.
+pub async fn counts(database: &Database, viewer: Viewer) -> Result<[i64; 3], StoreError> {
+    let rows: Vec<(String, i64)> = match viewer {
+        Viewer::Staff => {
+            let sql = "SELECT status, count(*) FROM account_status_v1 GROUP BY status";
+            read!(database, pool => sqlx::query_as(sql).fetch_all(pool))?
+        }
+        Viewer::User(user) => {
+            let sql = "SELECT s.status, count(*) FROM account_rights_v1 r \
+                       JOIN account_status_v1 s ON s.account_id = r.account_id WHERE r.user_id = $1 GROUP BY s.status";
+            read!(database, pool => sqlx::query_as(sql).bind(user.to_string()).fetch_all(pool))?
+        }
+    };
+    let count = |status: &str| rows.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
+    Ok([count("active"), count("expired"), count("disconnected")])
+}
+
+/// Who has which right on an account.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rights(database: &Database, id: AccountId) -> Result<Vec<(UserId, Right)>, StoreError> {
+    let sql = "SELECT user_id, access FROM account_rights_v1 WHERE account_id = $1 ORDER BY access DESC, user_id";
+    let rows: Vec<(String, String)> =
+        read!(database, pool => sqlx::query_as(sql).bind(id.to_string()).fetch_all(pool))?;
+    rows.into_iter().map(|(user, right)| Ok((parse(&user)?, parse(&right)?))).collect()
+}
+
+fn of_row(row: Row) -> Result<Account, StoreError> {
+    let status = match (row.status.as_str(), row.reason.as_deref()) {
+        ("active", _) => Status::Active,
+        ("expired", Some(reason)) => Status::Expired(Reason::from_name(reason).unwrap_or(Reason::Unknown)),
+        _ => Status::Disconnected,
+    };
+    Ok(Account {
+        id: account(&row.account_id)?,
+        instagram_id: row.instagram_id,
+        username: row.username,
+        connection: parse(&row.connection)?,
+        status,
+        since: row.since,
+        expires_at: row.expires_at,
+        data_access_expires_at: row.data_access_expires_at,
+        data_access_estimated: row.data_access_estimated,
+        granted_at: row.granted_at,
+        checked_at: row.checked_at,
+        generation: row.generation,
+        free_widgets: row.free_widgets,
+        upgraded_widgets: row.upgraded_widgets,
+        position: row.position,
+    })
+}
+
+/// What is searched for is a text, not a pattern.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}

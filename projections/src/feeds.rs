@@ -1,0 +1,65 @@
+//! Feeds: the posts that widgets show, one for each plan of an account's widgets; and when Meta was last heard.
+
+use chrono::{DateTime, Utc};
+use domain::{AccountId, TokenId, account::Plan};
+use store::{Database, StoreError, Tx, execute, read};
+
+/// A stored feed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Feed {
+    /// The posts, as the JSON that widgets are served.
+    pub posts: String,
+    /// When they were fetched.
+    pub fetched_at: DateTime<Utc>,
+}
+
+/// The feed that an account's widgets of a plan show.
+///
+/// # Errors
+/// When the database fails.
+pub async fn feed(database: &Database, account: AccountId, plan: Plan) -> Result<Option<Feed>, StoreError> {
+    let sql = "SELECT posts, fetched_at FROM feeds WHERE account_id = $1 AND plan = $2";
+    Ok(read!(database, pool =>
+        sqlx::query_as(sql).bind(account.to_string()).bind(plan.name()).fetch_optional(pool))?)
+}
+
+/// When the feed of each plan was fetched.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fetched_at(database: &Database, account: AccountId) -> Result<Vec<(Plan, DateTime<Utc>)>, StoreError> {
+    let sql = "SELECT plan, fetched_at FROM feeds WHERE account_id = $1";
+    let rows: Vec<(String, DateTime<Utc>)> =
+        read!(database, pool => sqlx::query_as(sql).bind(account.to_string()).fetch_all(pool))?;
+    rows.into_iter().map(|(plan, at)| Ok((crate::parse(&plan)?, at))).collect()
+}
+
+/// Stores what was pulled, for the widgets of these plans.
+///
+/// # Errors
+/// When the database fails.
+pub async fn store(
+    tx: &mut Tx,
+    account: AccountId,
+    plans: &[Plan],
+    posts: &str,
+    fetched_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for plan in plans {
+        let sql = "INSERT INTO feeds (account_id, plan, posts, fetched_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (account_id, plan) DO UPDATE SET posts = excluded.posts, fetched_at = excluded.fetched_at";
+        execute!(&mut *tx, sqlx::query(sql).bind(account.to_string()).bind(plan.name()).bind(posts).bind(fetched_at))?;
+    }
+    Ok(())
+}
+
+/// Notes that Meta said something about a token just now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn heard(tx: &mut Tx, account: AccountId, token: TokenId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO checks (account_id, token_id, checked_at) VALUES ($1, $2, $3) \
+               ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, checked_at = excluded.checked_at";
+    execute!(tx, sqlx::query(sql).bind(account.to_string()).bind(token.to_string()).bind(at))?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! An account's story: each event in words, and the state after it. For support, and for owners on their page.
+
+use domain::{Account, AccountEvent, Reason, Right, Token, TokenEvent, account::Plan, account::Standing, token::Way};
+use store::{Event, Recorded, StoreError};
+
+/// One event of a story.
+#[derive(Debug, Clone)]
+pub struct Chapter {
+    /// The event as it is stored.
+    pub recorded: Recorded,
+    /// What happened, in a sentence.
+    pub words: String,
+    /// The state after it: `active`, `expired (password_changed)`, `disconnected`, …
+    pub state: String,
+}
+
+/// Tells a story from its events, which must be all of an account's, from the first.
+///
+/// # Errors
+/// When an event can't be read.
+pub fn tell(events: Vec<Recorded>) -> Result<Vec<Chapter>, StoreError> {
+    use cqrs_es::Aggregate;
+    let (mut account, mut token) = (Account::default(), Token::default());
+    let chapter = |recorded: Recorded| {
+        let event = recorded.event()?;
+        let words = words(&event);
+        match event {
+            Event::Account(event) => account.apply(event),
+            Event::Token(event) => token.apply(event),
+        }
+        Ok(Chapter { recorded, words, state: state(&account, &token) })
+    };
+    events.into_iter().map(chapter).collect()
+}
+
+fn state(account: &Account, token: &Token) -> String {
+    match (account.standing(), token.expired()) {
+        (Standing::Unknown, _) => "unknown".to_owned(),
+        (Standing::Connected(_), Some(reason)) => format!("expired ({})", reason.name()),
+        (Standing::Connected(_), None) if token.active().is_some() => "active".to_owned(),
+        (Standing::Connected(_), None) => "connected, no token yet".to_owned(),
+        (Standing::Disconnected(_), _) => "disconnected".to_owned(),
+        (Standing::Erasing, _) => "being erased".to_owned(),
+        (Standing::Erased, _) => "erased".to_owned(),
+    }
+}
+
+/// What happened, in a sentence without names: events carry none.
+pub fn words(event: &Event) -> String {
+    match event {
+        Event::Account(event) => account_words(event),
+        Event::Token(event) => token_words(event),
+    }
+}
+
+fn account_words(event: &AccountEvent) -> String {
+    match event {
+        AccountEvent::Connected { connection } => format!("Connected through {} ({connection}).", connection.login()),
+        AccountEvent::ConnectionChanged { from, to } => format!("Switched from the {from} to the {to} connection."),
+        AccountEvent::AccessGranted { user, right: Right::Owner } => format!("User {user} became an owner."),
+        AccountEvent::AccessGranted { user, right: Right::Developer } => format!("User {user} became a developer."),
+        AccountEvent::AccessRevoked { user } => format!("User {user} lost access."),
+        AccountEvent::WidgetAdded { widget, plan } => format!("Widget {widget} was added ({}).", plan_words(*plan)),
+        AccountEvent::WidgetPlanChanged { widget, plan, .. } => {
+            format!("Widget {widget} is {} now.", plan_words(*plan))
+        }
+        AccountEvent::WidgetRemoved { widget, .. } => format!("Widget {widget} was removed."),
+        AccountEvent::NoticeSent { user, .. } => format!("User {user} was told."),
+        AccountEvent::PasswordChanged { .. } => "Meta says that the password was changed.".to_owned(),
+        AccountEvent::Disconnected => "Disconnected.".to_owned(),
+        AccountEvent::Deauthorized { .. } => "The person removed the app at Meta.".to_owned(),
+        AccountEvent::ErasureRequested => "Erasure was requested.".to_owned(),
+        AccountEvent::Erased => "Everything about the person was erased.".to_owned(),
+    }
+}
+
+fn token_words(event: &TokenEvent) -> String {
+    match event {
+        TokenEvent::Issued { generation, grant } => {
+            format!("Access granted, generation {generation}, {}.", way_words(grant.way))
+        }
+        TokenEvent::Refreshed { generation, grant } => {
+            format!("Token refreshed, generation {generation}, {}.", way_words(grant.way))
+        }
+        TokenEvent::Renewed { .. } => "The session was extended.".to_owned(),
+        TokenEvent::Expired { reason, .. } => format!("Token expired: {}.", reason_words(*reason)),
+        TokenEvent::Revoked { .. } => "The token was destroyed.".to_owned(),
+    }
+}
+
+const fn plan_words(plan: Plan) -> &'static str {
+    match plan {
+        Plan::Free => "Free",
+        Plan::Upgraded => "Upgraded",
+    }
+}
+
+const fn way_words(way: Way) -> &'static str {
+    match way {
+        Way::Connect => "by connecting",
+        Way::Account => "from the account's page",
+        Way::TokenPage => "from the access token page",
+        Way::Link => "by a reconnect link",
+        Way::Switch => "by switching the connection",
+    }
+}
+
+/// Why a token can't be used, as pages say it.
+pub const fn reason_words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Lifetime => "it ran out",
+        Reason::PasswordChanged => "password changed",
+        Reason::AppRemoved => "the app was removed",
+        Reason::Checkpoint => "a security check is waiting",
+        Reason::Unconfirmed => "the user is not confirmed",
+        Reason::Invalidated => "logged out: password changed or a security reset",
+        Reason::PageRoleLost => "the role on the Page was lost",
+        Reason::PermissionMissing => "a permission is missing",
+        Reason::DataAccessEnded => "data access ended",
+        Reason::Unknown => "refused by Meta without a reason",
+    }
+}

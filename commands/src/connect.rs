@@ -1,8 +1,6 @@
 //! Connect: a signed-in person brings an Instagram account, or several.
 
-use domain::{
-    Account, AccountCommand, AccountError, AccountId, Authority, Connection, Token, TokenCommand, UserId, token::Way,
-};
+use domain::{Account, AccountCommand, AccountError, AccountId, Connection, Token, TokenCommand, UserId, token::Way};
 use meta::{AuthType, Profile};
 use store::{Decision, Unit};
 use url::Url;
@@ -192,9 +190,4 @@ impl Decision for Connect<'_> {
 pub(crate) fn finish(unit: &mut Unit, attempt: &Attempt, outcome: &Outcome, accounts: &[AccountId]) {
     let at = unit.metadata().at;
     attempt.finish(outcome, accounts, at).into_iter().for_each(|write| unit.write(write));
-}
-
-/// In whose power a signed-in user acts on accounts.
-pub fn authority(user: UserId, is_admin: bool) -> Authority {
-    if is_admin { Authority::Staff } else { Authority::User(user) }
 }

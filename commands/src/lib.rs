@@ -16,6 +16,7 @@ pub mod link;
 mod login;
 pub mod outcome;
 mod profiles;
+pub mod pull;
 pub mod refresh;
 pub mod report_failure;
 pub mod switch;

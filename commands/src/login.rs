@@ -95,11 +95,11 @@ impl Commands {
         let redirect_uri = self.redirect_uri(Connection::Consumer);
         let short = consumer.exchange(code, &redirect_uri).await.map_err(|error| exchange_failed(&error))?;
         let permissions = complete(Connection::Consumer, short.permissions)?;
-        let me = again(async || consumer.me(&short.token).await).await?;
+        let me = again(|| consumer.me(&short.token)).await?;
         if me.personal {
             return Err(Outcome::PersonalAccount { username: me.profile.username });
         }
-        let long = again(async || consumer.extend(&short.token).await).await?;
+        let long = again(|| consumer.extend(&short.token)).await?;
         let data_access = self.settings.consumer_data_access;
         Ok(Login {
             token: long.token,
@@ -120,9 +120,9 @@ impl Commands {
         let granted_at = self.clock.now();
         let redirect_uri = self.redirect_uri(Connection::Business);
         let short = business.exchange(code, &redirect_uri).await.map_err(|error| exchange_failed(&error))?;
-        let permissions = again(async || business.permissions(&short.token).await).await?;
+        let permissions = again(|| business.permissions(&short.token)).await?;
         let permissions = complete(Connection::Business, permissions)?;
-        let pages = again(async || business.pages(&short.token).await).await?;
+        let pages = again(|| business.pages(&short.token)).await?;
         if pages.is_empty() {
             return Err(Outcome::NoPage);
         }
@@ -136,8 +136,8 @@ impl Commands {
         if reached.is_empty() {
             return Err(Outcome::PageWithoutAccount { pages: pages.into_iter().map(|page| page.name).collect() });
         }
-        let long = again(async || business.extend(&short.token).await).await?;
-        let facts = again(async || business.debug(&long.token).await).await?;
+        let long = again(|| business.extend(&short.token)).await?;
+        let facts = again(|| business.debug(&long.token)).await?;
         let data_access = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
         Ok(Login {
             token: long.token,
@@ -163,7 +163,10 @@ fn complete(connection: Connection, granted: Vec<String>) -> Result<Vec<String>,
 
 /// Asks again when an error passes: the person should not have to go through the login again for it. The exchange of the
 /// code itself is never repeated.
-async fn again<T>(ask: impl AsyncFn() -> Result<T, MetaError>) -> Result<T, Outcome> {
+async fn again<T, F>(ask: impl Fn() -> F) -> Result<T, Outcome>
+where
+    F: Future<Output = Result<T, MetaError>>,
+{
     let mut pause = Duration::from_millis(250);
     loop {
         match ask().await {

@@ -3,7 +3,7 @@
 //! A refresh touches no widget: ids, settings and the stored feed stay as they are until the next pull.
 
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Authority, Connection, Reason, Token, UserId, token::Way,
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, Token, UserId, token::Way,
 };
 use meta::Profile;
 use store::{Decision, Unit};
@@ -58,17 +58,40 @@ impl Commands {
     /// # Errors
     /// When the account isn't connected any more.
     pub async fn start_by_link(&self, link: &Link, browser: &str, ask: Ask) -> Result<Url, Error> {
-        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(link.account).await?;
+        self.start_for(link.account, Some(link.id), browser, ask).await
+    }
+
+    async fn start_for(&self, account: AccountId, link: Option<LinkId>, browser: &str, ask: Ask) -> Result<Url, Error> {
+        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
         let connection = state.connected_for(Authority::Staff)?;
-        let start = Start {
-            purpose: Purpose::Link,
-            connection,
-            account: Some(link.account),
-            user: None,
-            link: Some(link.id),
-            browser,
-        };
-        self.set_out(start, self.ask(link.account, ask).await?).await
+        let start = Start { purpose: Purpose::Link, connection, account: Some(account), user: None, link, browser };
+        self.set_out(start, self.ask(account, ask).await?).await
+    }
+
+    /// Begins the same trip once more, after one that led to nothing: for the same purpose and account, in the browser
+    /// that set out. Where the account doesn't decide the login, `connection` does.
+    ///
+    /// # Errors
+    /// As the first time.
+    pub async fn start_again(
+        &self,
+        attempt: &Attempt,
+        connection: Connection,
+        by: Option<Authority>,
+        browser: &str,
+        ask: Ask,
+    ) -> Result<Url, Error> {
+        let missing = || Error::Missing("attempt");
+        match (attempt.purpose, attempt.account, attempt.user) {
+            (Purpose::TokenPage, _, _) => self.start_public(connection, browser, ask).await,
+            (Purpose::Connect, _, Some(user)) => self.start_connect(user, connection, browser, ask).await,
+            (Purpose::Account, Some(account), Some(user)) => {
+                self.start_refresh(account, user, by.ok_or_else(missing)?, browser, ask).await
+            }
+            (Purpose::Switch, Some(account), Some(user)) => self.start_switch(account, user, browser, ask).await,
+            (Purpose::Link, Some(account), _) => self.start_for(account, attempt.link, browser, ask).await,
+            _ => Err(missing()),
+        }
     }
 
     /// An account whose data access has ended needs a login that restarts it.

@@ -6,7 +6,10 @@
 
 use std::{fmt, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use chacha20poly1305::{
     AeadCore, KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, OsRng, Payload},
@@ -108,6 +111,12 @@ impl Vault {
             derived
         };
         self.keys.iter().map(derive).collect()
+    }
+
+    /// A text that nobody can guess, always the same for a purpose: for a link that works until its purpose is served.
+    pub fn one_time(&self, purpose: &str) -> String {
+        let keys = self.derived(&format!("one time {purpose}"));
+        keys.first().map(|key| URL_SAFE_NO_PAD.encode(key)).unwrap_or_default()
     }
 
     /// Seals a secret; it opens only together with the same `bound_to`.

@@ -3,7 +3,7 @@
 //! Source: Meta, "Instagram API with Facebook Login", "Facebook Login: Manually build a login flow", "Debug token".
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -14,12 +14,14 @@ use crate::{
     BusinessConfig, Http, LongToken, MetaError, Post, Profile,
     config::below,
     error::Fields,
-    media,
+    media::Pages,
     shape::{id, optional_id},
 };
 
 /// How many Pages of one person are looked at. Who manages more must choose fewer in the login's dialog.
 const PAGE_LIMIT: usize = 200;
+/// How many Pages are asked about at once.
+const PAGES_AT_ONCE: usize = 4;
 
 /// The client of one app with Facebook Login.
 #[derive(Debug, Clone)]
@@ -229,14 +231,15 @@ impl Business {
             }
         }
         listed.truncate(PAGE_LIMIT);
-        stream::iter(listed)
-            .map(|page| async move {
-                let account = self.page_account(token, &page.id).await?;
-                Ok(Page { id: page.id, name: page.name, account })
-            })
-            .buffered(4)
-            .try_collect()
-            .await
+        let mut pages = Vec::with_capacity(listed.len());
+        let mut listed = listed.into_iter().peekable();
+        while listed.peek().is_some() {
+            let some: Vec<_> = listed.by_ref().take(PAGES_AT_ONCE).collect();
+            let accounts = try_join_all(some.iter().map(|page| self.page_account(token, &page.id))).await?;
+            let page = |(page, account): (Listed, _)| Page { id: page.id, name: page.name, account };
+            pages.extend(some.into_iter().zip(accounts).map(page));
+        }
+        Ok(pages)
     }
 
     async fn page_account(&self, token: &SecretString, page: &str) -> Result<Option<Profile>, MetaError> {
@@ -262,12 +265,12 @@ impl Business {
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
-        media::collect(limit, async |page: media::Page<'_>| {
-            let query = page.query();
+        let mut pages = Pages::new(limit);
+        while let Some(query) = pages.query() {
             let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            self.graph(token, &[instagram_id, "media"], &query).await
-        })
-        .await
+            pages.add(self.graph(token, &[instagram_id, "media"], &query).await?);
+        }
+        Ok(pages.into_posts())
     }
 
     async fn graph<T: serde::de::DeserializeOwned>(

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     ConsumerConfig, Http, LongToken, MetaError, Post, Profile,
     config::below,
-    media::{self, Page},
+    media::Pages,
     shape::{Wrapped, id, optional_id, permissions},
 };
 
@@ -146,11 +146,12 @@ impl Consumer {
     /// When the token doesn't work or Meta can't be asked.
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
         let url = below(&self.config.graph_url, &[&self.config.version, instagram_id, "media"]);
-        let query = [("access_token", token.expose_secret())];
-        media::collect(limit, async |page: Page<'_>| {
-            self.http.send(self.http.get(url.clone(), &query).query(&page.query())).await
-        })
-        .await
+        let secret = [("access_token", token.expose_secret())];
+        let mut pages = Pages::new(limit);
+        while let Some(query) = pages.query() {
+            pages.add(self.http.send(self.http.get(url.clone(), &secret).query(&query)).await?);
+        }
+        Ok(pages.into_posts())
     }
 }
 

@@ -3,10 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::{
-    MetaError,
-    shape::{id, text},
-};
+use crate::shape::{id, text};
 
 const FIELDS: &str = "id,caption,media_type,media_url,thumbnail_url,permalink,timestamp";
 /// What Meta gives at most in one page.
@@ -61,21 +58,6 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>
         .map_err(D::Error::custom)
 }
 
-/// Which page to ask for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Page<'a> {
-    limit: usize,
-    after: Option<&'a str>,
-}
-
-impl Page<'_> {
-    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![("fields", FIELDS.to_owned()), ("limit", self.limit.to_string())];
-        query.extend(self.after.map(|after| ("after", after.to_owned())));
-        query
-    }
-}
-
 #[derive(Deserialize)]
 pub(crate) struct Answer {
     data: Vec<Post>,
@@ -98,26 +80,53 @@ struct Cursors {
     after: Option<String>,
 }
 
-/// Asks for page after page until there are `limit` posts or no more. The next page is asked for by its cursor, never by
-/// following the URL that Meta answers.
-pub(crate) async fn collect(
+/// Posts, gathered page by page until there are enough or no more.
+pub(crate) struct Pages {
     limit: usize,
-    ask: impl AsyncFn(Page<'_>) -> Result<Answer, MetaError>,
-) -> Result<Vec<Post>, MetaError> {
-    let mut posts: Vec<Post> = Vec::new();
-    let mut after: Option<String> = None;
-    while posts.len() < limit {
-        let page = Page { limit: PAGE_LIMIT.min(limit - posts.len()), after: after.as_deref() };
-        let answer = ask(page).await?;
-        let nothing_new = answer.data.is_empty();
-        posts.extend(answer.data);
-        after = answer.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
-        if after.is_none() || nothing_new {
-            break;
-        }
+    posts: Vec<Post>,
+    next: Next,
+}
+
+enum Next {
+    First,
+    After(String),
+    Nothing,
+}
+
+impl Pages {
+    /// None yet; at most `limit` in the end.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, posts: Vec::new(), next: Next::First }
     }
-    posts.truncate(limit);
-    Ok(posts)
+
+    /// What to ask for next. The next page is asked for by its cursor, never by following the URL that Meta answers.
+    pub(crate) fn query(&self) -> Option<Vec<(&'static str, String)>> {
+        let missing = self.limit.saturating_sub(self.posts.len());
+        let mut query = vec![("fields", FIELDS.to_owned()), ("limit", missing.min(PAGE_LIMIT).to_string())];
+        match &self.next {
+            _ if missing == 0 => return None,
+            Next::First => {}
+            Next::After(cursor) => query.push(("after", cursor.clone())),
+            Next::Nothing => return None,
+        }
+        Some(query)
+    }
+
+    /// Takes a page.
+    pub(crate) fn add(&mut self, answer: Answer) {
+        let after = answer.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
+        self.next = match after {
+            Some(cursor) if !answer.data.is_empty() => Next::After(cursor),
+            _ => Next::Nothing,
+        };
+        self.posts.extend(answer.data);
+    }
+
+    /// What was gathered.
+    pub(crate) fn into_posts(mut self) -> Vec<Post> {
+        self.posts.truncate(self.limit);
+        self.posts
+    }
 }
 
 #[cfg(test)]

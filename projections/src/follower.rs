@@ -46,6 +46,7 @@ pub struct State {
 pub struct Followers {
     tasks: JoinSet<()>,
     account_status: watch::Receiver<i64>,
+    work: watch::Receiver<i64>,
 }
 
 impl Followers {
@@ -53,13 +54,18 @@ impl Followers {
     pub fn start(store: &Store, stop: &CancellationToken) -> Self {
         let mut tasks = JoinSet::new();
         let account_status = follow(&mut tasks, store, AccountStatus, stop);
-        follow(&mut tasks, store, Work, stop);
-        Self { tasks, account_status }
+        let work = follow(&mut tasks, store, Work, stop);
+        Self { tasks, account_status, work }
     }
 
     /// The position that the status view has reached, as this node knows it; to wait for, and to wake live pages.
     pub fn status_position(&self) -> watch::Receiver<i64> {
         self.account_status.clone()
+    }
+
+    /// The position that the queue has reached, as this node knows it; to wake workers.
+    pub fn work_position(&self) -> watch::Receiver<i64> {
+        self.work.clone()
     }
 
     /// Waits until all have stopped, after the token was cancelled.

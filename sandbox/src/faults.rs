@@ -56,7 +56,7 @@ impl FaultKind {
             }
             Self::BadGateway => (StatusCode::BAD_GATEWAY, "<html><body>502 Bad Gateway</body></html>").into_response(),
             Self::Timeout => {
-                tokio::time::sleep(Duration::from_secs(120)).await;
+                tokio::time::sleep(Duration::from_mins(2)).await;
                 StatusCode::GATEWAY_TIMEOUT.into_response()
             }
             Self::Html => {

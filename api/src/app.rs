@@ -1,0 +1,47 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use commands::Commands;
+use store::{Database, Store};
+use tokio::sync::watch;
+
+use crate::{config::Config, limits::Limits, pages::widget::FeedCache};
+
+/// What every handler shares. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The write side.
+    pub commands: Commands,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// How often who may do what.
+    pub limits: Arc<Limits>,
+    /// Feeds as they were served last.
+    pub feeds: FeedCache,
+    /// The position that the status view has reached.
+    pub status_position: watch::Receiver<i64>,
+    /// Tells live pages of this node that something was pulled or checked.
+    pub changed: watch::Sender<u64>,
+}
+
+impl App {
+    /// The event store.
+    pub fn store(&self) -> &Store {
+        &self.commands.store
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        self.store().database()
+    }
+
+    /// Waits, for a second at most, until the status view shows what was committed.
+    pub async fn until_shown(&self, committed: store::Committed) {
+        if let Some(position) = committed.position {
+            let mut reached = self.status_position.clone();
+            let shown = reached.wait_for(|reached| *reached >= position);
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(1), shown).await;
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `relight demo`: Relight and a pretend Meta on this machine, with accounts that were really connected over HTTP.
+
+mod person;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+use commands::Clock;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, Sandbox};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    config::Config,
+    service::Service,
+    sign_in::{Role, Users},
+};
+use person::Person;
+
+const EMAIL: &str = "you@relight.example";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Begin anew: forget what earlier demos left in the data folder.
+    #[arg(long)]
+    fresh: bool,
+    /// Where the demo keeps its database.
+    #[arg(long, value_name = "FOLDER", default_value = "./data/demo")]
+    data_dir: PathBuf,
+    /// Relight's port; the sandbox takes the next but one.
+    #[arg(long, default_value_t = 4000)]
+    port: u16,
+}
+
+/// Whom to seed: through which login, who logs in, and the plans of the widgets.
+struct Seed {
+    connection: Connection,
+    holder: &'static str,
+    username: &'static str,
+    plans: &'static [Plan],
+    then: Option<fn(String) -> Action>,
+}
+
+const fn seed(
+    connection: Connection,
+    holder: &'static str,
+    username: &'static str,
+    plans: &'static [Plan],
+    then: Option<fn(String) -> Action>,
+) -> Seed {
+    Seed { connection, holder, username, plans, then }
+}
+
+const SEEDS: [Seed; 12] = {
+    use Connection::{Business, Consumer};
+    use Plan::{Free, Upgraded};
+    [
+        seed(Consumer, "luma.ceramics", "luma.ceramics", &[Upgraded, Free, Upgraded], None),
+        seed(Consumer, "nordlicht.bakery", "nordlicht.bakery", &[Free], None),
+        seed(Consumer, "oakandiron", "oakandiron", &[Upgraded], Some(|holder| Action::ChangePassword { holder })),
+        seed(Consumer, "bluebird.bikes", "bluebird.bikes", &[Free, Free], None),
+        seed(Consumer, "maremare.swim", "maremare.swim", &[Upgraded], Some(|holder| Action::RemoveApp { holder })),
+        seed(Consumer, "alta.climbing", "alta.climbing", &[], None),
+        seed(Business, "Ana Ribeiro", "casa.verde.studio", &[Upgraded], None),
+        seed(Business, "Ana Ribeiro", "sol.y.sal", &[Free], None),
+        seed(Business, "Mia Berg", "fern.and.fog", &[Free, Upgraded], None),
+        seed(Business, "Mia Berg", "tiny.harbor", &[Free], None),
+        seed(Business, "Mia Berg", "paper.moon.press", &[Upgraded], None),
+        seed(Business, "Ken Sato", "hoshi.tea", &[Upgraded], Some(|holder| Action::Checkpoint { holder })),
+    ]
+};
+
+pub(super) async fn run(options: Options) -> Result<()> {
+    let data_dir = &options.data_dir;
+    if options.fresh && data_dir.exists() {
+        empty(data_dir)?;
+    }
+    let sandbox_port = options.port.checked_add(10).context("--port is too high")?;
+    let sandbox = start_sandbox(sandbox_port).await?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let service = Service::start(config(data_dir, address, &sandbox)?, Clock::default()).await?;
+    let base = format!("http://{address}");
+    let users = Users::new(service.app.database().clone());
+    // A new password each time: none lies around in a file.
+    let password: SecretString = commands::attempt::random_text::<9>().into();
+    users.set(EMAIL, &password, Role::Owner, service.app.commands.clock.now()).await.map_err(refused)?;
+    let seeded = service.app.store().head().await? > 0;
+    if seeded {
+        println!("Going on with the accounts in {} (--fresh begins anew).", data_dir.display());
+        println!("The sandbox is new, and knows none of their tokens: refresh them, or begin anew.");
+    } else {
+        println!("Connecting {} accounts through the pretend Meta…", SEEDS.len());
+        fill(&service, &sandbox, &base, &password).await?;
+    }
+    let widget = store::read!(service.app.database(), pool =>
+        sqlx::query_scalar::<_, String>("SELECT widget_id FROM widgets_v1 WHERE NOT removed ORDER BY added_at LIMIT 1")
+            .fetch_optional(pool))?;
+    tell(&base, &sandbox, &password, widget.as_deref());
+    service.run().await
+}
+
+async fn start_sandbox(port: u16) -> Result<Sandbox> {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let started = Sandbox::start(sandbox::Config { listen, ..sandbox::Config::default() }).await;
+    started.with_context(|| format!("the sandbox can't listen on {listen}: is a demo running already? Try --port"))
+}
+
+/// Only what a demo made is deleted.
+fn empty(data_dir: &Path) -> Result<()> {
+    for file in ["relight.db", "relight.db-wal", "relight.db-shm", "vault.key"] {
+        match std::fs::remove_file(data_dir.join(file)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{} can't be emptied", data_dir.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn config(data_dir: &Path, listen: SocketAddr, sandbox: &Sandbox) -> Result<Config> {
+    let url = |path: &str| Url::parse(&format!("{}{path}", sandbox.url()));
+    let mut config = Config { data_dir: data_dir.to_owned(), ..Config::default() };
+    config.http.listen = listen;
+    config.http.public_url = Url::parse(&format!("http://{listen}"))?;
+    let apps = sandbox.config();
+    config.instagram.app_id = Some(apps.instagram_app.0.clone());
+    config.instagram.app_secret = Some(apps.instagram_app.1.clone().into());
+    config.instagram.authorize_url = url("/oauth/authorize")?;
+    config.instagram.token_url = url("/oauth/access_token")?;
+    config.instagram.graph_url = url("/instagram")?;
+    config.facebook.app_id = Some(apps.facebook_app.0.clone());
+    config.facebook.app_secret = Some(apps.facebook_app.1.clone().into());
+    config.facebook.dialog_url = url("/facebook")?;
+    config.facebook.graph_url = url("/graph")?;
+    Ok(config)
+}
+
+/// Connects everybody as a person at a browser would, adds widgets, and lets a few tokens die.
+async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &SecretString) -> Result<()> {
+    let person = Person::sign_in(base, EMAIL, password).await?;
+    for seed in &SEEDS {
+        let holder = {
+            let world = sandbox.world();
+            world.account_id(seed.holder).or_else(|| world.person_id(seed.holder))
+        };
+        let holder = holder.context("the sandbox lacks somebody")?;
+        let account = person.connect(seed.connection, &holder, seed.username).await?;
+        for plan in seed.plans {
+            person.add_widget(&account, *plan).await?;
+        }
+    }
+    wait_for_feeds(service).await?;
+    for seed in &SEEDS {
+        if let Some(then) = seed.then {
+            sandbox.act(then(seed.holder.to_owned())).map_err(anyhow::Error::msg)?;
+            person.look_at(seed.username).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_feeds(service: &Service) -> Result<()> {
+    for _ in 0..100 {
+        let sql = "SELECT count(*) FROM feeds";
+        let feeds: i64 = store::read!(service.app.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+        if usize::try_from(feeds)? >= SEEDS.len() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bail!("the demo's accounts were not pulled within 10 seconds: see the log")
+}
+
+fn refused(error: crate::error::Error) -> anyhow::Error {
+    match error {
+        crate::error::Error::Internal(cause) => cause,
+        other => anyhow::anyhow!("the demo's user can't be made: {other:?}"),
+    }
+}
+
+fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&str>) {
+    use secrecy::ExposeSecret;
+    let meta = sandbox.url();
+    println!("\nRelight is lit. Look around:");
+    println!("  Dashboard          {base}/accounts");
+    println!("    sign in as       {EMAIL}  with  {}", password.expose_secret());
+    println!("  Access token page  {base}/token");
+    if let Some(widget) = widget {
+        println!("  A widget           {base}/w/{widget}");
+    }
+    println!("  Sandbox controls   {meta}/");
+    println!("\nA tour:");
+    println!("  1. On the sandbox's controls, press Change password of luma.ceramics.");
+    println!("  2. Open @luma.ceramics on the dashboard: within seconds it says Expired — password changed.");
+    println!("  3. Press Refresh token, then Allow: the page shows each widget turn fresh by itself.");
+    println!("\nCtrl-C ends it.");
+}

@@ -1,0 +1,59 @@
+//! `relight doctor`.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use domain::Connection;
+use secrecy::ExposeSecret;
+
+use crate::{config::Config, service};
+
+/// Looks at everything that must work, says what does, and fails if something doesn't.
+pub(super) async fn run(config: Config) -> Result<()> {
+    let mut ill = false;
+    let mut say = |well: bool, text: String| {
+        println!("{} {text}", if well { "ok   " } else { "WRONG" });
+        ill |= !well;
+    };
+    let url = service::database_url(&config);
+    let shown = store::url_without_secrets(url.expose_secret());
+    match service::open(&config).await {
+        Ok(database) => {
+            say(true, format!("{} answers: {shown}", database.engine()));
+            let commands = service::commands(&config, database.clone(), commands::Clock::default());
+            match commands {
+                Ok(_) => say(true, "the vault's keys can be used".to_owned()),
+                Err(error) => say(false, format!("{error:#}")),
+            }
+            database.close().await;
+        }
+        Err(error) => say(false, format!("{error:#}")),
+    }
+    for (name, url, used) in [
+        ("Instagram", &config.instagram.graph_url, config.instagram.app_id.is_some()),
+        ("Facebook", &config.facebook.graph_url, config.facebook.app_id.is_some()),
+    ] {
+        if !used {
+            println!("      no app with {name} Login is configured: its button is hidden");
+            continue;
+        }
+        // Any answer will do: without a token it is an error, and an error of Meta's shows that it is Meta.
+        match meta::client(Duration::from_secs(10))?.get(url.clone()).send().await {
+            Ok(_) => say(true, format!("Meta answers at {url}")),
+            Err(error) => say(false, format!("Meta does not answer at {url}: {}", error.without_url())),
+        }
+    }
+    if !config.is_https() {
+        println!("WARN  http.public_url is not https: Meta accepts that on your own machine only");
+    }
+    println!("\nEnter these addresses at Meta, exactly so:");
+    for connection in Connection::ALL {
+        for (field, address) in config.callbacks(connection) {
+            println!("  {:<10} {field:<24} {address}", connection.login());
+        }
+    }
+    if ill {
+        bail!("something is wrong: see above");
+    }
+    Ok(())
+}

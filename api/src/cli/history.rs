@@ -1,0 +1,60 @@
+//! `relight history`.
+
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use domain::AccountId;
+use projections::story::{self, Chapter};
+use store::{Filter, Store};
+
+use crate::{config::Config, service};
+
+/// How many events are read at once.
+const PAGE: i64 = 1_000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The account's id.
+    account: AccountId,
+    /// Only up to this instant, such as `2026-11-23T10:00:00Z`: what was known then.
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, options: Options) -> Result<()> {
+    let store = Store::new(service::open(&config).await?);
+    let to = options.at.map(|at| at + chrono::TimeDelta::microseconds(1));
+    let mut filter = Filter { account: Some(options.account), to, ..Filter::default() };
+    let mut events = Vec::new();
+    loop {
+        let page = store.events(&filter, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        filter.after = last.position;
+        events.extend(page);
+    }
+    store.database().close().await;
+    if events.is_empty() {
+        bail!("There is no event of this account{}.", if options.at.is_some() { " until then" } else { "" });
+    }
+    for chapter in story::tell(events)? {
+        if options.json { print_json(&chapter)? } else { print_words(&chapter) }
+    }
+    Ok(())
+}
+
+fn print_json(chapter: &Chapter) -> Result<()> {
+    let mut line = serde_json::to_value(&chapter.recorded)?;
+    line["words"] = chapter.words.clone().into();
+    line["state"] = chapter.state.clone().into();
+    println!("{line}");
+    Ok(())
+}
+
+fn print_words(chapter: &Chapter) {
+    let recorded = &chapter.recorded;
+    println!("{}  {}", recorded.at.format("%Y-%m-%d %H:%M:%S UTC"), chapter.words);
+    println!("    by {}, position {}, in {}", recorded.actor, recorded.position, recorded.metadata["correlation"]);
+    println!("    then: {}", chapter.state);
+}

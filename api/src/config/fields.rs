@@ -1,0 +1,66 @@
+//! How single values are read, and how what is wrong with them is said.
+
+use std::{fmt::Display, str::FromStr};
+
+use serde::{Deserialize, Deserializer, de::Error};
+use url::Url;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Number(i64),
+}
+
+/// A number, also as text: the environment has only texts.
+pub(super) fn number<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr + TryFrom<i64>,
+    T::Err: Display,
+{
+    match TextOrNumber::deserialize(deserializer)? {
+        TextOrNumber::Text(text) => text.trim().parse().map_err(|_| D::Error::custom("it must be a whole number")),
+        TextOrNumber::Number(number) => T::try_from(number).map_err(|_| D::Error::custom("it is out of range")),
+    }
+}
+
+/// A text, also as a number: an id of digits in a file.
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<TextOrNumber>::deserialize(deserializer)?.map(|value| match value {
+        TextOrNumber::Text(text) => text,
+        TextOrNumber::Number(number) => number.to_string(),
+    }))
+}
+
+/// A default that is known to be a URL.
+pub(super) fn url(text: &str) -> Url {
+    match Url::parse(text) {
+        Ok(url) => url,
+        Err(_) => unreachable!("{text} is a URL"),
+    }
+}
+
+/// One sentence that names the key. What stands there isn't shown: it may be a secret.
+pub(super) fn sentence(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let key = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(field, _) => {
+            format!("There is no key {}.", [&error.path[..], std::slice::from_ref(field)].concat().join("."))
+        }
+        Kind::MissingField(field) => {
+            format!("{} is missing.", [&error.path[..], &[field.to_string()]].concat().join("."))
+        }
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("{key} must be {expected}."),
+        Kind::Message(message) if key.is_empty() => format!("The configuration can't be read: {}.", one_line(message)),
+        Kind::Message(message) if !message.contains("relative URL") && !message.contains("socket address") => {
+            format!("{key} is wrong: {}.", one_line(message))
+        }
+        _ => format!("{key} is wrong: it must look like the default in the README."),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

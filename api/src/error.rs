@@ -1,0 +1,170 @@
+//! The only place that knows status codes. A 500 shows a reference number, never its cause; the cause is logged once,
+//! here, under the same number.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use domain::AccountError;
+use serde_json::json;
+use store::StoreError;
+
+use crate::pages::message::{Message, page};
+
+/// What a handler can't do, as the caller is told it.
+#[derive(Debug)]
+pub enum Error {
+    /// Nothing is here, or nothing that this caller may see.
+    Missing,
+    /// Not signed in.
+    SignIn,
+    /// Signed in, and not allowed.
+    Forbidden(&'static str),
+    /// The request can't be read.
+    Bad(String),
+    /// A rule was broken.
+    Rule(String),
+    /// Others changed the same thing at the same time.
+    Conflict,
+    /// Too often: seconds until the next try.
+    TooMany(u64),
+    /// The request is too large.
+    TooLarge,
+    /// Our own fault.
+    Internal(anyhow::Error),
+}
+
+/// In which form the caller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A page.
+    Page,
+    /// JSON.
+    Json,
+}
+
+impl Error {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Missing => StatusCode::NOT_FOUND,
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Rule(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What happened, what to do about it, and the reference if there is one.
+    fn words(&self) -> (&'static str, String, Option<String>) {
+        let plain = |title, text: &str| (title, text.to_owned(), None);
+        match self {
+            Self::Missing => plain(
+                "Nothing is here",
+                "The address may be mistyped, or what was here belongs to somebody else or is gone.",
+            ),
+            Self::SignIn => plain("Sign in first", "This is only shown to people who are signed in."),
+            Self::Forbidden(text) => plain("That is not allowed", text),
+            Self::Bad(text) => plain("That can't be read", text),
+            Self::Rule(text) => plain("That can't be done", text),
+            Self::Conflict => plain(
+                "Somebody was faster",
+                "The same thing was changed at the same time. Look at it again, then retry.",
+            ),
+            Self::TooMany(seconds) => {
+                plain("Too many tries", &format!("Please wait {seconds} seconds, then try again."))
+            }
+            Self::TooLarge => plain("That is too large", "What was sent is larger than what is taken here."),
+            Self::Internal(cause) => {
+                let reference = commands::attempt::random_text::<9>();
+                tracing::error!(reference, cause = format!("{cause:#}"), "a request failed");
+                let text = "It is our fault, and nothing was lost. Please try again in a moment.";
+                ("Something went wrong", text.to_owned(), Some(reference))
+            }
+        }
+    }
+
+    /// The answer, in the form that the caller reads.
+    pub fn answer(self, form: Form) -> Response {
+        let status = self.status();
+        let (title, text, reference) = self.words();
+        let mut response = match form {
+            Form::Json => {
+                let body = json!({"error": {"message": title, "detail": text, "reference": reference}});
+                (status, Json(body)).into_response()
+            }
+            Form::Page => {
+                let message = Message { title, text: &text, code: None, reference: reference.as_deref() };
+                (status, page(&message)).into_response()
+            }
+        };
+        if let Self::TooMany(seconds) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.answer(Form::Page)
+    }
+}
+
+/// An error that is told as JSON.
+#[derive(Debug)]
+pub struct JsonError(pub Error);
+
+impl<E: Into<Error>> From<E> for JsonError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for JsonError {
+    fn into_response(self) -> Response {
+        self.0.answer(Form::Json)
+    }
+}
+
+impl From<commands::Error> for Error {
+    fn from(error: commands::Error) -> Self {
+        use commands::Error as E;
+        match error {
+            // Whose account it is, is nobody else's business: no right looks like no account.
+            E::Account(AccountError::Missing | AccountError::NoRight | AccountError::NoWidget) | E::Missing(_) => {
+                Self::Missing
+            }
+            E::Account(AccountError::NotOwner) => Self::Forbidden("Only an owner of the account may do that."),
+            E::Account(rule) => Self::Rule(sentence(&rule.to_string())),
+            E::Token(rule) => Self::Rule(sentence(&rule.to_string())),
+            E::NotOffered => Self::Rule("This login is not set up here.".to_owned()),
+            E::Store(error) => error.into(),
+            E::Sealed(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}

@@ -1,0 +1,19 @@
+//! The JSON API under `/api/v1`, for the widget service and for staff's tools. Bearer keys only.
+
+pub mod accounts;
+pub mod body;
+pub mod events;
+pub mod openapi;
+pub mod widgets;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// Pass it as `after` to go on; `null` at the end.
+    pub next: Option<String>,
+}

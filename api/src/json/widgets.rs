@@ -1,0 +1,131 @@
+//! Widgets as JSON.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use chrono::{DateTime, Utc};
+use commands::Context;
+use domain::{WidgetId, account::Plan};
+use projections::widgets;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{List, accounts::find, body::Body};
+use crate::{
+    app::App,
+    error::{Error, JsonError},
+    sign_in::api_key::Caller,
+};
+
+/// A widget.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Widget {
+    /// Its id.
+    id: String,
+    /// The account whose posts it shows.
+    account_id: String,
+    /// `free` or `upgraded`.
+    plan: &'static str,
+    /// When its posts were fetched.
+    fetched_at: Option<DateTime<Utc>>,
+    /// When its account is pulled next; `null` while that rests.
+    due_at: Option<DateTime<Utc>>,
+}
+
+impl From<widgets::Widget> for Widget {
+    fn from(widget: widgets::Widget) -> Self {
+        Self {
+            id: widget.id.to_string(),
+            account_id: widget.account.to_string(),
+            plan: widget.plan.name(),
+            fetched_at: widget.fetched_at,
+            due_at: widget.due_at,
+        }
+    }
+}
+
+/// A widget's plan.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WidgetPlan {
+    /// `free` or `upgraded`.
+    #[schema(value_type = String)]
+    plan: Plan,
+}
+
+fn context(caller: &Caller) -> Context {
+    Context { actor: caller.actor(), correlation: commands::new_id().to_string(), causation: None, request: None }
+}
+
+/// The widgets of an account.
+#[utoipa::path(get, path = "/accounts/{id}/widgets", security(("key" = [])), tag = "widgets",
+    responses((status = 200, body = List<Widget>), (status = 404)))]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<List<Widget>>, JsonError> {
+    let account = find(&app, &caller, &id).await?;
+    let widgets = widgets::of_account(app.database(), account.id).await?;
+    Ok(Json(List { data: widgets.into_iter().map(Widget::from).collect(), next: None }))
+}
+
+/// Adds a widget.
+#[utoipa::path(post, path = "/accounts/{id}/widgets", request_body = WidgetPlan, security(("key" = [])), tag = "widgets",
+    responses((status = 201, body = Widget), (status = 404), (status = 422)))]
+pub async fn add(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<WidgetPlan>,
+) -> Result<(StatusCode, Json<Widget>), JsonError> {
+    let by = caller.authority()?;
+    let account = find(&app, &caller, &id).await?;
+    let widget = WidgetId::new(commands::new_id());
+    let committed = app.commands.add_widget(account.id, widget, body.plan, by, &context(&caller)).await?;
+    app.until_shown(committed).await;
+    let shown = Widget {
+        id: widget.to_string(),
+        account_id: account.id.to_string(),
+        plan: body.plan.name(),
+        fetched_at: None,
+        due_at: None,
+    };
+    let known = widgets::widget(app.database(), widget).await?;
+    Ok((StatusCode::CREATED, Json(known.map_or(shown, Widget::from))))
+}
+
+async fn known(app: &App, id: &str) -> Result<widgets::Widget, Error> {
+    let id = id.parse().map_err(|_| Error::Missing)?;
+    widgets::widget(app.database(), id).await?.filter(|widget| !widget.removed).ok_or(Error::Missing)
+}
+
+/// Changes a widget's plan.
+#[utoipa::path(patch, path = "/widgets/{id}", request_body = WidgetPlan, security(("key" = [])), tag = "widgets",
+    responses((status = 200, body = Widget), (status = 404)))]
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<WidgetPlan>,
+) -> Result<Json<Widget>, JsonError> {
+    let by = caller.authority()?;
+    let widget = known(&app, &id).await?;
+    let context = context(&caller);
+    let committed = app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &context).await?;
+    app.until_shown(committed).await;
+    Ok(Json(Widget::from(widgets::Widget { plan: body.plan, ..known(&app, &id).await? })))
+}
+
+/// Removes a widget.
+#[utoipa::path(delete, path = "/widgets/{id}", security(("key" = [])), tag = "widgets",
+    responses((status = 204), (status = 404)))]
+pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, JsonError> {
+    let by = caller.authority()?;
+    let widget = known(&app, &id).await?;
+    let committed = app.commands.remove_widget(widget.account, widget.id, by, &context(&caller)).await?;
+    app.until_shown(committed).await;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,309 @@
+//! One account: its state, its widgets, who sees it, its logins, its token history.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use commands::attempt::{Attempt, Phase};
+use domain::{AccountId, Right, UserId, account::Plan};
+use projections::{
+    accounts::{self, Account, Status},
+    queue, story,
+    widgets::{self, Widget},
+};
+use store::Filter;
+use tower_sessions::Session;
+
+use super::{
+    Me,
+    accounts::{pill, status_words},
+    render_with_login, short,
+};
+use crate::{
+    app::App,
+    error::Error,
+    sign_in::{Guarded, Role, User, Users, user::SignedIn},
+    words::{self, Moment},
+};
+
+/// How many events of the history the page shows.
+const HISTORY: usize = 100;
+/// A story is told from its first event; this many are read at most.
+const STORY: i64 = 10_000;
+/// An account that is looked at is asked about again when the last word from Meta is older than this.
+const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
+#[derive(Template)]
+#[template(path = "account.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what a page shows is a list of independent facts")]
+struct AccountPage {
+    me: Me,
+    csrf: String,
+    said: Option<String>,
+    link: Option<String>,
+    account: Shown,
+    why: Option<(&'static str, &'static str)>,
+    evidence: Option<String>,
+    login: &'static str,
+    other_login: &'static str,
+    other_offered: bool,
+    disconnected: bool,
+    may_refresh: bool,
+    may_edit: bool,
+    is_owner: bool,
+    expires: String,
+    data_access: String,
+    granted: String,
+    checked: String,
+    widgets: Vec<WidgetRow>,
+    free_every: String,
+    upgraded_every: String,
+    people: Vec<Person>,
+    attempts: Vec<AttemptRow>,
+    history: Vec<ChapterRow>,
+    history_cut: bool,
+}
+
+struct Shown {
+    id: String,
+    username: String,
+    pill: &'static str,
+    status: String,
+    connection: &'static str,
+}
+
+/// A widget as pages show it.
+pub struct WidgetRow {
+    /// Its id.
+    pub id: String,
+    /// The end of it, to tell rows apart.
+    pub short: String,
+    /// Its plan.
+    pub plan: &'static str,
+    /// The plan that it could have.
+    pub other_plan: &'static str,
+    /// How fresh its posts are, as HTML.
+    pub freshness: String,
+}
+
+struct Person {
+    id: String,
+    email: String,
+    right: &'static str,
+    is_me: bool,
+    may_revoke: bool,
+    may_promote: bool,
+}
+
+struct AttemptRow {
+    when: Moment,
+    words: String,
+    reference: String,
+}
+
+struct ChapterRow {
+    words: String,
+    who: String,
+    when: Moment,
+    state: String,
+    position: i64,
+}
+
+/// An account that the signed-in user sees; somebody else's is missing.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub async fn seen(app: &App, user: &User, id: &str) -> Result<Account, Error> {
+    let id: AccountId = id.parse().map_err(|_| Error::Missing)?;
+    accounts::account_for(app.database(), id, user.role.viewer(user.id)).await?.ok_or(Error::Missing)
+}
+
+/// `GET /accounts/{id}`.
+pub async fn page(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Guarded(csrf): Guarded,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let now = app.commands.clock.now();
+    // Meta tells nobody of a password change: looking at an account asks, in the background.
+    if account.status == Status::Active && account.checked_at.is_none_or(|at| now - at > STALE) {
+        queue::ask_check(app.database(), account.id, now).await?;
+        app.changed.send_modify(|count| *count += 1);
+    }
+    let rights = accounts::rights(app.database(), account.id).await?;
+    let mine = rights.iter().find(|(who, _)| *who == user.id).map(|(_, right)| *right);
+    let is_owner = mine == Some(Right::Owner) || user.role == Role::Admin;
+    let may_edit = mine.is_some() || user.role == Role::Admin;
+    let chapters = chapters(&app, &account, now).await?;
+    let evidence = evidence(&chapters.0, account.status);
+    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
+    let connection = account.connection;
+    let disconnected = account.status == Status::Disconnected;
+    let page = AccountPage {
+        me: Me::from(&user),
+        csrf,
+        said: session.remove("said").await.map_err(internal)?,
+        link: session.remove("link").await.map_err(internal)?,
+        why: account.status.reason().map(|reason| words::why(reason, connection)),
+        evidence,
+        login: connection.login(),
+        other_login: connection.other().login(),
+        other_offered: app.commands.offers(connection.other()),
+        disconnected,
+        may_refresh: may_edit && app.commands.offers(connection),
+        may_edit,
+        is_owner,
+        expires: expires(&account, now),
+        data_access: data_access(&account, now),
+        granted: moment(account.granted_at, now, "never"),
+        checked: moment(account.checked_at, now, "not yet"),
+        widgets: widget_rows(&app, &account, now).await?,
+        free_every: every(app.config.pull.free_minutes),
+        upgraded_every: every(app.config.pull.upgraded_minutes),
+        people: people(&app, &user, &rights, is_owner).await?,
+        attempts: attempts(&app, &account, now).await?,
+        history_cut: chapters.1,
+        history: chapters.0,
+        account: Shown {
+            id: account.id.to_string(),
+            pill: pill(&account, now),
+            status: status_words(&account, now),
+            connection: connection.name(),
+            username: account.username,
+        },
+    };
+    render_with_login(&page)
+}
+
+fn moment(at: Option<DateTime<Utc>>, now: DateTime<Utc>, otherwise: &str) -> String {
+    at.map_or_else(|| otherwise.to_owned(), |at| Moment { at, now }.to_string())
+}
+
+fn expires(account: &Account, now: DateTime<Utc>) -> String {
+    match account.status {
+        Status::Disconnected => "no token".to_owned(),
+        _ => moment(account.expires_at, now, "no end"),
+    }
+}
+
+fn data_access(account: &Account, now: DateTime<Utc>) -> String {
+    let end = moment(account.data_access_expires_at, now, "no end known");
+    if account.data_access_estimated { format!("{end} (our estimate: Meta tells no date)") } else { end }
+}
+
+fn every(minutes: u32) -> String {
+    match minutes {
+        60 => "hour".to_owned(),
+        minutes if minutes.is_multiple_of(60) => format!("{} hours", minutes / 60),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// An account's widgets, each with how fresh it is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn widget_rows(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<WidgetRow>, Error> {
+    let widgets = widgets::of_account(app.database(), account.id).await?;
+    let row = |widget: Widget| {
+        let (plan, other_plan) = match widget.plan {
+            Plan::Free => ("Free", "upgraded"),
+            Plan::Upgraded => ("Upgraded", "free"),
+        };
+        let id = widget.id.to_string();
+        WidgetRow { short: short(&id), id, plan, other_plan, freshness: freshness(&widget, account, now) }
+    };
+    Ok(widgets.into_iter().map(row).collect())
+}
+
+/// How fresh a widget's posts are: they are fresh if they were fetched after the last login.
+fn freshness(widget: &Widget, account: &Account, now: DateTime<Utc>) -> String {
+    let fetched = |at| format!("from {}", Moment { at, now });
+    let older = |at: DateTime<Utc>| account.granted_at.is_some_and(|granted| at < granted);
+    match (account.status, widget.fetched_at) {
+        (Status::Active, None) => "refreshing…".to_owned(),
+        (Status::Active, Some(at)) if older(at) => format!("refreshing…, until then {}", fetched(at)),
+        (Status::Active, Some(at)) => format!("fresh, {}", fetched(at)),
+        (_, None) => "none yet".to_owned(),
+        (_, Some(at)) => format!("resting, {}", fetched(at)),
+    }
+}
+
+async fn people(app: &App, user: &User, rights: &[(UserId, Right)], is_owner: bool) -> Result<Vec<Person>, Error> {
+    let users = Users::new(app.database().clone());
+    let mut people = Vec::with_capacity(rights.len());
+    for (id, right) in rights {
+        let is_me = *id == user.id;
+        people.push(Person {
+            id: id.to_string(),
+            email: users.email(*id).await?.unwrap_or_else(|| "somebody who left".to_owned()),
+            right: if *right == Right::Owner { "Owner" } else { "Developer" },
+            is_me,
+            may_revoke: is_owner || is_me,
+            may_promote: is_owner && *right == Right::Developer,
+        });
+    }
+    Ok(people)
+}
+
+async fn attempts(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<AttemptRow>, Error> {
+    let attempts = app.commands.attempts_of_account(account.id, 20).await?;
+    let row = |attempt: Attempt| AttemptRow {
+        when: Moment { at: attempt.started_at, now },
+        words: attempt_words(&attempt),
+        reference: attempt.reference,
+    };
+    Ok(attempts.into_iter().map(row).collect())
+}
+
+/// What came of an attempt, in a line.
+pub fn attempt_words(attempt: &Attempt) -> String {
+    match &attempt.phase {
+        Phase::Started => "Not finished".to_owned(),
+        Phase::Claimed => "Under way".to_owned(),
+        Phase::Choosing => "Waiting for a choice".to_owned(),
+        Phase::Finished(outcome) => {
+            let telling = words::outcome(outcome);
+            telling.code.map_or_else(|| telling.title.clone(), |code| format!("{} ({code})", telling.title))
+        }
+    }
+}
+
+/// The history, newest first, and whether older events were left out.
+async fn chapters(app: &App, account: &Account, now: DateTime<Utc>) -> Result<(Vec<ChapterRow>, bool), Error> {
+    let filter = Filter { account: Some(account.id), ..Filter::default() };
+    let events = app.store().events(&filter, STORY).await?;
+    let cut = events.len() > HISTORY;
+    let chapters = story::tell(events)?;
+    let rows = chapters.into_iter().rev().take(HISTORY).map(|chapter| ChapterRow {
+        words: chapter.words,
+        who: who(&chapter.recorded.actor).to_owned(),
+        when: Moment { at: chapter.recorded.at, now },
+        state: chapter.state,
+        position: chapter.recorded.position,
+    });
+    Ok((rows.collect(), cut))
+}
+
+/// An actor as people call it.
+pub fn who(actor: &str) -> &'static str {
+    match actor.split(':').next().unwrap_or_default() {
+        "user" => "somebody signed in",
+        "api_key" => "the widget service",
+        "visitor" => "somebody with the login",
+        "meta" => "Meta",
+        "operator" => "an operator",
+        _ => "Relight",
+    }
+}
+
+/// By what the verdict is supported.
+fn evidence(chapters: &[ChapterRow], status: Status) -> Option<String> {
+    let expired = chapters.iter().find(|chapter| chapter.words.starts_with("Token expired"))?;
+    matches!(status, Status::Expired(_)).then(|| format!("Noticed {}.", expired.when.plain()))
+}

@@ -1,0 +1,221 @@
+//! What somebody does on an account's page: each a form that leads back to it, or to Meta's login.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use commands::{Context, connect::Ask};
+use domain::{Actor, Authority, Right, WidgetId, account::Plan};
+use projections::{accounts::Account, queue};
+use serde::Deserialize;
+use tower_sessions::Session;
+
+use super::{account::seen, browser::Browser, see_other};
+use crate::{
+    app::App,
+    error::Error,
+    sign_in::{Nothing, Posted, User, Users, user::SignedIn},
+};
+
+/// In whose name a use case runs, asked for by a signed-in user.
+pub fn context(user: &User) -> Context {
+    Context { actor: Actor::User(user.id), correlation: commands::new_id().to_string(), causation: None, request: None }
+}
+
+fn authority(user: &User) -> Authority {
+    user.role.authority(user.id)
+}
+
+async fn back(session: &Session, account: &Account, said: &str) -> Result<Response, Error> {
+    session.insert("said", said).await.map_err(|error| Error::Internal(error.into()))?;
+    Ok(see_other(&format!("/accounts/{}", account.id)))
+}
+
+/// `POST /accounts/{id}/refresh`.
+pub async fn refresh(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    browser: Browser,
+    Path(id): Path<String>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let value = browser.value();
+    let by = authority(&user);
+    let login = app.commands.start_refresh(account.id, user.id, by, &value, Ask::Usual).await?;
+    Browser::keep(&value, &app, see_other(login.as_str()))
+}
+
+/// `POST /accounts/{id}/switch`.
+pub async fn switch(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    browser: Browser,
+    Path(id): Path<String>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let value = browser.value();
+    let login = app.commands.start_switch(account.id, user.id, &value, Ask::Usual).await?;
+    Browser::keep(&value, &app, see_other(login.as_str()))
+}
+
+/// `POST /accounts/{id}/check`.
+pub async fn check(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    app.limits.check(account.id)?;
+    queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
+    app.changed.send_modify(|count| *count += 1);
+    back(&session, &account, "We are asking Meta. The answer appears here in a moment.").await
+}
+
+/// Whether somebody is sure.
+#[derive(Debug, Deserialize)]
+pub struct Sure {
+    sure: String,
+}
+
+/// `POST /accounts/{id}/disconnect`.
+pub async fn disconnect(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(form): Posted<Sure>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    if form.sure != "yes" {
+        return Err(Error::Bad("Tick the box to say that you are sure.".to_owned()));
+    }
+    let committed = app.commands.disconnect(account.id, authority(&user), &context(&user)).await?;
+    app.until_shown(committed).await;
+    back(&session, &account, "Disconnected. Connect the account again to bring its widgets back.").await
+}
+
+/// A widget's plan.
+#[derive(Debug, Deserialize)]
+pub struct PlanForm {
+    plan: String,
+}
+
+fn plan(form: &PlanForm) -> Result<Plan, Error> {
+    form.plan.parse().map_err(|_| Error::Bad("The plan is free or upgraded.".to_owned()))
+}
+
+/// `POST /accounts/{id}/widgets`.
+pub async fn add_widget(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(form): Posted<PlanForm>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let widget = WidgetId::new(commands::new_id());
+    let plan = plan(&form)?;
+    let committed = app.commands.add_widget(account.id, widget, plan, authority(&user), &context(&user)).await?;
+    app.until_shown(committed).await;
+    back(&session, &account, "The widget was added.").await
+}
+
+/// `POST /accounts/{id}/widgets/{widget}/plan`.
+pub async fn change_plan(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path((id, widget)): Path<(String, String)>,
+    Posted(form): Posted<PlanForm>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let (widget, plan) = (widget.parse().map_err(|_| Error::Missing)?, plan(&form)?);
+    let (by, context) = (authority(&user), context(&user));
+    let committed = app.commands.change_widget_plan(account.id, widget, plan, by, &context).await?;
+    app.until_shown(committed).await;
+    back(&session, &account, "The widget's plan was changed.").await
+}
+
+/// `POST /accounts/{id}/widgets/{widget}/remove`.
+pub async fn remove_widget(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path((id, widget)): Path<(String, String)>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let widget = widget.parse().map_err(|_| Error::Missing)?;
+    let committed = app.commands.remove_widget(account.id, widget, authority(&user), &context(&user)).await?;
+    app.until_shown(committed).await;
+    back(&session, &account, "The widget was removed. Its page says so now.").await
+}
+
+/// Who gets which right.
+#[derive(Debug, Deserialize)]
+pub struct GrantForm {
+    email: String,
+    right: String,
+}
+
+/// `POST /accounts/{id}/access`.
+pub async fn grant(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(form): Posted<GrantForm>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let right: Right = form.right.parse().map_err(|_| Error::Bad("The right is owner or developer.".to_owned()))?;
+    let other = Users::new(app.database().clone()).by_email(&form.email).await?;
+    let nobody =
+        || Error::Rule("Nobody with this e-mail address can sign in here. Ask us to add them first.".to_owned());
+    let other = other.ok_or_else(nobody)?;
+    let (by, context) = (authority(&user), context(&user));
+    let committed = app.commands.grant_access(account.id, other.id, right, by, &context).await?;
+    app.until_shown(committed).await;
+    back(&session, &account, &format!("{} has access now.", other.email)).await
+}
+
+/// Who loses the right.
+#[derive(Debug, Deserialize)]
+pub struct RevokeForm {
+    user: String,
+}
+
+/// `POST /accounts/{id}/access/revoke`.
+pub async fn revoke(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(form): Posted<RevokeForm>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let other = form.user.parse().map_err(|_| Error::Missing)?;
+    let committed = app.commands.revoke_access(account.id, other, authority(&user), &context(&user)).await?;
+    app.until_shown(committed).await;
+    if other == user.id {
+        return Ok(see_other("/accounts"));
+    }
+    back(&session, &account, "The access was revoked.").await
+}
+
+/// `POST /accounts/{id}/link`.
+pub async fn link(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Path(id): Path<String>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    let account = seen(&app, &user, &id).await?;
+    let link = app.commands.make_link(account.id).await?;
+    session.insert("link", link).await.map_err(|error| Error::Internal(error.into()))?;
+    back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await
+}

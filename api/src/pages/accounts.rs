@@ -1,0 +1,148 @@
+//! The list of accounts that somebody sees.
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use projections::accounts::{self, Account, Cursor, Filter, Status};
+use serde::Deserialize;
+
+use super::{Me, render};
+use crate::{
+    app::App,
+    error::Error,
+    sign_in::{Guarded, user::SignedIn},
+    words::{self, Moment},
+};
+
+const LIMIT: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "accounts.html")]
+struct AccountsPage {
+    me: Me,
+    csrf: String,
+    q: String,
+    status: String,
+    counts: [i64; 3],
+    total: i64,
+    accounts: Vec<Row>,
+    next: Option<String>,
+}
+
+struct Row {
+    id: String,
+    username: String,
+    pill: &'static str,
+    status: String,
+    connection: &'static str,
+    widgets: i64,
+    since: Moment,
+}
+
+/// What the list is asked for.
+#[derive(Debug, Default, Deserialize)]
+pub struct ListQuery {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    after: String,
+}
+
+/// `GET /accounts`.
+pub async fn list(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Guarded(csrf): Guarded,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Error> {
+    let viewer = user.role.viewer(user.id);
+    let filter = filter(&query)?;
+    let mut found = accounts::list(app.database(), viewer, &filter, LIMIT + 1).await?;
+    let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > LIMIT;
+    found.truncate(usize::try_from(LIMIT).unwrap_or(usize::MAX));
+    let next = found.last().filter(|_| more).map(|last| {
+        let mut next = url::form_urlencoded::Serializer::new(String::from("/accounts?"));
+        next.append_pair("q", &query.q).append_pair("status", &query.status).append_pair("after", &cursor(last));
+        next.finish()
+    });
+    let now = app.commands.clock.now();
+    let counts = accounts::counts(app.database(), viewer).await?;
+    let row = |account: Account| Row {
+        id: account.id.to_string(),
+        pill: pill(&account, now),
+        status: status_words(&account, now),
+        connection: words::button(account.connection),
+        widgets: account.free_widgets + account.upgraded_widgets,
+        since: Moment { at: account.since, now },
+        username: account.username,
+    };
+    render(&AccountsPage {
+        me: Me::from(&user),
+        csrf,
+        total: counts.iter().sum(),
+        counts,
+        accounts: found.into_iter().map(row).collect(),
+        next,
+        q: query.q,
+        status: query.status,
+    })
+}
+
+/// What a query leaves, checked.
+fn filter(query: &ListQuery) -> Result<Filter, Error> {
+    let status = Some(query.status.as_str()).filter(|status| !status.is_empty());
+    if status.is_some_and(|status| !["active", "expired", "disconnected"].contains(&status)) {
+        return Err(Error::Bad("There is no such status.".to_owned()));
+    }
+    let search = query.q.trim().trim_start_matches('@');
+    if search.chars().count() > 100 || search.contains('\0') {
+        return Err(Error::Bad("That is too long to search for.".to_owned()));
+    }
+    Ok(Filter {
+        status: status.map(str::to_owned),
+        search: Some(search.to_owned()).filter(|search| !search.is_empty()),
+        after: parse_cursor(&query.after)?,
+    })
+}
+
+/// Where a list goes on, as a text.
+pub fn cursor(last: &Account) -> String {
+    format!("{}~{}", last.username.to_lowercase(), last.id)
+}
+
+/// Reads where a list goes on.
+///
+/// # Errors
+/// [`Error::Bad`] if it is no cursor of ours.
+pub fn parse_cursor(text: &str) -> Result<Option<Cursor>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (username, id) = text
+        .rsplit_once('~')
+        .filter(|_| text.len() < 300 && !text.contains('\0'))
+        .ok_or_else(|| Error::Bad("That is no cursor.".to_owned()))?;
+    Ok(Some(Cursor { username: username.to_owned(), id: id.to_owned() }))
+}
+
+/// How long before the end an account counts as expiring soon: the last of the days on which a person can still act.
+const SOON: chrono::TimeDelta = chrono::TimeDelta::days(7);
+
+fn ends_soon(account: &Account, now: chrono::DateTime<chrono::Utc>) -> bool {
+    let ends = [account.expires_at, account.data_access_expires_at].into_iter().flatten().min();
+    account.status == Status::Active && ends.is_some_and(|end| end - now < SOON)
+}
+
+/// The class of the account's pill.
+pub fn pill(account: &Account, now: chrono::DateTime<chrono::Utc>) -> &'static str {
+    if ends_soon(account, now) { "soon" } else { account.status.name() }
+}
+
+/// What the pill says.
+pub fn status_words(account: &Account, now: chrono::DateTime<chrono::Utc>) -> String {
+    if ends_soon(account, now) { "Expiring soon".to_owned() } else { words::status(account.status) }
+}

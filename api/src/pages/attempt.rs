@@ -1,0 +1,274 @@
+//! The result page of an attempt: what came of it, what to do now, and the widgets turning fresh.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use commands::{
+    Outcome,
+    attempt::{Attempt, Phase, Purpose},
+    connect::Ask,
+};
+use domain::{AccountId, Connection};
+use meta::Profile;
+use projections::accounts::{self, Viewer};
+use serde::Deserialize;
+
+use super::{
+    account::{WidgetRow, widget_rows},
+    account_actions::context,
+    browser::Browser,
+    render_with_login, see_other,
+};
+use crate::{
+    app::App,
+    error::Error,
+    limits::Address,
+    sign_in::{
+        Guarded, Posted, User,
+        user::{MaybeSignedIn, SignedIn},
+    },
+    words,
+};
+
+#[derive(Template)]
+#[template(path = "attempt.html")]
+struct AttemptPage<'a> {
+    title: String,
+    texts: Vec<String>,
+    code: Option<u16>,
+    reference: &'a str,
+    shown_reference: Option<&'a str>,
+    support: Option<&'a str>,
+    csrf: String,
+    live: bool,
+    choices: Vec<Profile>,
+    accounts: Vec<Refreshed>,
+    again: Vec<Again>,
+    onward: (&'static str, String),
+}
+
+struct Refreshed {
+    id: Option<String>,
+    username: String,
+    words: String,
+    widgets: Vec<WidgetRow>,
+    browsers: String,
+}
+
+struct Again {
+    label: String,
+    connection: &'static str,
+    ask: &'static str,
+    primary: bool,
+}
+
+/// The attempt, for the browser that set out and for nobody else.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub async fn own(app: &App, reference: &str, browser: &Browser) -> Result<Attempt, Error> {
+    let attempt = app.commands.attempt_of_reference(reference).await?.ok_or(Error::Missing)?;
+    let ours = browser.0.as_deref().is_some_and(|browser| attempt.is_of_browser(browser));
+    if ours { Ok(attempt) } else { Err(Error::Missing) }
+}
+
+/// `GET /attempts/{reference}`.
+pub async fn page(
+    State(app): State<App>,
+    MaybeSignedIn(user): MaybeSignedIn,
+    Guarded(csrf): Guarded,
+    browser: Browser,
+    Path(reference): Path<String>,
+) -> Result<Response, Error> {
+    let attempt = own(&app, &reference, &browser).await?;
+    let mut page = AttemptPage {
+        title: String::new(),
+        texts: Vec::new(),
+        code: None,
+        reference: &attempt.reference,
+        shown_reference: Some(&attempt.reference),
+        support: app.config.support.url.as_ref().map(url::Url::as_str),
+        csrf,
+        live: false,
+        choices: Vec::new(),
+        accounts: Vec::new(),
+        again: Vec::new(),
+        onward: onward(&attempt, user.as_ref()),
+    };
+    match &attempt.phase {
+        Phase::Started => {
+            "The login isn't finished".clone_into(&mut page.title);
+            page.texts = vec!["Finish it in the other tab, or start again.".to_owned()];
+            page.again = vec![again("Start again", attempt.connection, "usual")];
+        }
+        Phase::Claimed => {
+            "Just a moment".clone_into(&mut page.title);
+            page.texts = vec!["We are finishing the login with Meta. Reload this page in a few seconds.".to_owned()];
+            page.live = true;
+        }
+        Phase::Choosing => {
+            "Which accounts do you want to connect?".clone_into(&mut page.title);
+            page.texts = vec!["Your login reaches several. Choose within ten minutes.".to_owned()];
+            page.choices = app.commands.choices(&attempt).await?;
+            page.shown_reference = None;
+        }
+        Phase::Finished(outcome) if outcome.is_success() => success(&app, &mut page, outcome, user.as_ref()).await?,
+        Phase::Finished(outcome) => {
+            let telling = words::outcome(outcome);
+            page.title = telling.title;
+            page.texts = telling.text;
+            page.code = telling.code;
+            page.again = ways_on(&app, &attempt, outcome);
+        }
+    }
+    render_with_login(&page)
+}
+
+async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user: Option<&User>) -> Result<(), Error> {
+    let (ids, verb): (&[AccountId], &str) = match outcome {
+        Outcome::Connected { accounts } => (accounts, "connected"),
+        Outcome::Refreshed { accounts } => (accounts, "refreshed"),
+        Outcome::Switched { account } => (std::slice::from_ref(account), "switched"),
+        _ => (&[], ""),
+    };
+    let now = app.commands.clock.now();
+    let mut widgets = 0;
+    for id in ids {
+        let Some(account) = accounts::account_for(app.database(), *id, Viewer::Staff).await? else { continue };
+        let rows = widget_rows(app, &account, now).await?;
+        widgets += rows.len();
+        let sees = match user {
+            Some(user) => accounts::account_for(app.database(), *id, user.role.viewer(user.id)).await?.is_some(),
+            None => false,
+        };
+        let minutes = if account.upgraded_widgets > 0 && account.free_widgets == 0 {
+            app.config.pull.upgraded_minutes
+        } else {
+            app.config.pull.free_minutes
+        };
+        let until = now + chrono::TimeDelta::minutes(minutes.into());
+        page.accounts.push(Refreshed {
+            id: sees.then(|| id.to_string()),
+            words: match account.status {
+                accounts::Status::Active => "Its access token works.".to_owned(),
+                status => words::status(status),
+            },
+            browsers: format!(
+                "Browsers of visitors that loaded a widget before may show the older posts until {} UTC at the latest.",
+                until.format("%H:%M")
+            ),
+            widgets: rows,
+            username: account.username,
+        });
+    }
+    let names: Vec<_> = page.accounts.iter().map(|account| format!("@{}", account.username)).collect();
+    page.title = match &names[..] {
+        [one] => format!("{one} is {verb}"),
+        many => format!("{} accounts are {verb}", many.len()),
+    };
+    page.texts = vec![match widgets {
+        0 => "There is no widget to refresh yet.".to_owned(),
+        1 => "Refreshed: 1 widget is refreshing. You can close this page.".to_owned(),
+        many => format!("Refreshed: {many} widgets are refreshing. You can close this page."),
+    }];
+    page.live = true;
+    page.shown_reference = None;
+    Ok(())
+}
+
+/// Where somebody goes on, besides trying again.
+fn onward(attempt: &Attempt, user: Option<&User>) -> (&'static str, String) {
+    match (user, attempt.account, attempt.purpose) {
+        (Some(_), Some(account), Purpose::Account | Purpose::Switch) => {
+            ("Back to the account", format!("/accounts/{account}"))
+        }
+        (Some(_), _, Purpose::Connect) => ("To your accounts", "/accounts".to_owned()),
+        (_, _, Purpose::TokenPage | Purpose::Link) => ("To the access token page", "/token".to_owned()),
+        _ => ("Sign in", "/login".to_owned()),
+    }
+}
+
+fn again(label: &str, connection: Connection, ask: &'static str) -> Again {
+    Again { label: label.to_owned(), connection: connection.name(), ask, primary: true }
+}
+
+/// The buttons that lead on from an outcome.
+fn ways_on(app: &App, attempt: &Attempt, outcome: &Outcome) -> Vec<Again> {
+    let same = attempt.connection;
+    let buttons = match outcome {
+        Outcome::WrongAccount { .. } | Outcome::NeverConnected { .. } | Outcome::PersonalAccount { .. } => {
+            vec![again("Log in as somebody else", same, "other_person")]
+        }
+        Outcome::PermissionMissing { .. }
+        | Outcome::NoPage
+        | Outcome::PageNotChosen { .. }
+        | Outcome::PageWithoutAccount { .. } => vec![again("Try again", same, "permissions")],
+        Outcome::WrongConnection { uses, .. } => {
+            vec![again(&format!("Log in with {}", words::button(*uses)), *uses, "usual")]
+        }
+        Outcome::Disconnected { .. } | Outcome::NotAllowed => vec![],
+        _ => vec![again("Try again", same, "usual")],
+    };
+    let offered = |button: &Again| button.connection.parse().is_ok_and(|connection| app.commands.offers(connection));
+    buttons.into_iter().filter(offered).collect()
+}
+
+/// How to try again.
+#[derive(Debug, Deserialize)]
+pub struct AgainForm {
+    connection: String,
+    ask: String,
+}
+
+/// `POST /attempts/{reference}/again`: the same trip once more.
+pub async fn start_again(
+    State(app): State<App>,
+    Address(from): Address,
+    MaybeSignedIn(user): MaybeSignedIn,
+    browser: Browser,
+    Path(reference): Path<String>,
+    Posted(form): Posted<AgainForm>,
+) -> Result<Response, Error> {
+    app.limits.login(from)?;
+    let attempt = own(&app, &reference, &browser).await?;
+    if attempt.user.is_some() && attempt.user != user.as_ref().map(|user| user.id) {
+        return Err(Error::SignIn);
+    }
+    let connection = form.connection.parse().map_err(|_| Error::Missing)?;
+    let ask = match form.ask.as_str() {
+        "other_person" => Ask::OtherPerson,
+        "permissions" => Ask::Permissions,
+        _ => Ask::Usual,
+    };
+    let by = user.map(|user| user.role.authority(user.id));
+    let value = browser.value();
+    let login = app.commands.start_again(&attempt, connection, by, &value, ask).await?;
+    Browser::keep(&value, &app, see_other(login.as_str()))
+}
+
+/// The accounts that were ticked.
+#[derive(Debug, Deserialize)]
+pub struct ChoiceForm {
+    #[serde(default)]
+    account: Vec<String>,
+}
+
+/// `POST /attempts/{reference}/choose`.
+pub async fn choose(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    browser: Browser,
+    Path(reference): Path<String>,
+    Posted(form): Posted<ChoiceForm>,
+) -> Result<Response, Error> {
+    let attempt = own(&app, &reference, &browser).await?;
+    if form.account.is_empty() {
+        return Err(Error::Bad("Tick at least one account.".to_owned()));
+    }
+    if attempt.phase == Phase::Choosing {
+        app.commands.choose(&attempt, user.id, &form.account, &context(&user)).await?;
+    }
+    Ok(see_other(&format!("/attempts/{reference}")))
+}

@@ -1,0 +1,201 @@
+//! Widgets as websites embed them: a page for frames, and the feed as JSON.
+
+use std::{sync::Arc, time::Duration};
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use domain::{WidgetId, account::Plan};
+use meta::{MediaType, Post};
+use moka::future::Cache;
+use projections::{
+    accounts::{self, Status, Viewer},
+    feeds,
+    widgets::{self, Widget},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::{app::App, error::Error};
+
+/// How long a browser keeps a feed that is empty or can't be renewed: it may come to life any moment.
+const SHORTLY: i64 = 60;
+/// How long a node serves a feed from memory before it looks again.
+const CACHED: Duration = Duration::from_secs(1);
+
+/// Feeds as they were served last.
+#[derive(Debug, Clone)]
+pub struct FeedCache(Cache<WidgetId, Arc<Served>>);
+
+impl Default for FeedCache {
+    fn default() -> Self {
+        // Bounded by what it holds: 64 MiB of feeds.
+        let weigh = |_: &WidgetId, served: &Arc<Served>| u32::try_from(served.body.len() + 256).unwrap_or(u32::MAX);
+        Self(Cache::builder().max_capacity(64 << 20).weigher(weigh).time_to_live(CACHED).build())
+    }
+}
+
+/// A feed as it is served.
+#[derive(Debug)]
+struct Served {
+    body: Bytes,
+    etag: HeaderValue,
+    /// Until when browsers may keep it.
+    fresh_until: DateTime<Utc>,
+    posts: Bytes,
+    username: String,
+    removed: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    account: ShownAccount<'a>,
+    posts: &'a RawValue,
+    fetched_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize)]
+struct ShownAccount<'a> {
+    username: &'a str,
+    status: &'static str,
+}
+
+async fn served(app: &App, id: &str) -> Result<Arc<Served>, Error> {
+    let id: WidgetId = id.parse().map_err(|_| Error::Missing)?;
+    if let Some(served) = app.feeds.0.get(&id).await {
+        return Ok(served);
+    }
+    let widget = widgets::widget(app.database(), id).await?.ok_or(Error::Missing)?;
+    let served = Arc::new(load(app, &widget).await?);
+    app.feeds.0.insert(id, served.clone()).await;
+    Ok(served)
+}
+
+async fn load(app: &App, widget: &Widget) -> Result<Served, Error> {
+    let account = accounts::account_for(app.database(), widget.account, Viewer::Staff).await?.ok_or(Error::Missing)?;
+    let feed = feeds::feed(app.database(), widget.account, widget.plan).await?.filter(|_| !widget.removed);
+    let now = app.commands.clock.now();
+    let posts = feed.as_ref().map_or("[]", |feed| feed.posts.as_str());
+    let posts: &RawValue = serde_json::from_str(posts).map_err(|error| Error::Internal(error.into()))?;
+    let shown = Shown {
+        account: ShownAccount { username: &account.username, status: account.status.name() },
+        posts,
+        fetched_at: feed.as_ref().map(|feed| feed.fetched_at),
+    };
+    let body = serde_json::to_vec(&shown).map_err(|error| Error::Internal(error.into()))?;
+    let hash = format!("\"{:x}\"", Sha256::digest(&body));
+    Ok(Served {
+        etag: HeaderValue::from_str(&hash[..34]).map_err(|error| Error::Internal(error.into()))?,
+        fresh_until: now + kept(app, widget, account.status, feed.is_some(), now),
+        posts: Bytes::from(posts.get().to_owned()),
+        username: account.username,
+        removed: widget.removed,
+        body: body.into(),
+    })
+}
+
+/// How long browsers may keep a feed: as long as the plan says, and never past the next pull.
+fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<Utc>) -> chrono::TimeDelta {
+    let shortly = chrono::TimeDelta::seconds(SHORTLY);
+    if !filled || status != Status::Active {
+        return shortly;
+    }
+    let intervals = app.config.pull.intervals();
+    let longest = intervals.of(widget.plan);
+    let next = match widget.plan {
+        Plan::Upgraded => widget.due_at,
+        // A free widget beside upgraded ones advances only when its own time has come.
+        Plan::Free => widget.due_at.max(widget.fetched_at.map(|at| at + longest)),
+    };
+    next.map_or(longest, |next| (next - now).min(longest)).max(chrono::TimeDelta::zero())
+}
+
+/// `GET /w/{widget}/feed.json`.
+pub async fn feed(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    match served(&app, &id).await {
+        Ok(served) => feed_answer(&app, &served, &headers),
+        Err(error) => error.answer(crate::error::Form::Json),
+    }
+}
+
+fn feed_answer(app: &App, served: &Served, headers: &HeaderMap) -> Response {
+    let seconds = (served.fresh_until - app.commands.clock.now()).num_seconds().max(0);
+    let mut response = if matches(headers, &served.etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], served.body.clone()).into_response()
+    };
+    let answered = response.headers_mut();
+    answered.insert(header::ETAG, served.etag.clone());
+    answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if let Ok(control) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        answered.insert(header::CACHE_CONTROL, control);
+    }
+    response
+}
+
+/// Source: RFC 9110, section 13.1.2. Weak and strong tags compare alike.
+fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let Ok(etag) = etag.to_str() else { return false };
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = given.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[derive(Template)]
+#[template(path = "widget.html")]
+struct WidgetPage {
+    title: String,
+    empty: &'static str,
+    posts: Vec<Tile>,
+}
+
+struct Tile {
+    href: String,
+    picture: Option<String>,
+    caption: String,
+}
+
+/// Pictures come from Instagram's own servers, whose names change; anybody may frame the page.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src http: https:; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors *";
+
+/// `GET /w/{widget}`.
+pub async fn page(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Error> {
+    let served = served(&app, &id).await?;
+    let posts: Vec<Post> = serde_json::from_slice(&served.posts).map_err(|error| Error::Internal(error.into()))?;
+    let page = WidgetPage {
+        title: format!("Posts of @{}", served.username),
+        empty: if served.removed { "This widget was removed." } else { "The first posts appear here in a moment." },
+        posts: posts.into_iter().map(tile).collect(),
+    };
+    let html = page.render().map_err(|error| Error::Internal(error.into()))?;
+    let seconds = (served.fresh_until - app.commands.clock.now()).num_seconds().clamp(0, SHORTLY);
+    let control = HeaderValue::from_str(&format!("public, max-age={seconds}"));
+    let mut response = Html(html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    if let Ok(control) = control {
+        headers.insert(header::CACHE_CONTROL, control);
+    }
+    Ok(response)
+}
+
+fn tile(post: Post) -> Tile {
+    let picture = match post.media_type {
+        MediaType::Video => post.thumbnail_url,
+        _ => post.media_url,
+    };
+    let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    Tile {
+        href: post.permalink.filter(web).unwrap_or_else(|| "https://www.instagram.com/".to_owned()),
+        picture: picture.filter(web),
+        caption: post.caption,
+    }
+}

@@ -1,0 +1,212 @@
+//! The running service: opens the database, starts followers, workers and the server, and stops them in order.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use chrono::TimeDelta;
+use commands::{Clock, Commands, Settings, Vault};
+use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
+use projections::Followers;
+use secrecy::{ExposeSecret, SecretString};
+use store::{Database, Options, Store};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, config::Config, limits::Limits, pages::widget::FeedCache, router::router, workers};
+
+/// The program's name and version, for events and logs.
+pub const PROGRAM: &str = concat!("relight ", env!("CARGO_PKG_VERSION"));
+/// How long a call to Meta may take.
+const META_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long open connections are waited for at the end.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A service that runs until it is told to stop.
+#[derive(Debug)]
+pub struct Service {
+    /// What its handlers share.
+    pub app: App,
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    workers: JoinHandle<()>,
+    tidy: JoinHandle<()>,
+    followers: Followers,
+}
+
+/// Where the events are, unless the configuration says otherwise.
+pub fn database_url(config: &Config) -> SecretString {
+    let in_data_dir = || format!("sqlite://{}", config.data_dir.join("relight.db").display()).into();
+    config.database.url.clone().unwrap_or_else(in_data_dir)
+}
+
+/// Opens the database and brings its schema up to date.
+///
+/// # Errors
+/// When it can't be reached.
+pub async fn open(config: &Config) -> Result<Database> {
+    let url = database_url(config);
+    if url.expose_secret().starts_with("sqlite:") && config.database.url.is_none() {
+        private_folder(&config.data_dir)?;
+    }
+    let options = Options { connections: config.database.connections, ..Options::default() };
+    let shown = store::url_without_secrets(url.expose_secret());
+    let opened = Database::open(url.expose_secret(), options).await;
+    let database = opened.with_context(|| format!("database.url: {shown} can't be opened"))?;
+    database.migrate().await.with_context(|| format!("database.url: {shown} can't be brought up to date"))?;
+    Ok(database)
+}
+
+/// What use cases work with.
+///
+/// # Errors
+/// When the vault's keys are missing or wrong, or TLS can't be set up.
+pub fn commands(config: &Config, database: Database, clock: Clock) -> Result<Commands> {
+    let vault = vault(config, &database)?;
+    let http = Http::new(meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?);
+    let pair = |id: &Option<String>, secret: &Option<SecretString>| id.clone().zip(secret.clone());
+    let instagram = &config.instagram;
+    let consumer = pair(&instagram.app_id, &instagram.app_secret).map(|(app_id, app_secret)| {
+        let config = ConsumerConfig {
+            app_id,
+            app_secret,
+            authorize_url: instagram.authorize_url.clone(),
+            token_url: instagram.token_url.clone(),
+            graph_url: instagram.graph_url.clone(),
+            version: instagram.version.clone(),
+        };
+        Consumer::new(config, http.clone())
+    });
+    let facebook = &config.facebook;
+    let business = pair(&facebook.app_id, &facebook.app_secret).map(|(app_id, app_secret)| {
+        let config = BusinessConfig {
+            app_id,
+            app_secret,
+            dialog_url: facebook.dialog_url.clone(),
+            graph_url: facebook.graph_url.clone(),
+            version: facebook.version.clone(),
+        };
+        Business::new(config, http.clone())
+    });
+    let days = config.instagram.data_access_days;
+    let settings = Settings {
+        public_url: config.public_url(),
+        consumer_data_access: (days > 0).then(|| TimeDelta::days(days.into())),
+        program: PROGRAM,
+    };
+    Ok(Commands { store: Store::new(database), vault, clock, consumer, business, settings })
+}
+
+impl Service {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that is in the way.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self> {
+        let database = open(&config).await?;
+        let commands = commands(&config, database, clock)?;
+        let listen = config.http.listen;
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| format!("http.listen: {listen} can't be listened on"))?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let followers = Followers::start(&commands.store, &stop);
+        let app = App {
+            commands,
+            config: Arc::new(config),
+            limits: Arc::new(Limits::default()),
+            feeds: FeedCache::default(),
+            status_position: followers.status_position(),
+            changed: watch::channel(0).0,
+        };
+        let router = router(&app).map_err(anyhow::Error::msg)?;
+        let workers = tokio::spawn(workers::run(app.clone(), followers.work_position(), stop.clone()));
+        let tidy = tokio::spawn(workers::tidy::run(app.clone(), stop.clone()));
+        let server = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                let make = router.into_make_service_with_connect_info::<SocketAddr>();
+                let serve = axum::serve(listener, make).with_graceful_shutdown(stop.clone().cancelled_owned());
+                let ended = async {
+                    stop.cancelled().await;
+                    tokio::time::sleep(GOODBYE).await;
+                };
+                tokio::select! {
+                    served = serve => if let Err(error) = served { tracing::error!(%error, "the server stopped") },
+                    () = ended => {}
+                }
+            }
+        });
+        Ok(Self { app, address, stop, server, workers, tidy, followers })
+    }
+
+    /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let _ = tokio::join!(self.server, self.workers, self.tidy);
+        self.followers.stopped().await;
+        self.app.database().close().await;
+    }
+
+    /// Runs until the system says to end (SIGTERM, or Ctrl-C), then stops.
+    ///
+    /// # Errors
+    /// When signals can't be heard.
+    pub async fn run(self) -> Result<()> {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = term.recv() => {}
+            ended = tokio::signal::ctrl_c() => ended?,
+        }
+        tracing::info!("stopping");
+        self.stop().await;
+        Ok(())
+    }
+}
+
+/// The ring of keys: from the configuration; on SQLite otherwise from a file that is made once.
+fn vault(config: &Config, database: &Database) -> Result<Vault> {
+    let keys = match &config.vault.keys {
+        Some(keys) => keys.clone(),
+        None if database.is_shared() => bail!(
+            "vault.keys is missing: with PostgreSQL every node needs the same keys, so none is made up. Make one with: \
+             echo \"k1:$(openssl rand -base64 32)\""
+        ),
+        None => key_file(&config.data_dir.join("vault.key"))?,
+    };
+    Vault::new(&keys).map_err(|sentence| anyhow::anyhow!("vault.keys: {sentence}"))
+}
+
+fn key_file(path: &Path) -> Result<SecretString> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    match std::fs::read_to_string(path) {
+        Ok(keys) => return Ok(keys.trim().to_owned().into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("data_dir: {} can't be read", path.display())),
+    }
+    if let Some(folder) = path.parent() {
+        private_folder(folder)?;
+    }
+    let keys = Vault::generate();
+    // Written whole under another name first: a key that is cut off would lock every token away.
+    let unfinished = path.with_extension("unfinished");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .with_context(|| format!("data_dir: {} can't be written", path.display()))?;
+    file.write_all(keys.expose_secret().as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    Ok(keys)
+}
+
+/// A folder for nobody else.
+fn private_folder(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("data_dir: {} can't be made", folder.display()))
+}

@@ -1,0 +1,100 @@
+//! Machines sign in with a key: `Authorization: Bearer relight_…`.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use chrono::{DateTime, Utc};
+use domain::{Actor, Authority, UserId};
+use projections::accounts::Viewer;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use store::{Database, StoreError, execute, read};
+
+use super::Role;
+use crate::{
+    app::App,
+    error::{Error, JsonError},
+};
+
+const PREFIX: &str = "relight_";
+
+/// A machine that calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key's id.
+    pub id: UserId,
+    /// What it may do.
+    pub role: Role,
+}
+
+impl Caller {
+    /// Which accounts it sees: all.
+    pub fn viewer(&self) -> Viewer {
+        Viewer::Staff
+    }
+
+    /// As whom it acts.
+    pub fn actor(&self) -> Actor {
+        Actor::ApiKey(self.id)
+    }
+
+    /// In whose power it gives commands.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for keys that only look.
+    pub fn authority(&self) -> Result<Authority, Error> {
+        match self.role {
+            Role::Service | Role::Admin => Ok(Authority::Staff),
+            _ => Err(Error::Forbidden("This key may only look.")),
+        }
+    }
+
+    /// Whether it may inspect the event log and histories.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the widget service's key.
+    pub fn inspects(&self) -> Result<(), Error> {
+        if self.role.is_staff() { Ok(()) } else { Err(Error::Forbidden("This key may not inspect events.")) }
+    }
+}
+
+/// Makes a key; it is shown once, and only its hash is kept.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create(
+    database: &Database,
+    name: &str,
+    role: Role,
+    now: DateTime<Utc>,
+) -> Result<SecretString, StoreError> {
+    let key = format!("{PREFIX}{}", commands::attempt::random_text::<32>());
+    let sql = "INSERT INTO api_keys (id, name, role, key_hash, created_at) VALUES ($1, $2, $3, $4, $5)";
+    let id = commands::new_id().to_string();
+    let mut tx = database.begin().await?;
+    execute!(&mut tx, sqlx::query(sql).bind(&id).bind(name).bind(role.name()).bind(hash(&key)).bind(now))?;
+    tx.commit().await?;
+    Ok(key.into())
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = JsonError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, JsonError> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = header.and_then(|value| value.strip_prefix("Bearer ")).filter(|key| key.starts_with(PREFIX));
+        let key: SecretString = key.ok_or(Error::SignIn)?.to_owned().into();
+        let sql = "SELECT id, role FROM api_keys WHERE key_hash = $1";
+        let row: Option<(String, String)> = read!(app.database(), pool =>
+            sqlx::query_as(sql).bind(hash(key.expose_secret())).fetch_optional(pool))?;
+        let (id, role) = row.ok_or(Error::SignIn)?;
+        let unreadable = |_| StoreError::Unreadable("an API key's row".to_owned());
+        Ok(Self { id: id.parse().map_err(unreadable)?, role: role.parse().map_err(unreadable)? })
+    }
+}
+
+/// A key has 256 random bits: nothing slower than SHA-256 is needed.
+fn hash(key: &str) -> Vec<u8> {
+    Sha256::digest(key.as_bytes()).to_vec()
+}

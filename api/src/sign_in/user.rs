@@ -1,0 +1,294 @@
+//! People who can sign in.
+
+use std::{fmt, str::FromStr};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use axum_login::{AuthSession, AuthUser, AuthnBackend};
+use chrono::{DateTime, Utc};
+use domain::{Authority, ParseIdError, UserId};
+use projections::accounts::Viewer;
+use secrecy::{ExposeSecret, SecretString};
+use store::{Database, StoreError, execute, read};
+
+use crate::{app::App, error::Error};
+
+/// What somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A customer.
+    Owner,
+    /// Sees all accounts and their histories.
+    Support,
+    /// Sees all accounts and the event log.
+    Auditor,
+    /// May do everything that makes sense.
+    Admin,
+    /// The widget service, by API key.
+    Service,
+}
+
+impl Role {
+    /// The name in rows and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Support => "support",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+            Self::Service => "service",
+        }
+    }
+
+    /// Whose accounts the role sees.
+    pub fn viewer(self, user: UserId) -> Viewer {
+        if self == Self::Owner { Viewer::User(user) } else { Viewer::Staff }
+    }
+
+    /// In whose power the role gives commands; support and auditors only look.
+    pub fn authority(self, user: UserId) -> Authority {
+        match self {
+            Self::Admin | Self::Service => Authority::Staff,
+            Self::Owner | Self::Support | Self::Auditor => Authority::User(user),
+        }
+    }
+
+    /// Whether the role inspects the event log and what is behind an account.
+    pub const fn is_staff(self) -> bool {
+        matches!(self, Self::Support | Self::Auditor | Self::Admin)
+    }
+}
+
+impl FromStr for Role {
+    type Err = ParseIdError;
+
+    fn from_str(name: &str) -> Result<Self, ParseIdError> {
+        let all = [Self::Owner, Self::Support, Self::Auditor, Self::Admin, Self::Service];
+        all.into_iter().find(|role| role.name() == name).ok_or(ParseIdError)
+    }
+}
+
+/// Somebody who can sign in.
+#[derive(Clone)]
+pub struct User {
+    /// The id.
+    pub id: UserId,
+    /// The address, lowercase.
+    pub email: String,
+    /// The role.
+    pub role: Role,
+    password_hash: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "User {} ({})", self.id, self.role.name())
+    }
+}
+
+impl AuthUser for User {
+    type Id = String;
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    // A changed password ends all sessions.
+    fn session_auth_hash(&self) -> &[u8] {
+        self.password_hash.as_bytes()
+    }
+}
+
+/// The table of users.
+#[derive(Debug, Clone)]
+pub struct Users {
+    database: Database,
+}
+
+/// What somebody types to sign in.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Credentials {
+    /// The address.
+    pub email: String,
+    /// The password.
+    pub password: SecretString,
+}
+
+/// The shortest password that is taken. Source: NIST SP 800-63B, section 3.1.1.2 asks for 8, and for 15 where the
+/// password is the only factor.
+pub const PASSWORD_CHARACTERS: usize = 10;
+/// The longest: Argon2 works on all of it.
+const PASSWORD_BYTES: usize = 1024;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    email: String,
+    role: String,
+    password: String,
+}
+
+impl Users {
+    /// The users of a database.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Adds somebody.
+    ///
+    /// # Errors
+    /// [`Error::Rule`] when the address or the password won't do, or the address is taken.
+    pub async fn add(
+        &self,
+        email: &str,
+        password: &SecretString,
+        role: Role,
+        now: DateTime<Utc>,
+    ) -> Result<UserId, Error> {
+        let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
+        let id = UserId::new(commands::new_id());
+        let hash = hash(password).await?;
+        let mut tx = self.database.begin().await?;
+        let sql = "INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (email) DO NOTHING";
+        let query_id = id.to_string();
+        let added =
+            execute!(&mut tx, sqlx::query(sql).bind(&query_id).bind(&email).bind(&hash).bind(role.name()).bind(now))?;
+        tx.commit().await?;
+        if added == 0 {
+            return Err(Error::Rule("Somebody with this e-mail address is there already.".to_owned()));
+        }
+        Ok(id)
+    }
+
+    /// Adds somebody, or gives them another password and role.
+    ///
+    /// # Errors
+    /// [`Error::Rule`] when the address or the password won't do.
+    pub async fn set(&self, email: &str, password: &SecretString, role: Role, now: DateTime<Utc>) -> Result<(), Error> {
+        let Some(user) = self.by_email(email).await? else {
+            return self.add(email, password, role, now).await.map(drop);
+        };
+        let hash = hash(password).await?;
+        let mut tx = self.database.begin().await?;
+        let sql = "UPDATE users SET password = $1, role = $2 WHERE id = $3";
+        execute!(&mut tx, sqlx::query(sql).bind(&hash).bind(role.name()).bind(user.id.to_string()))?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether there is nobody yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let one: Option<i32> = read!(&self.database, pool =>
+            sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(pool))?;
+        Ok(one.is_none())
+    }
+
+    /// The address of somebody.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn email(&self, id: UserId) -> Result<Option<String>, StoreError> {
+        Ok(read!(&self.database, pool =>
+            sqlx::query_scalar("SELECT email FROM users WHERE id = $1").bind(id.to_string()).fetch_optional(pool))?)
+    }
+
+    /// Somebody by address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        let Some(email) = normal_email(email) else { return Ok(None) };
+        let sql = "SELECT id, email, role, password FROM users WHERE email = $1";
+        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(email).fetch_optional(pool))?;
+        row.map(of_row).transpose()
+    }
+}
+
+impl AuthnBackend for Users {
+    type User = User;
+    type Credentials = Credentials;
+    type Error = StoreError;
+
+    async fn authenticate(&self, credentials: Credentials) -> Result<Option<User>, StoreError> {
+        let user = self.by_email(&credentials.email).await?;
+        let verified = tokio::task::spawn_blocking(move || {
+            // Nobody by that address takes as long as a wrong password: neither tells who is here.
+            let nobody = nobody_hash();
+            let hash = user.as_ref().map_or(nobody, |user| user.password_hash.as_str());
+            let right = password_auth::verify_password(credentials.password.expose_secret(), hash).is_ok();
+            user.filter(|_| right)
+        })
+        .await;
+        Ok(verified.unwrap_or(None))
+    }
+
+    async fn get_user(&self, id: &String) -> Result<Option<User>, StoreError> {
+        let sql = "SELECT id, email, role, password FROM users WHERE id = $1";
+        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))?;
+        row.map(of_row).transpose()
+    }
+}
+
+fn of_row(row: Row) -> Result<User, StoreError> {
+    let unreadable = |_| StoreError::Unreadable("a user's row".to_owned());
+    Ok(User {
+        id: row.id.parse().map_err(unreadable)?,
+        email: row.email,
+        role: row.role.parse().map_err(unreadable)?,
+        password_hash: row.password,
+    })
+}
+
+async fn hash(password: &SecretString) -> Result<String, Error> {
+    let text = password.expose_secret();
+    if text.chars().count() < PASSWORD_CHARACTERS {
+        return Err(Error::Rule(format!("A password needs at least {PASSWORD_CHARACTERS} characters.")));
+    }
+    if text.len() > PASSWORD_BYTES {
+        return Err(Error::Rule(format!("A password has at most {PASSWORD_BYTES} bytes.")));
+    }
+    let password = password.clone();
+    let hashed =
+        tokio::task::spawn_blocking(move || password_auth::generate_hash(password.expose_secret().as_bytes())).await;
+    hashed.map_err(|error| Error::Internal(error.into()))
+}
+
+fn nobody_hash() -> &'static str {
+    static HASH: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| password_auth::generate_hash("nobody"));
+    &HASH
+}
+
+fn normal_email(email: &str) -> Option<String> {
+    let email = email.trim().to_lowercase();
+    let (name, host) = email.split_once('@')?;
+    let plain = !email.chars().any(|c| c.is_whitespace() || c.is_control()) && email.len() <= 254;
+    (plain && !name.is_empty() && !host.is_empty() && !host.contains('@')).then_some(email)
+}
+
+/// Somebody who is signed in; without them the browser is sent to sign in.
+pub struct SignedIn(pub User);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        current(parts).map(Self).ok_or(Error::SignIn)
+    }
+}
+
+/// Somebody who may be signed in.
+pub struct MaybeSignedIn(pub Option<User>);
+
+impl FromRequestParts<App> for MaybeSignedIn {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        Ok(Self(current(parts)))
+    }
+}
+
+fn current(parts: &Parts) -> Option<User> {
+    parts.extensions.get::<AuthSession<Users>>().and_then(|session| session.user.clone())
+}

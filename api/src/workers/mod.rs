@@ -1,0 +1,131 @@
+//! Workers: claim what is due, first priority first, and do it; each account on its own, so that none delays another.
+
+mod check;
+mod pull;
+pub mod tidy;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use commands::Context;
+use domain::{Actor, Verdict, schedule::backoff};
+use projections::queue::{self, Claimed, Kind};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// How often the queue is looked at when nothing wakes it: things come due by time alone.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long a stopping node finishes what it has claimed before it lets go of the rest.
+const FINISH: Duration = Duration::from_secs(20);
+
+/// Works until the token is cancelled; then finishes what is under way, and gives the rest back.
+pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
+    let lease = commands::new_id().to_string();
+    let free = Arc::new(Semaphore::new(app.config.pull.workers as usize));
+    let mut changed = app.changed.subscribe();
+    let mut jobs = JoinSet::new();
+    while !stop.is_cancelled() {
+        let claimed = claim(&app, &lease, &free).await;
+        let found = !claimed.is_empty();
+        for (claimed, permit) in claimed {
+            jobs.spawn(job(app.clone(), claimed, permit));
+        }
+        while jobs.try_join_next().is_some() {}
+        if found && free.available_permits() > 0 {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = queue_position.changed() => {}
+            _ = changed.changed() => {}
+            () = wait_for_one(&free), if found => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+    let _ = tokio::time::timeout(FINISH, async { while jobs.join_next().await.is_some() {} }).await;
+    jobs.shutdown().await;
+    match queue::release(app.database(), &lease).await {
+        Ok(0) => {}
+        Ok(released) => tracing::info!(released, "gave back what was not finished"),
+        Err(error) => tracing::warn!(%error, "what was not finished waits until its lease ends"),
+    }
+}
+
+/// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
+async fn claim(app: &App, lease: &str, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
+    let mut permits = Vec::new();
+    while let Ok(permit) = free.clone().try_acquire_owned() {
+        permits.push(permit);
+    }
+    let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
+    if limit == 0 {
+        return Vec::new();
+    }
+    match queue::claim(app.database(), lease, app.commands.clock.now(), limit).await {
+        Ok(claimed) => claimed.into_iter().zip(permits).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the queue can't be read; trying again");
+            Vec::new()
+        }
+    }
+}
+
+async fn wait_for_one(free: &Semaphore) {
+    let _ = free.acquire().await;
+}
+
+async fn job(app: App, claimed: Claimed, permit: OwnedSemaphorePermit) {
+    let done = match claimed.kind {
+        Kind::Pull => pull::pull(&app, &claimed).await,
+        Kind::Check => check::check(&app, &claimed).await,
+    };
+    if let Err(error) = done {
+        tracing::warn!(account = %claimed.account, kind = claimed.kind.name(), %error, "a job failed; it is tried again");
+        let _ = again(&app, &claimed, "our own fault: see the log").await;
+    }
+    drop(permit);
+    app.changed.send_modify(|count| *count = count.wrapping_add(1));
+}
+
+/// In whose name workers act.
+fn context() -> Context {
+    Context { actor: Actor::Relight, correlation: commands::new_id().to_string(), causation: None, request: None }
+}
+
+/// Tries again later: the longer, the more often it failed.
+async fn again(app: &App, claimed: &Claimed, error: &str) -> Result<(), commands::Error> {
+    later(app, claimed, backoff(claimed.account, claimed.attempts.saturating_add(1)), error).await
+}
+
+async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
+    let due_at = app.commands.clock.now() + wait;
+    Ok(queue::retry(app.database(), claimed, due_at, error).await?)
+}
+
+/// What a failed call leads to, besides what the domain decided: how long to wait, and what support reads.
+async fn failed(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<(), commands::Error> {
+    let usual = backoff(claimed.account, claimed.attempts.saturating_add(1));
+    match verdict {
+        // The event that follows lets the account's work rest.
+        Verdict::Expired(_) => Ok(()),
+        Verdict::Unclear(_) => later(app, claimed, usual, "Meta refused, and may not mean the token").await,
+        Verdict::Passing => later(app, claimed, usual, "Meta could not answer").await,
+        Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
+            later(app, claimed, usual.max(TimeDelta::minutes(10)), "Meta limits our calls").await
+        }
+        Verdict::Blocked => {
+            tracing::error!(account = %claimed.account, "Meta blocks calls for this account");
+            later(app, claimed, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
+        }
+        Verdict::Alarm => {
+            tracing::error!(account = %claimed.account, "Meta calls our request wrong; the token's state is unchanged");
+            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
+        }
+        Verdict::NotTheToken => later(app, claimed, usual, "Meta could not give the posts").await,
+    }
+}

@@ -1,0 +1,58 @@
+//! A pull: one sequence of calls for an account, its feeds stored together with the end of the job.
+
+use chrono::{DateTime, Utc};
+use commands::pull::Pulled;
+use domain::{TokenId, account::Plan};
+use meta::Post;
+use projections::{
+    feeds,
+    queue::{self, Claimed},
+};
+
+use super::{context, failed};
+use crate::app::App;
+
+pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    let posts = app.config.pull.posts as usize;
+    match app.commands.pull(claimed.account, posts, &context()).await? {
+        Pulled::Posts(token, posts) => store(app, claimed, token, &posts).await,
+        Pulled::Failed(verdict) => failed(app, claimed, verdict).await,
+        // Expired or disconnected meanwhile: it rests until the next login.
+        Pulled::Nothing => {
+            let mut tx = app.database().begin().await?;
+            if queue::complete(&mut tx, claimed, None).await? {
+                tx.commit().await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn store(app: &App, claimed: &Claimed, token: TokenId, posts: &[Post]) -> Result<(), commands::Error> {
+    let now = app.commands.clock.now();
+    let best = if claimed.upgraded_widgets > 0 { Plan::Upgraded } else { Plan::Free };
+    let next = app.config.pull.intervals().next_pull(claimed.account, best, now);
+    let plans = plans(app, claimed, best, now).await?;
+    let json = serde_json::to_string(posts).map_err(|error| store::StoreError::Unreadable(error.to_string()))?;
+    let mut tx = app.database().begin().await?;
+    if !queue::complete(&mut tx, claimed, Some(next)).await? {
+        tracing::debug!(account = %claimed.account, "a pull came too late, and changes nothing");
+        return Ok(());
+    }
+    feeds::store(&mut tx, claimed.account, &plans, &json, now).await?;
+    feeds::heard(&mut tx, claimed.account, token, now).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Which plans' widgets advance: the best plan always; `Free` ones beside it after a refresh, or when their own time has
+/// come.
+async fn plans(app: &App, claimed: &Claimed, best: Plan, now: DateTime<Utc>) -> Result<Vec<Plan>, commands::Error> {
+    if best == Plan::Free {
+        return Ok(vec![Plan::Free]);
+    }
+    let fetched = feeds::fetched_at(app.database(), claimed.account).await?;
+    let free = fetched.iter().find(|(plan, _)| *plan == Plan::Free).map(|(_, at)| *at);
+    let intervals = app.config.pull.intervals();
+    let due = free.is_none_or(|at| intervals.next_pull(claimed.account, Plan::Free, at) <= now);
+    Ok(if claimed.first || due { vec![Plan::Upgraded, Plan::Free] } else { vec![Plan::Upgraded] })
+}

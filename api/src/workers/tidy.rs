@@ -1,0 +1,31 @@
+//! Tidying: what has run out is forgotten.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use commands::attempt;
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, sign_in::sessions::Sessions};
+
+const EVERY: Duration = Duration::from_mins(10);
+/// How long attempts are kept for support.
+const ATTEMPTS: TimeDelta = TimeDelta::days(90);
+
+/// Tidies until the token is cancelled.
+pub async fn run(app: App, stop: CancellationToken) {
+    let Ok(sessions) = Sessions::new(app.database()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        app.limits.tidy();
+        if let Err(error) = sessions.tidy().await {
+            tracing::warn!(%error, "old sessions could not be deleted");
+        }
+        if let Err(error) = attempt::forget_before(app.database(), app.commands.clock.now() - ATTEMPTS).await {
+            tracing::warn!(%error, "old attempts could not be deleted");
+        }
+    }
+}

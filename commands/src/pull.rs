@@ -1,0 +1,43 @@
+//! Pull: asks Meta for an account's latest posts.
+
+use domain::{AccountId, Connection, TokenId, Verdict, failure::Call};
+use meta::Post;
+
+use crate::{Commands, Context, Error, profiles};
+
+/// What a pull brought.
+#[derive(Debug)]
+pub enum Pulled {
+    /// The posts, newest first, and by which token.
+    Posts(TokenId, Vec<Post>),
+    /// Meta answered otherwise; the verdict says what that means.
+    Failed(Verdict),
+    /// There is no active token to ask with.
+    Nothing,
+}
+
+impl Commands {
+    /// Asks Meta for an account's latest posts; if it says explicitly that the token can't be used, the token expires.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn pull(&self, account: AccountId, posts: usize, context: &Context) -> Result<Pulled, Error> {
+        let Some(connection) = self.usable(account).await? else { return Ok(Pulled::Nothing) };
+        let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Pulled::Nothing) };
+        let opened = self.open_token(account).await?;
+        let id = profile.instagram_id.as_str();
+        let asked = match (connection, &self.consumer, &self.business) {
+            (Connection::Consumer, Some(consumer), _) => consumer.media(&opened.token, id, posts).await,
+            (Connection::Business, _, Some(business)) => business.media(&opened.token, id, posts).await,
+            _ => return Err(Error::NotOffered),
+        };
+        match asked {
+            Ok(posts) => Ok(Pulled::Posts(opened.id, posts)),
+            Err(error) => {
+                tracing::info!(%account, %error, "a pull failed");
+                let verdict = self.report_failure(account, opened.id, Call::Pull, &error, context).await?;
+                Ok(Pulled::Failed(verdict))
+            }
+        }
+    }
+}

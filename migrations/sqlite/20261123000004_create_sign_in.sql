@@ -22,5 +22,5 @@ CREATE TABLE api_keys (
 CREATE TABLE sessions (
     id          TEXT PRIMARY KEY NOT NULL,
     data        BLOB NOT NULL,
-    expiry_date INTEGER NOT NULL
+    expiry_date TEXT NOT NULL
 ) STRICT;

@@ -39,9 +39,14 @@ impl App {
     /// Waits, for a second at most, until the status view shows what was committed.
     pub async fn until_shown(&self, committed: store::Committed) {
         if let Some(position) = committed.position {
-            let mut reached = self.status_position.clone();
-            let shown = reached.wait_for(|reached| *reached >= position);
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(1), shown).await;
+            self.until_position(position).await;
         }
+    }
+
+    /// Waits, for a second at most, until the status view has reached a position.
+    pub async fn until_position(&self, position: i64) {
+        let mut reached = self.status_position.clone();
+        let shown = reached.wait_for(|reached| *reached >= position);
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), shown).await;
     }
 }

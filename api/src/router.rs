@@ -142,8 +142,9 @@ async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Addresses hold codes and link tokens: none of them leaves with a click.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Addresses hold codes and link tokens: none of them leaves with a click. (Stricter still, `no-referrer`, would make
+    // browsers send our own forms with `Origin: null`.)
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     if !framed {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     }

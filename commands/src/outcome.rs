@@ -85,9 +85,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether something was connected or refreshed.
-    pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Connected { .. } | Self::Refreshed { .. } | Self::Switched { .. })
+    /// The accounts that have a fresh token now; none if it led to nothing.
+    pub fn accounts(&self) -> &[AccountId] {
+        match self {
+            Self::Connected { accounts } | Self::Refreshed { accounts } => accounts,
+            Self::Switched { account } => std::slice::from_ref(account),
+            _ => &[],
+        }
     }
 
     /// The code that people see and support knows; `None` for a success.

@@ -41,6 +41,7 @@ const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 struct AccountPage {
     me: Me,
     csrf: String,
+    live: String,
     said: Option<String>,
     link: Option<String>,
     account: Shown,
@@ -128,6 +129,10 @@ pub async fn page(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
+    let live = match id.parse() {
+        Ok(id) => super::live::state(&app, &[id]).await?,
+        Err(_) => String::new(),
+    };
     let account = seen(&app, &user, &id).await?;
     let now = app.commands.clock.now();
     // Meta tells nobody of a password change: looking at an account asks, in the background.
@@ -147,6 +152,7 @@ pub async fn page(
     let page = AccountPage {
         me: Me::from(&user),
         csrf,
+        live,
         said: session.remove("said").await.map_err(internal)?,
         link: session.remove("link").await.map_err(internal)?,
         why: account.status.reason().map(|reason| words::why(reason, connection)),
@@ -223,14 +229,14 @@ pub async fn widget_rows(app: &App, account: &Account, now: DateTime<Utc>) -> Re
 
 /// How fresh a widget's posts are: they are fresh if they were fetched after the last login.
 fn freshness(widget: &Widget, account: &Account, now: DateTime<Utc>) -> String {
-    let fetched = |at| format!("from {}", Moment { at, now });
+    let fetched = |at| Moment { at, now };
     let older = |at: DateTime<Utc>| account.granted_at.is_some_and(|granted| at < granted);
     match (account.status, widget.fetched_at) {
         (Status::Active, None) => "refreshing…".to_owned(),
-        (Status::Active, Some(at)) if older(at) => format!("refreshing…, until then {}", fetched(at)),
-        (Status::Active, Some(at)) => format!("fresh, {}", fetched(at)),
+        (Status::Active, Some(at)) if older(at) => format!("refreshing… (last posts {})", fetched(at)),
+        (Status::Active, Some(at)) => format!("<strong>fresh</strong>, {}", fetched(at)),
         (_, None) => "none yet".to_owned(),
-        (_, Some(at)) => format!("resting, {}", fetched(at)),
+        (_, Some(at)) => format!("resting (last posts {})", fetched(at)),
     }
 }
 

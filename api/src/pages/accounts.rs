@@ -23,6 +23,7 @@ const LIMIT: i64 = 50;
 struct AccountsPage {
     me: Me,
     csrf: String,
+    live: String,
     q: String,
     status: String,
     counts: [i64; 3],
@@ -61,6 +62,7 @@ pub async fn list(
 ) -> Result<Response, Error> {
     let viewer = user.role.viewer(user.id);
     let filter = filter(&query)?;
+    let live = super::live::state(&app, &[]).await?;
     let mut found = accounts::list(app.database(), viewer, &filter, LIMIT + 1).await?;
     let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > LIMIT;
     found.truncate(usize::try_from(LIMIT).unwrap_or(usize::MAX));
@@ -83,6 +85,7 @@ pub async fn list(
     render(&AccountsPage {
         me: Me::from(&user),
         csrf,
+        live,
         total: counts.iter().sum(),
         counts,
         accounts: found.into_iter().map(row).collect(),

@@ -10,7 +10,7 @@ use commands::{
     attempt::{Attempt, Phase, Purpose},
     connect::Ask,
 };
-use domain::{AccountId, Connection};
+use domain::Connection;
 use meta::Profile;
 use projections::accounts::{self, Viewer};
 use serde::Deserialize;
@@ -42,7 +42,7 @@ struct AttemptPage<'a> {
     shown_reference: Option<&'a str>,
     support: Option<&'a str>,
     csrf: String,
-    live: bool,
+    live: Option<String>,
     choices: Vec<Profile>,
     accounts: Vec<Refreshed>,
     again: Vec<Again>,
@@ -91,7 +91,7 @@ pub async fn page(
         shown_reference: Some(&attempt.reference),
         support: app.config.support.url.as_ref().map(url::Url::as_str),
         csrf,
-        live: false,
+        live: None,
         choices: Vec::new(),
         accounts: Vec::new(),
         again: Vec::new(),
@@ -106,7 +106,7 @@ pub async fn page(
         Phase::Claimed => {
             "Just a moment".clone_into(&mut page.title);
             page.texts = vec!["We are finishing the login with Meta. Reload this page in a few seconds.".to_owned()];
-            page.live = true;
+            page.live = Some(String::new());
         }
         Phase::Choosing => {
             "Which accounts do you want to connect?".clone_into(&mut page.title);
@@ -114,7 +114,9 @@ pub async fn page(
             page.choices = app.commands.choices(&attempt).await?;
             page.shown_reference = None;
         }
-        Phase::Finished(outcome) if outcome.is_success() => success(&app, &mut page, outcome, user.as_ref()).await?,
+        Phase::Finished(outcome) if !outcome.accounts().is_empty() => {
+            success(&app, &mut page, outcome, user.as_ref()).await?
+        }
         Phase::Finished(outcome) => {
             let telling = words::outcome(outcome);
             page.title = telling.title;
@@ -127,15 +129,15 @@ pub async fn page(
 }
 
 async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user: Option<&User>) -> Result<(), Error> {
-    let (ids, verb): (&[AccountId], &str) = match outcome {
-        Outcome::Connected { accounts } => (accounts, "connected"),
-        Outcome::Refreshed { accounts } => (accounts, "refreshed"),
-        Outcome::Switched { account } => (std::slice::from_ref(account), "switched"),
-        _ => (&[], ""),
+    let verb = match outcome {
+        Outcome::Connected { .. } => "connected",
+        Outcome::Switched { .. } => "switched",
+        _ => "refreshed",
     };
+    page.live = Some(super::live::state(app, outcome.accounts()).await?);
     let now = app.commands.clock.now();
     let mut widgets = 0;
-    for id in ids {
+    for id in outcome.accounts() {
         let Some(account) = accounts::account_for(app.database(), *id, Viewer::Staff).await? else { continue };
         let rows = widget_rows(app, &account, now).await?;
         widgets += rows.len();
@@ -173,7 +175,6 @@ async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user:
         1 => "Refreshed: 1 widget is refreshing. You can close this page.".to_owned(),
         many => format!("Refreshed: {many} widgets are refreshing. You can close this page."),
     }];
-    page.live = true;
     page.shown_reference = None;
     Ok(())
 }

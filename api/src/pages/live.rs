@@ -1,13 +1,22 @@
 //! Live pages: a server-sent event whenever what a page shows may have changed; the page then fetches itself again.
+//!
+//! A page carries the state that it was rendered from, so that nothing is missed between rendering and listening.
 
-use std::{convert::Infallible, fmt::Write, time::Duration};
+use std::{
+    convert::Infallible,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::sse::{Event, KeepAlive, Sse},
 };
+use commands::attempt::Phase;
+use domain::AccountId;
 use futures::Stream;
 use projections::feeds;
+use serde::Deserialize;
 use store::{StoreError, read};
 
 use super::{account::seen, attempt::own, browser::Browser};
@@ -23,17 +32,19 @@ pub async fn account(
     State(app): State<App>,
     SignedIn(user): SignedIn,
     Path(id): Path<String>,
+    Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
-    let id = seen(&app, &user, &id).await?.id.to_string();
-    Ok(stream(app, vec![id]))
+    let id = seen(&app, &user, &id).await?.id;
+    Ok(stream(app, vec![id], shown))
 }
 
 /// `GET /accounts/live`.
 pub async fn accounts(
     State(app): State<App>,
     SignedIn(_user): SignedIn,
+    Query(shown): Query<ShownState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(app, Vec::new())
+    stream(app, Vec::new(), shown)
 }
 
 /// `GET /attempts/{reference}/live`.
@@ -41,28 +52,33 @@ pub async fn attempt(
     State(app): State<App>,
     browser: Browser,
     Path(reference): Path<String>,
+    Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
-    use commands::{Outcome, attempt::Phase};
     let accounts = match own(&app, &reference, &browser).await?.phase {
-        Phase::Finished(Outcome::Connected { accounts } | Outcome::Refreshed { accounts }) => accounts,
-        Phase::Finished(Outcome::Switched { account }) => vec![account],
+        Phase::Finished(outcome) => outcome.accounts().to_vec(),
         _ => Vec::new(),
     };
-    Ok(stream(app, accounts.iter().map(ToString::to_string).collect()))
+    Ok(stream(app, accounts, shown))
 }
 
-fn stream(app: App, accounts: Vec<String>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// The state that a page was rendered from.
+#[derive(Debug, Deserialize)]
+pub struct ShownState {
+    #[serde(default)]
+    shown: String,
+}
+
+fn stream(app: App, accounts: Vec<AccountId>, page: ShownState) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut status = app.status_position.clone();
     let mut changed = app.changed.subscribe();
     let events = async_stream::stream! {
         let ends = tokio::time::Instant::now() + LIVES;
-        let mut shown = None;
+        let mut shown = page.shown;
         while tokio::time::Instant::now() < ends {
-            let now = state(&app, &accounts).await.ok();
-            if now.is_some() && now != shown {
-                if shown.is_some() {
-                    yield Ok(Event::default().event("changed").data(""));
-                }
+            if let Ok(now) = state(&app, &accounts).await
+                && now != shown
+            {
+                yield Ok(Event::default().event("changed").data(&now));
                 shown = now;
             }
             tokio::select! {
@@ -75,24 +91,25 @@ fn stream(app: App, accounts: Vec<String>) -> Sse<impl Stream<Item = Result<Even
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-/// A text that changes when what the page shows does. The list of all accounts follows the view as a whole.
-async fn state(app: &App, accounts: &[String]) -> Result<String, StoreError> {
+/// A text that changes when what a page shows does. To be asked for before the page is filled. The list of all accounts
+/// follows the view as a whole.
+///
+/// # Errors
+/// When the database fails.
+pub async fn state(app: &App, accounts: &[AccountId]) -> Result<String, StoreError> {
     if accounts.is_empty() {
         let position: Option<i64> = read!(app.database(), pool =>
             sqlx::query_scalar("SELECT max(position) FROM account_status_v1").fetch_one(pool))?;
-        return Ok(format!("{position:?}"));
+        return Ok(position.unwrap_or(0).to_string());
     }
-    let mut state = String::new();
+    let mut state = DefaultHasher::new();
     for account in accounts {
         let sql = "SELECT s.position, c.checked_at FROM account_status_v1 s \
                    LEFT JOIN checks c ON c.account_id = s.account_id WHERE s.account_id = $1";
         let row: Option<(i64, Option<chrono::DateTime<chrono::Utc>>)> =
-            read!(app.database(), pool => sqlx::query_as(sql).bind(account).fetch_optional(pool))?;
-        let fetched = match account.parse() {
-            Ok(account) => feeds::fetched_at(app.database(), account).await?,
-            Err(_) => Vec::new(),
-        };
-        let _ = write!(state, "{row:?} {fetched:?};");
+            read!(app.database(), pool => sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
+        row.hash(&mut state);
+        feeds::fetched_at(app.database(), *account).await?.hash(&mut state);
     }
-    Ok(state)
+    Ok(format!("{:016x}", state.finish()))
 }

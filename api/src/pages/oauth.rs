@@ -60,7 +60,11 @@ pub async fn callback(
     });
     let answer = work.await.map_err(|error| Error::Internal(error.into()))??;
     Ok(match answer {
-        Answer::Attempt { reference } => see_other(&format!("/attempts/{reference}")),
+        Answer::Attempt { reference } => {
+            // The result page shows the state that the login led to.
+            app.until_position(app.store().head().await?).await;
+            see_other(&format!("/attempts/{reference}"))
+        }
         Answer::Refused(refusal) => {
             let telling = words::refusal(refusal);
             let text = telling.text.join(" ");

@@ -115,7 +115,7 @@ pub async fn page(
             page.shown_reference = None;
         }
         Phase::Finished(outcome) if !outcome.accounts().is_empty() => {
-            success(&app, &mut page, outcome, user.as_ref()).await?
+            success(&app, &mut page, outcome, user.as_ref()).await?;
         }
         Phase::Finished(outcome) => {
             let telling = words::outcome(outcome);

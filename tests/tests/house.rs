@@ -1,0 +1,43 @@
+//! The house: arrows between the crates go down only.
+
+use std::{collections::BTreeSet, process::Command};
+
+/// Each crate, and what it may build on. Tests may use everything.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("domain", &[]),
+    ("meta", &[]),
+    ("sandbox", &[]),
+    ("store", &["domain"]),
+    ("commands", &["domain", "meta", "store"]),
+    ("projections", &["domain", "store"]),
+    ("api", &["commands", "domain", "meta", "projections", "sandbox", "store"]),
+];
+
+/// What `domain` must never know: a database, HTTP, a runtime, randomness.
+const NOT_IN_THE_DOMAIN: [&str; 6] = ["sqlx", "reqwest", "axum", "tokio", "rand", "postgres-es"];
+
+#[test]
+fn arrows_go_down_only() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps", "--locked", "--manifest-path", manifest])
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name = |package: &serde_json::Value| package["name"].as_str().expect("a name").to_owned();
+    let ours: BTreeSet<String> = packages.iter().map(name).collect();
+    let mut known: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    known.insert("tests".to_owned());
+    assert_eq!(ours, known, "a new crate needs its place in the house");
+    for (from, allowed) in ARROWS {
+        let package = packages.iter().find(|package| name(package) == from).expect("a package");
+        let dependencies = package["dependencies"].as_array().expect("dependencies");
+        let of_the_program = dependencies.iter().filter(|dependency| dependency["kind"] != "dev");
+        for to in of_the_program.map(|dependency| dependency["name"].as_str().expect("a name")) {
+            assert!(!ours.contains(to) || allowed.contains(&to), "{from} must not depend on {to}");
+            assert!(from != "domain" || !NOT_IN_THE_DOMAIN.contains(&to), "the domain must not know {to}");
+        }
+    }
+}

@@ -107,6 +107,9 @@ async fn from_template() -> String {
         let database = Database::open(&database_url(server, &unfinished), Options::default()).await.expect("opens");
         database.migrate().await.expect("the migrations run");
         database.close().await;
+        // A connection that was closed here may still be ending there.
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{unfinished}'");
+        run(&mut admin, &end).await;
         run(&mut admin, &format!("ALTER DATABASE {unfinished} RENAME TO {template}")).await;
     }
     run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;

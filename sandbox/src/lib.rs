@@ -9,6 +9,7 @@ mod consent;
 mod control;
 mod faults;
 mod graph;
+pub mod person;
 mod pictures;
 mod server;
 mod tokens;

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use meta::{AuthType, LongToken, MetaError};
-use sandbox::{Action, FaultKind};
-use secrecy::{ExposeSecret, SecretString};
-use tests::{
-    clients,
+use sandbox::{
+    Action, FaultKind,
     person::{Consent, consent},
-    sandbox,
 };
+use secrecy::{ExposeSecret, SecretString};
+use tests::{clients, sandbox};
 use url::Url;
 
 const BACK: &str = "http://127.0.0.1:4000/oauth/x/callback";
@@ -26,7 +25,7 @@ fn browser() -> reqwest::Client {
 async fn consumer_token(sandbox: &sandbox::Sandbox, consumer: &meta::Consumer, username: &str) -> LongToken {
     let id = sandbox.world().account_id(username).expect("in the cast");
     let login = consumer.authorize_url(BACK, "s", &["instagram_business_basic"], false);
-    let back = consent(&browser(), &login, &Consent::of(id)).await;
+    let back = consent(&browser(), &login, &Consent::of(id)).await.expect("sent back");
     let short = consumer.exchange(&code(&back), BACK).await.expect("exchanged");
     assert_eq!(short.permissions, ["instagram_business_basic"]);
     consumer.extend(&short.token).await.expect("extended")
@@ -36,7 +35,7 @@ async fn business_token(sandbox: &sandbox::Sandbox, business: &meta::Business, n
     let id = sandbox.world().person_id(name).expect("in the cast");
     let scopes = ["instagram_basic", "pages_show_list", "pages_read_engagement"];
     let login = business.authorize_url(BACK, "s", &scopes, AuthType::Usual);
-    let back = consent(&browser(), &login, &Consent::of(id)).await;
+    let back = consent(&browser(), &login, &Consent::of(id)).await.expect("sent back");
     let short = business.exchange(&code(&back), BACK).await.expect("exchanged");
     business.extend(&short.token).await.expect("extended").token
 }
@@ -102,12 +101,12 @@ async fn a_code_works_once_and_only_with_its_redirect_uri() {
     let (consumer, _) = clients(&sandbox, Duration::from_secs(10));
     let id = sandbox.world().account_id("luma.ceramics").expect("in the cast");
     let login = consumer.authorize_url(BACK, "s", &["instagram_business_basic"], false);
-    let back = consent(&browser(), &login, &Consent::of(id.clone())).await;
+    let back = consent(&browser(), &login, &Consent::of(id.clone())).await.expect("sent back");
     assert_eq!(back.fragment(), Some("_"));
     consumer.exchange(&code(&back), BACK).await.expect("the first time");
     let refused = consumer.exchange(&code(&back), BACK).await.expect_err("the second time");
     assert_eq!(refused.answer().map(|answer| answer.code), Some(400));
-    let back = consent(&browser(), &login, &Consent::of(id)).await;
+    let back = consent(&browser(), &login, &Consent::of(id)).await.expect("sent back");
     assert!(consumer.exchange(&code(&back), "http://127.0.0.1/other").await.is_err());
 }
 
@@ -117,7 +116,7 @@ async fn a_cancelled_login_comes_back_with_an_error_and_the_state() {
     let (consumer, _) = clients(&sandbox, Duration::from_secs(10));
     let login = consumer.authorize_url(BACK, "the state", &["instagram_business_basic"], true);
     let answer = Consent { cancel: true, ..Consent::of("") };
-    let back = consent(&browser(), &login, &answer).await;
+    let back = consent(&browser(), &login, &answer).await.expect("sent back");
     let query: std::collections::HashMap<_, _> = back.query_pairs().into_owned().collect();
     assert_eq!((query["error"].as_str(), query["state"].as_str()), ("access_denied", "the state"));
 }

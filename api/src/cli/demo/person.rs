@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use domain::{Connection, account::Plan};
 use reqwest::{Client, Response, redirect};
+use sandbox::person::{Consent, consent, values_of};
 use secrecy::{ExposeSecret, SecretString};
 
 pub(super) struct Person {
@@ -24,7 +25,7 @@ impl Person {
         let form = [("email", email), ("password", password.expose_secret())];
         browser.post(format!("{base}/login")).form(&form).send().await?;
         let page = browser.get(format!("{base}/connect")).send().await?.text().await?;
-        let csrf = value_of(&page, "csrf").context("the demo's user can't sign in")?;
+        let csrf = values_of(&page, "csrf").into_iter().next().context("the demo's user can't sign in")?;
         Ok(Self { browser, base: base.to_owned(), csrf })
     }
 
@@ -37,15 +38,8 @@ impl Person {
     /// Connects an account; the answer is its path on the dashboard.
     pub(super) async fn connect(&self, connection: Connection, holder: &str, username: &str) -> Result<String> {
         let to_login = location(&self.press(&format!("/connect/{connection}"), &[]).await?)?;
-        let consent = self.browser.get(&to_login).send().await?.text().await?;
-        let mut form = vec![("holder", holder.to_owned()), ("answer", "allow".to_owned())];
-        for name in ["redirect_uri", "state", "permission", "page"] {
-            form.extend(values_of(&consent, name).into_iter().map(|value| (name, value)));
-        }
-        let action = consent.split("action=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let action = url::Url::parse(&to_login)?.join(action.context("no consent page")?)?;
-        let back = location(&self.browser.post(action).form(&form).send().await?)?;
-        let result = location(&self.browser.get(back.trim_end_matches("#_")).send().await?)?;
+        let back = consent(&self.browser, &url::Url::parse(&to_login)?, &Consent::of(holder)).await?;
+        let result = location(&self.browser.get(back).send().await?)?;
         let page = self.browser.get(format!("{}{result}", self.base)).send().await?.text().await?;
         if page.contains("name=\"account\"") {
             let ids = values_of(&page, "account");
@@ -88,14 +82,4 @@ impl Person {
 fn location(response: &Response) -> Result<String> {
     let location = response.headers().get("location").context("a page where a redirect belongs")?;
     Ok(location.to_str()?.to_owned())
-}
-
-fn value_of(page: &str, name: &str) -> Option<String> {
-    values_of(page, name).into_iter().next()
-}
-
-fn values_of(page: &str, name: &str) -> Vec<String> {
-    let start = format!("name=\"{name}\" value=\"");
-    let found = page.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
-    found.map(|value| value.replace("&#38;", "&").replace("&amp;", "&")).collect()
 }

@@ -1,0 +1,203 @@
+//! Somebody at a browser: keeps cookies, follows no redirect by itself, presses buttons.
+
+use std::time::{Duration, Instant};
+
+use domain::{Connection, account::Plan};
+use reqwest::{Client, Response, StatusCode, redirect};
+use sandbox::person::{Consent, consent, values_of};
+use url::Url;
+
+/// Somebody at a browser.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    /// The browser itself.
+    pub client: Client,
+    base: String,
+}
+
+/// A page as it was answered.
+#[derive(Debug)]
+pub struct Page {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its HTML.
+    pub html: String,
+}
+
+impl Page {
+    /// The page's words, without tags; entities as the characters that they stand for.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for piece in self.html.split('<') {
+            text.push_str(piece.split_once('>').map_or(piece, |(_, words)| words));
+            text.push(' ');
+        }
+        let text = text.replace("&#39;", "'").replace("&#38;", "&").replace("&#34;", "\"");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asserts that the page says something.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    #[track_caller]
+    pub fn says(&self, words: &str) -> &Self {
+        let text = self.text();
+        assert!(text.contains(words), "the page lacks {words:?}: {} {text}", self.status);
+        self
+    }
+}
+
+impl Browser {
+    /// A browser with no cookie yet.
+    ///
+    /// # Panics
+    /// When the machine has no TLS.
+    #[expect(clippy::disallowed_methods, reason = "a browser keeps cookies, which the client of Meta's APIs must not")]
+    pub fn new(base: &str) -> Self {
+        let builder = Client::builder().cookie_store(true).redirect(redirect::Policy::none());
+        let client = builder.timeout(Duration::from_mins(1)).build().expect("a client");
+        Self { client, base: base.to_owned() }
+    }
+
+    fn url(&self, path: &str) -> String {
+        if path.starts_with('/') { format!("{}{path}", self.base) } else { path.to_owned() }
+    }
+
+    /// Asks for a page, without following where it leads.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn ask(&self, path: &str) -> Response {
+        self.client.get(self.url(path)).send().await.expect("an answer")
+    }
+
+    /// Opens a page.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn open(&self, path: &str) -> Page {
+        read(self.ask(path).await).await
+    }
+
+    /// Posts a form as it is.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.client.post(self.url(path)).form(fields).send().await.expect("an answer")
+    }
+
+    /// Presses a button: posts a form with the token that our pages carry.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn press(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        let page = self.open("/token").await;
+        let csrf = values_of(&page.html, "csrf").into_iter().next().unwrap_or_default();
+        let mut form = vec![("csrf", csrf.as_str())];
+        form.extend(fields);
+        self.post(path, &form).await
+    }
+
+    /// Signs in.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub async fn sign_in(&self, email: &str, password: &str) {
+        let answer = self.post("/login", &[("email", email), ("password", password)]).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "signed in");
+    }
+
+    /// Presses a button that leads to the login, answers the consent page, and comes back: the result page's path, or the
+    /// page itself if the callback was refused.
+    ///
+    /// # Panics
+    /// When the button doesn't lead to the login.
+    pub async fn log_in(&self, button: &str, fields: &[(&str, &str)], answer: &Consent) -> Result<String, Page> {
+        let login = location(&self.press(button, fields).await);
+        let back = consent(&self.client, &Url::parse(&login).expect("a URL"), answer).await.expect("sent back");
+        self.come_back(&back).await
+    }
+
+    /// Follows the redirect from the login.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn come_back(&self, back: &Url) -> Result<String, Page> {
+        let answer = self.client.get(back.clone()).send().await.expect("an answer");
+        if answer.status() == StatusCode::SEE_OTHER { Ok(location(&answer)) } else { Err(read(answer).await) }
+    }
+
+    /// The same, to the result page.
+    ///
+    /// # Panics
+    /// When the callback is refused.
+    pub async fn result(&self, button: &str, fields: &[(&str, &str)], answer: &Consent) -> Page {
+        let path = self.log_in(button, fields, answer).await.expect("a result page");
+        self.open(&path).await
+    }
+
+    /// Connects an account whose login reaches no other; the answer is its id.
+    ///
+    /// # Panics
+    /// When it isn't connected.
+    pub async fn connect(&self, connection: Connection, holder: String) -> String {
+        let page = self.result(&format!("/connect/{connection}"), &[], &Consent::of(holder)).await;
+        let id = page.html.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next());
+        id.unwrap_or_else(|| panic!("not connected: {}", page.text())).to_owned()
+    }
+
+    /// Adds a widget; the answer is its id.
+    ///
+    /// # Panics
+    /// When it isn't added.
+    pub async fn add_widget(&self, account: &str, plan: Plan) -> String {
+        let before = self.widgets(account).await;
+        let added = self.press(&format!("/accounts/{account}/widgets"), &[("plan", plan.name())]).await;
+        assert_eq!(added.status(), StatusCode::SEE_OTHER);
+        let after = self.widgets(account).await;
+        after.into_iter().find(|widget| !before.contains(widget)).expect("added")
+    }
+
+    /// The ids of an account's widgets.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    pub async fn widgets(&self, account: &str) -> Vec<String> {
+        let page = self.open(&format!("/accounts/{account}")).await;
+        let found = page.html.split("href=\"/w/").skip(1).filter_map(|rest| rest.split('"').next());
+        found.map(str::to_owned).collect()
+    }
+
+    /// Opens a page again and again until it says something.
+    ///
+    /// # Panics
+    /// When it doesn't within half a minute.
+    pub async fn until(&self, path: &str, words: &str) -> Page {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let page = self.open(path).await;
+            if page.text().contains(words) {
+                return page;
+            }
+            assert!(Instant::now() < deadline, "{path} never says {words:?}: {}", page.text());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn read(response: Response) -> Page {
+    Page { status: response.status(), html: response.text().await.expect("a page") }
+}
+
+/// Where an answer leads.
+///
+/// # Panics
+/// When it leads nowhere.
+#[track_caller]
+pub fn location(response: &Response) -> String {
+    let location = response.headers().get("location");
+    let location = location.unwrap_or_else(|| panic!("leads nowhere: {}", response.status()));
+    location.to_str().expect("a text").to_owned()
+}

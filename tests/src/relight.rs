@@ -1,0 +1,168 @@
+//! Relight as tests run it: in this process, on a free port, on a database of its own, against a sandbox of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use api::{
+    config::Config,
+    service::Service,
+    sign_in::{Role, Users, api_key},
+};
+use commands::Clock;
+use domain::AccountId;
+use sandbox::{Action, Sandbox};
+use secrecy::{ExposeSecret, SecretString};
+use store::{
+    Recorded, Store,
+    testing::{Engine, TestDatabase},
+};
+use url::Url;
+
+use crate::browser::Browser;
+
+/// The password of everybody in the tests.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A running Relight with its pretend Meta.
+#[derive(Debug)]
+pub struct Relight {
+    /// Its pretend Meta.
+    pub sandbox: Sandbox,
+    /// Its address.
+    pub base: String,
+    /// Its clock, to be moved.
+    pub clock: Clock,
+    service: Service,
+    /// Its database, which goes when this does.
+    pub database: TestDatabase,
+}
+
+/// The configuration for a sandbox and a database. The port must be known before, for the sandbox sends browsers back.
+///
+/// # Panics
+/// When a URL isn't one.
+pub fn config(sandbox: &Sandbox, database: &TestDatabase, port: u16) -> Config {
+    let url = |path: &str| Url::parse(&format!("{}{path}", sandbox.url())).expect("a URL");
+    let mut config = Config::default();
+    config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    config.http.public_url = Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL");
+    config.database.url = Some(database.url().to_owned().into());
+    config.database.connections = 6;
+    config.vault.keys = Some("k1:SVhtT0NKUVBvZ2xNeXJhWjVrV3dGdEdiSG5qZWRzUnU=".to_owned().into());
+    let apps = sandbox.config();
+    config.instagram.app_id = Some(apps.instagram_app.0.clone());
+    config.instagram.app_secret = Some(apps.instagram_app.1.clone().into());
+    config.instagram.authorize_url = url("/oauth/authorize");
+    config.instagram.token_url = url("/oauth/access_token");
+    config.instagram.graph_url = url("/instagram");
+    config.facebook.app_id = Some(apps.facebook_app.0.clone());
+    config.facebook.app_secret = Some(apps.facebook_app.1.clone().into());
+    config.facebook.dialog_url = url("/facebook");
+    config.facebook.graph_url = url("/graph");
+    config
+}
+
+/// A port that nobody listens on just now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+impl Relight {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start(engine: Engine) -> Self {
+        let database = TestDatabase::new(engine).await;
+        let sandbox = crate::sandbox().await;
+        let clock = Clock::default();
+        let config = config(&sandbox, &database, free_port());
+        let base = config.public_url();
+        let service = Service::start(config, clock.clone()).await.expect("Relight starts");
+        Self { sandbox, base, clock, service, database }
+    }
+
+    /// Stops it as SIGTERM would, and leaves the database and the sandbox.
+    pub async fn stop(self) -> (TestDatabase, Sandbox) {
+        self.service.stop().await;
+        (self.database, self.sandbox)
+    }
+
+    /// Its event store.
+    pub fn store(&self) -> &Store {
+        self.service.app.store()
+    }
+
+    /// Somebody new with this role, signed in at a browser.
+    ///
+    /// # Panics
+    /// When that can't be.
+    pub async fn signed_in(&self, email: &str, role: Role) -> Browser {
+        let users = Users::new(self.store().database().clone());
+        users.add(email, &PASSWORD.to_owned().into(), role, self.clock.now()).await.expect("added");
+        let browser = self.browser();
+        browser.sign_in(email, PASSWORD).await;
+        browser
+    }
+
+    /// Somebody at a browser, not signed in.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.base)
+    }
+
+    /// A machine's key.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn api_key(&self, role: Role) -> String {
+        let key: SecretString =
+            api_key::create(self.store().database(), "test", role, self.clock.now()).await.expect("a key");
+        key.expose_secret().to_owned()
+    }
+
+    /// The id of an account's or a Facebook user's name in the sandbox.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn holder(&self, name: &str) -> String {
+        let world = self.sandbox.world();
+        world.account_id(name).or_else(|| world.person_id(name)).expect("in the cast")
+    }
+
+    /// Does something to the sandbox.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn act(&self, action: Action) {
+        self.sandbox.act(action).expect("done");
+    }
+
+    /// The types of an account's events, in order.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn events(&self, account: &str) -> Vec<String> {
+        self.journal(account).await.into_iter().map(|event| event.event_type).collect()
+    }
+
+    /// An account's events, in order.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn journal(&self, account: &str) -> Vec<Recorded> {
+        let account: AccountId = account.parse().expect("an id");
+        let filter = store::Filter { account: Some(account), ..store::Filter::default() };
+        self.store().events(&filter, 10_000).await.expect("reads")
+    }
+
+    /// How many events there are in all.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn event_count(&self) -> usize {
+        self.store().events_after(0, 100_000).await.expect("reads").len()
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use commands::Commands;
 use store::{Database, Store};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::{config::Config, limits::Limits, pages::widget::FeedCache};
 
@@ -21,6 +22,8 @@ pub struct App {
     pub feeds: FeedCache,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
+    /// What must be finished although whoever asked for it went away.
+    pub tasks: TaskTracker,
     /// Tells live pages of this node that something was pulled or checked.
     pub changed: watch::Sender<u64>,
 }

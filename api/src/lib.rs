@@ -10,6 +10,8 @@ pub mod error;
 pub mod json;
 pub mod limits;
 pub mod pages;
+pub mod query;
+pub mod request;
 pub mod router;
 pub mod service;
 pub mod sign_in;

@@ -23,6 +23,7 @@ use crate::{
         account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, see_other,
         staff, token, widget,
     },
+    request::identify,
     sign_in::{Users, sessions::Sessions},
 };
 
@@ -105,6 +106,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/readyz", get(ready))
         .fallback(async || Error::Missing)
         .layer(middleware::from_fn(harden))
+        .layer(middleware::from_fn(identify))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .with_state(app.clone()))
 }

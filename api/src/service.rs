@@ -10,7 +10,7 @@ use projections::Followers;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Database, Options, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{app::App, config::Config, limits::Limits, pages::widget::FeedCache, router::router, workers};
 
@@ -118,6 +118,7 @@ impl Service {
             limits: Arc::new(Limits::default()),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
+            tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
         };
         let router = router(&app).map_err(anyhow::Error::msg)?;
@@ -145,6 +146,9 @@ impl Service {
     pub async fn stop(self) {
         self.stop.cancel();
         let _ = tokio::join!(self.server, self.workers, self.tidy);
+        // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
+        self.app.tasks.close();
+        let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;
         self.followers.stopped().await;
         self.app.database().close().await;
     }
@@ -204,8 +208,11 @@ fn key_file(path: &Path) -> Result<SecretString> {
     Ok(keys)
 }
 
-/// A folder for nobody else.
-fn private_folder(folder: &Path) -> Result<()> {
+/// Makes a folder for nobody else, if it isn't there.
+///
+/// # Errors
+/// When it can't be made.
+pub fn private_folder(folder: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("data_dir: {} can't be made", folder.display()))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::{Outcome, callback::Refusal};
+use commands::{Outcome, attempt::Purpose, callback::Refusal};
 use domain::{Connection, Reason};
 use projections::accounts::Status;
 
@@ -122,6 +122,17 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             "The choice has timed out",
             &["A login waits ten minutes for your choice of account. Nothing was changed. Connect again."],
         ),
+    }
+}
+
+/// From where somebody set out to a login.
+pub const fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Connect => "Connect an account",
+        Purpose::Account => "the account's page",
+        Purpose::TokenPage => "the access token page",
+        Purpose::Link => "a reconnect link",
+        Purpose::Switch => "Switch connection",
     }
 }
 

@@ -127,12 +127,14 @@ struct Row {
     link_id: Option<String>,
     phase: String,
     started_at: DateTime<Utc>,
+    claimed_at: Option<DateTime<Utc>>,
+    choose_until: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
     outcome: Option<String>,
 }
 
 const COLUMNS: &str = "SELECT id, reference, cookie_hash, purpose, connection, account_id, user_id, link_id, phase, \
-                       started_at, finished_at, outcome FROM attempts";
+                       started_at, claimed_at, choose_until, finished_at, outcome FROM attempts";
 
 impl Commands {
     /// Begins an attempt.
@@ -203,12 +205,24 @@ impl Commands {
         rows.into_iter().map(|row| self.attempt(row)).collect()
     }
 
+    /// The accounts that an attempt was about.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn accounts_of_attempt(&self, attempt: AttemptId) -> Result<Vec<AccountId>, Error> {
+        let ids: Vec<String> = read!(self.store.database(), pool =>
+            sqlx::query_scalar("SELECT account_id FROM attempt_accounts WHERE attempt_id = $1 ORDER BY account_id")
+                .bind(attempt.to_string()).fetch_all(pool))?;
+        ids.iter().map(|id| parse(id)).collect()
+    }
+
     /// Takes the right to work on an attempt, once for all callbacks with its state.
     pub(crate) async fn claim(&self, attempt: &Attempt) -> Result<bool, Error> {
         let mut tx = self.store.database().begin().await?;
         let claimed = execute!(
             &mut tx,
-            sqlx::query("UPDATE attempts SET phase = 'claimed' WHERE id = $1 AND phase = 'started'")
+            sqlx::query("UPDATE attempts SET phase = 'claimed', claimed_at = $1 WHERE id = $2 AND phase = 'started'")
+                .bind(self.clock.now())
                 .bind(attempt.id.to_string())
         )?;
         tx.commit().await?;
@@ -222,8 +236,10 @@ impl Commands {
         execute!(
             &mut tx,
             sqlx::query(
-                "UPDATE attempts SET phase = 'choosing', sealed = $1, sealed_key = $2 WHERE id = $3 AND phase = 'claimed'"
+                "UPDATE attempts SET phase = 'choosing', choose_until = $1, sealed = $2, sealed_key = $3 \
+                 WHERE id = $4 AND phase = 'claimed'",
             )
+            .bind(self.clock.now() + CHOICE)
             .bind(sealed.bytes)
             .bind(sealed.key_id)
             .bind(attempt.id.to_string())
@@ -245,13 +261,17 @@ impl Commands {
         let id: AttemptId = parse(&row.id)?;
         let now = self.clock.now();
         let phase = match (row.phase.as_str(), &row.outcome) {
-            ("claimed", _) if now - row.started_at > LIFETIME + INTERRUPTED => Phase::Finished(Outcome::Interrupted),
+            ("claimed", _) if row.claimed_at.is_none_or(|at| now - at > INTERRUPTED) => {
+                Phase::Finished(Outcome::Interrupted)
+            }
             ("claimed", _) => Phase::Claimed,
-            ("choosing", _) if now - row.started_at > LIFETIME + CHOICE => Phase::Finished(Outcome::ChoiceExpired),
+            ("choosing", _) if row.choose_until.is_none_or(|until| until < now) => {
+                Phase::Finished(Outcome::ChoiceExpired)
+            }
             ("choosing", _) => Phase::Choosing,
-            ("finished", Some(outcome)) => Phase::Finished(
-                serde_json::from_str(outcome).map_err(|error| StoreError::Unreadable(error.to_string()))?,
-            ),
+            ("finished", Some(outcome)) => {
+                Phase::Finished(serde_json::from_str(outcome).map_err(|error| unreadable(&error.to_string()))?)
+            }
             _ => Phase::Started,
         };
         Ok(Attempt {
@@ -302,7 +322,11 @@ fn grant_of(attempt: AttemptId) -> String {
 }
 
 fn parse<T: FromStr<Err = ParseIdError>>(text: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| StoreError::Unreadable("an attempt's row".to_owned()).into())
+    text.parse().map_err(|_| unreadable("an attempt's row"))
+}
+
+fn unreadable(what: &str) -> Error {
+    StoreError::Unreadable(what.to_owned()).into()
 }
 
 fn hash(text: &str) -> Vec<u8> {
@@ -320,6 +344,20 @@ fn reference() -> String {
     let mut rng = rand::rng();
     let mut three = || (0..3).map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())])).collect::<String>();
     format!("{}-{}-{}", three(), three(), three())
+}
+
+/// Ends attempts whose grant nobody chose from in time, and destroys those grants.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_unchosen(database: &Database, now: DateTime<Utc>) -> Result<u64, Error> {
+    let outcome = serde_json::to_string(&Outcome::ChoiceExpired).map_err(|error| unreadable(&error.to_string()))?;
+    let mut tx = database.begin().await?;
+    let sql = "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, \
+               sealed_key = NULL WHERE phase = 'choosing' AND choose_until < $2";
+    let forgotten = execute!(&mut tx, sqlx::query(sql).bind(outcome).bind(now))?;
+    tx.commit().await?;
+    Ok(forgotten)
 }
 
 /// Forgets attempts that began before an instant.

@@ -18,14 +18,25 @@ pub struct Callback<'a> {
     pub connection: Connection,
     /// `state`.
     pub state: &'a str,
-    /// `code`, or the login was cancelled.
-    pub code: Option<SecretString>,
+    /// How the person ended it.
+    pub end: End,
     /// The value of the browser's own cookie, if it sent one.
     pub browser: Option<&'a str>,
     /// Who is signed in.
     pub user: Option<UserId>,
     /// The HTTP request's id.
     pub request: Option<String>,
+}
+
+/// How the person, or Meta, ended the login.
+#[derive(Debug)]
+pub enum End {
+    /// It was granted: the code to exchange.
+    Granted(SecretString),
+    /// The person cancelled.
+    Cancelled,
+    /// Meta ended it with an error of its own.
+    Failed,
 }
 
 /// Where the browser is sent afterwards.
@@ -96,27 +107,22 @@ impl Commands {
             return Ok(Answer::Refused(Refusal::SignedOut));
         }
         if self.claim(&attempt).await? {
-            self.work_on(&attempt, callback.code, callback.request).await?;
+            self.work_on(&attempt, callback.end, callback.request).await?;
         }
         Ok(answer)
     }
 
-    async fn work_on(
-        &self,
-        attempt: &Attempt,
-        code: Option<SecretString>,
-        request: Option<String>,
-    ) -> Result<(), Error> {
+    async fn work_on(&self, attempt: &Attempt, end: End, request: Option<String>) -> Result<(), Error> {
         let context = Context {
             actor: attempt.user.map_or(Actor::Visitor, Actor::User),
             correlation: attempt.id.to_string(),
             causation: attempt.link.map(|link| format!("link {link}")),
             request,
         };
-        let code = code.map(|code| strip(&code)).filter(|code| !code.expose_secret().is_empty());
-        let login = match code {
-            None => Err(Outcome::Cancelled),
-            Some(code) => self.log_in(attempt.connection, &code).await,
+        let login = match end {
+            End::Granted(code) => self.log_in(attempt.connection, &strip(&code)).await,
+            End::Cancelled => Err(Outcome::Cancelled),
+            End::Failed => Err(Outcome::CodeRefused),
         };
         let login = match login {
             Ok(login) => login,

@@ -13,12 +13,13 @@ pub struct Feed {
     pub fetched_at: DateTime<Utc>,
 }
 
-/// The feed that an account's widgets of a plan show.
+/// The feed that an account's widgets of a plan show: their plan's own, or until that is there the other plan's, so that a
+/// widget whose plan has just changed isn't blank.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn feed(database: &Database, account: AccountId, plan: Plan) -> Result<Option<Feed>, StoreError> {
-    let sql = "SELECT posts, fetched_at FROM feeds WHERE account_id = $1 AND plan = $2";
+    let sql = "SELECT posts, fetched_at FROM feeds WHERE account_id = $1 ORDER BY CASE plan WHEN $2 THEN 0 ELSE 1 END LIMIT 1";
     Ok(read!(database, pool =>
         sqlx::query_as(sql).bind(account.to_string()).bind(plan.name()).fetch_optional(pool))?)
 }

@@ -98,7 +98,7 @@ impl World {
         account.posts.push_front(Post {
             id: format!("{}{number:04}", account.app_scoped_id),
             caption: CAPTIONS[number % CAPTIONS.len()].to_owned(),
-            media_type: ["IMAGE", "IMAGE", "CAROUSEL_ALBUM", "IMAGE", "VIDEO"][number % 5],
+            media_type: ["IMAGE", "IMAGE", "CAROUSEL_ALBUM", "IMAGE", "VIDEO"][number % 5].to_owned(),
             at,
         });
     }

@@ -71,6 +71,9 @@ pub enum Action {
         /// Only those that read this account.
         #[serde(default)]
         holder: Option<String>,
+        /// Only those whose path contains this, such as `/media`.
+        #[serde(default)]
+        path: Option<String>,
     },
     /// No call is spoiled any more.
     StopFailing,
@@ -122,9 +125,9 @@ impl World {
             Action::DeclinePermission { holder, permission } => {
                 self.standing_of(&holder)?.declined.insert(permission);
             }
-            Action::Fail { kind, calls, holder } => {
+            Action::Fail { kind, calls, holder, path } => {
                 let account = holder.filter(|name| !name.is_empty()).map(|name| self.id_of(&name)).transpose()?;
-                self.faults.push_back(Fault { kind, calls, account });
+                self.faults.push_back(Fault { kind, calls, account, path });
             }
             Action::StopFailing => self.faults = VecDeque::new(),
             Action::Restrict { login, restricted: true } => drop(self.restricted.insert(login)),

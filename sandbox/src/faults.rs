@@ -44,6 +44,8 @@ pub(crate) struct Fault {
     pub(crate) calls: u32,
     /// Only calls that read this account; `None`: all calls.
     pub(crate) account: Option<String>,
+    /// Only calls whose path contains this; `None`: all calls.
+    pub(crate) path: Option<String>,
 }
 
 impl FaultKind {

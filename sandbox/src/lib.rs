@@ -8,6 +8,7 @@ mod cast;
 mod consent;
 mod control;
 mod faults;
+mod file;
 mod graph;
 pub mod person;
 mod pictures;

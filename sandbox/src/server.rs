@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,7 +16,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{consent, control, graph, pictures, tokens, world::World};
+use crate::{consent, control, file, graph, pictures, tokens, world::World};
 
 /// How the sandbox is started.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Config {
     pub instagram_app: (String, String),
     /// Id and secret of the app with Facebook Login.
     pub facebook_app: (String, String),
+    /// Where what it knows is kept from one start to the next; `None`: nowhere.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -34,6 +37,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             instagram_app: ("990001".to_owned(), "sandbox-instagram-secret".to_owned()),
             facebook_app: ("990002".to_owned(), "sandbox-facebook-secret".to_owned()),
+            file: None,
         }
     }
 }
@@ -67,15 +71,17 @@ impl Meta {
 pub struct Sandbox {
     meta: Meta,
     server: JoinHandle<()>,
+    saver: Option<JoinHandle<()>>,
 }
 
 impl Sandbox {
-    /// Starts it, with its cast.
+    /// Starts it with what its file holds, or with its cast.
     ///
     /// # Errors
-    /// When the address isn't on loopback or can't be listened on.
+    /// When the address isn't on loopback or can't be listened on, or the file can't be read.
     pub async fn start(config: Config) -> io::Result<Self> {
-        Self::start_with(config, World::with_cast()).await
+        let saved = config.file.as_deref().map(file::load).transpose()?.flatten();
+        Self::start_with(config, saved.unwrap_or_else(World::with_cast)).await
     }
 
     /// Starts it with a world of one's own.
@@ -95,7 +101,8 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox stopped");
             }
         });
-        Ok(Self { meta, server })
+        let saver = meta.config.file.clone().map(|file| tokio::spawn(file::save_always(meta.clone(), file)));
+        Ok(Self { meta, server, saver })
     }
 
     /// Its address for browsers and programs.
@@ -130,6 +137,10 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.server.abort();
+        if let (Some(saver), Some(file)) = (&self.saver, &self.meta.config.file) {
+            saver.abort();
+            file::save(&self.world(), file);
+        }
     }
 }
 
@@ -180,7 +191,9 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
         let string = caller.input_token.or(caller.access_token);
         let holder = string.and_then(|string| world.tokens.get(&string)).map(|token| token.holder.clone());
         let meant = |account: &String| holder.as_ref() == Some(account) || path.contains(account.as_str());
-        let hit = world.faults.iter().position(|fault| fault.account.as_ref().is_none_or(meant));
+        let hit = world.faults.iter().position(|fault| {
+            fault.account.as_ref().is_none_or(meant) && fault.path.as_ref().is_none_or(|part| path.contains(part))
+        });
         hit.and_then(|index| {
             let fault = world.faults.get_mut(index)?;
             let kind = fault.kind;

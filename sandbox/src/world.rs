@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, distr::Alphanumeric};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::faults::Fault;
 
@@ -34,27 +35,45 @@ impl Login {
     }
 }
 
-/// A clock that can be moved forward.
-#[derive(Debug, Clone, Copy, Default)]
+/// A clock that can be moved forward. Saved as milliseconds ahead of the machine's.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "i64", into = "i64")]
 pub struct Clock {
-    ahead: TimeDelta,
+    ahead: watch::Sender<TimeDelta>,
+}
+
+impl From<i64> for Clock {
+    fn from(ahead_ms: i64) -> Self {
+        Self { ahead: watch::channel(TimeDelta::milliseconds(ahead_ms)).0 }
+    }
+}
+
+impl From<Clock> for i64 {
+    fn from(clock: Clock) -> Self {
+        clock.ahead.borrow().num_milliseconds()
+    }
 }
 
 impl Clock {
     /// The time now.
     #[expect(clippy::disallowed_methods, reason = "this is the sandbox's one source of time")]
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now() + self.ahead
+        Utc::now() + *self.ahead.borrow()
     }
 
     /// Moves it.
-    pub fn forward(&mut self, by: TimeDelta) {
-        self.ahead += by;
+    pub fn forward(&self, by: TimeDelta) {
+        self.ahead.send_modify(|ahead| *ahead += by);
+    }
+
+    /// How far it is ahead of the machine's, now and after each move.
+    pub fn ahead(&self) -> watch::Receiver<TimeDelta> {
+        self.ahead.subscribe()
     }
 }
 
 /// What can happen to whoever holds a login.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Standing {
     /// Tokens from before this instant died of a password change.
     pub password_changed_at: Option<DateTime<Utc>>,
@@ -69,7 +88,7 @@ pub struct Standing {
 }
 
 /// An Instagram account.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Account {
     /// The professional account's id, the same through both logins.
     pub id: String,
@@ -86,20 +105,20 @@ pub struct Account {
 }
 
 /// A post.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Post {
     /// Its id.
     pub id: String,
     /// Its text.
     pub caption: String,
     /// `IMAGE`, `VIDEO` or `CAROUSEL_ALBUM`.
-    pub media_type: &'static str,
+    pub media_type: String,
     /// When it was published.
     pub at: DateTime<Utc>,
 }
 
 /// A Facebook user.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Person {
     /// The app-scoped id.
     pub id: String,
@@ -112,7 +131,7 @@ pub struct Person {
 }
 
 /// A Page.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page {
     /// Its id.
     pub id: String,
@@ -123,7 +142,7 @@ pub struct Page {
 }
 
 /// A token that was given out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Token {
     /// Through which login.
     pub login: Login,
@@ -152,8 +171,8 @@ pub(crate) struct Code {
     pub(crate) redirect_uri: String,
 }
 
-/// Everything.
-#[derive(Debug, Default)]
+/// Everything. Codes and outages are not kept over a restart.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct World {
     /// The pretend Meta's clock.
     pub clock: Clock,
@@ -163,12 +182,15 @@ pub struct World {
     pub people: BTreeMap<String, Person>,
     /// All tokens by their string.
     pub tokens: HashMap<String, Token>,
+    #[serde(skip)]
     pub(crate) codes: HashMap<String, Code>,
     pub(crate) used_codes: u64,
+    #[serde(skip)]
     pub(crate) faults: VecDeque<Fault>,
     /// Apps that Meta restricted.
     pub restricted: BTreeSet<Login>,
     /// How many calls were answered, well or not.
+    #[serde(skip)]
     pub calls: u64,
 }
 

@@ -91,6 +91,11 @@ impl Relight {
         (self.database, self.sandbox)
     }
 
+    /// The path of the page that makes the first admin.
+    pub fn setup_path(&self) -> String {
+        api::pages::login::setup_path(&self.service.app)
+    }
+
     /// Its event store.
     pub fn store(&self) -> &Store {
         self.service.app.store()

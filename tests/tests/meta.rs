@@ -162,7 +162,7 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
         FaultKind::Transient,
         FaultKind::AppThrottled,
     ] {
-        sandbox.act(Action::Fail { kind, calls: 1, holder: None }).expect("done");
+        sandbox.act(Action::Fail { kind, calls: 1, holder: None, path: None }).expect("done");
         let error = consumer.me(&long.token).await.expect_err("spoiled");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains(long.token.expose_secret()) && !shown.contains("http"), "{kind:?}: {shown}");

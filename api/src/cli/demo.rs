@@ -17,11 +17,13 @@ use url::Url;
 
 use crate::{
     config::Config,
-    service::Service,
+    service::{self, Service},
     sign_in::{Role, Users},
 };
 use person::Person;
 
+/// What the pretend Meta knows.
+const SANDBOX_FILE: &str = "sandbox.json";
 const EMAIL: &str = "you@relight.example";
 
 #[derive(Debug, clap::Args)]
@@ -81,22 +83,18 @@ pub(super) async fn run(options: Options) -> Result<()> {
         empty(data_dir)?;
     }
     let sandbox_port = options.port.checked_add(10).context("--port is too high")?;
-    let sandbox = start_sandbox(sandbox_port).await?;
+    service::private_folder(data_dir)?;
+    let sandbox = start_sandbox(sandbox_port, data_dir).await?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let service = Service::start(config(data_dir, address, &sandbox)?, Clock::default()).await?;
+    let clock = Clock::default();
+    follow_clock(&sandbox, clock.clone());
+    let service = Service::start(config(data_dir, address, &sandbox)?, clock).await?;
     let base = format!("http://{address}");
     let users = Users::new(service.app.database().clone());
     // A new password each time: none lies around in a file.
     let password: SecretString = commands::attempt::random_text::<9>().into();
     users.set(EMAIL, &password, Role::Owner, service.app.commands.clock.now()).await.map_err(refused)?;
-    let seeded = service.app.store().head().await? > 0;
-    if seeded {
-        println!("Going on with the accounts in {} (--fresh begins anew).", data_dir.display());
-        println!("The sandbox is new, and knows none of their tokens: refresh them, or begin anew.");
-    } else {
-        println!("Connecting {} accounts through the pretend Meta…", SEEDS.len());
-        fill(&service, &sandbox, &base, &password).await?;
-    }
+    fill(&service, &sandbox, &base, &password).await?;
     let widget = store::read!(service.app.database(), pool =>
         sqlx::query_scalar::<_, String>("SELECT widget_id FROM widgets_v1 WHERE NOT removed ORDER BY added_at LIMIT 1")
             .fetch_optional(pool))?;
@@ -104,15 +102,30 @@ pub(super) async fn run(options: Options) -> Result<()> {
     service.run().await
 }
 
-async fn start_sandbox(port: u16) -> Result<Sandbox> {
+async fn start_sandbox(port: u16, data_dir: &Path) -> Result<Sandbox> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let started = Sandbox::start(sandbox::Config { listen, ..sandbox::Config::default() }).await;
+    let file = Some(data_dir.join(SANDBOX_FILE));
+    let started = Sandbox::start(sandbox::Config { listen, file, ..sandbox::Config::default() }).await;
     started.with_context(|| format!("the sandbox can't listen on {listen}: is a demo running already? Try --port"))
+}
+
+/// One time for both: when the pretend Meta's clock is moved, Relight's moves with it.
+fn follow_clock(sandbox: &Sandbox, clock: Clock) {
+    let mut ahead = sandbox.world().clock.ahead();
+    let mut moved = *ahead.borrow_and_update();
+    clock.forward(moved);
+    tokio::spawn(async move {
+        while ahead.changed().await.is_ok() {
+            let now = *ahead.borrow_and_update();
+            clock.forward(now - moved);
+            moved = now;
+        }
+    });
 }
 
 /// Only what a demo made is deleted.
 fn empty(data_dir: &Path) -> Result<()> {
-    for file in ["relight.db", "relight.db-wal", "relight.db-shm", "vault.key"] {
+    for file in ["relight.db", "relight.db-wal", "relight.db-shm", "vault.key", SANDBOX_FILE] {
         match std::fs::remove_file(data_dir.join(file)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("{} can't be emptied", data_dir.display()));
@@ -144,7 +157,18 @@ fn config(data_dir: &Path, listen: SocketAddr, sandbox: &Sandbox) -> Result<Conf
 /// Connects everybody as a person at a browser would, adds widgets, and lets a few tokens die.
 async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &SecretString) -> Result<()> {
     let person = Person::sign_in(base, EMAIL, password).await?;
+    let mut missing = Vec::new();
     for seed in &SEEDS {
+        if person.find(seed.username).await?.is_none() {
+            missing.push(seed);
+        }
+    }
+    if missing.is_empty() {
+        println!("Going on where the last demo ended (--fresh begins anew).");
+        return Ok(());
+    }
+    println!("Connecting {} accounts through the pretend Meta…", missing.len());
+    for seed in &missing {
         let holder = {
             let world = sandbox.world();
             world.account_id(seed.holder).or_else(|| world.person_id(seed.holder))
@@ -156,7 +180,7 @@ async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &Secre
         }
     }
     wait_for_feeds(service).await?;
-    for seed in &SEEDS {
+    for seed in &missing {
         if let Some(then) = seed.then {
             sandbox.act(then(seed.holder.to_owned())).map_err(anyhow::Error::msg)?;
             person.look_at(seed.username).await?;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ use crate::{
     app::App,
     error::{Error, JsonError},
     pages::accounts::{cursor, parse_cursor},
+    query::JsonQuery,
     sign_in::api_key::Caller,
 };
 
@@ -119,7 +120,7 @@ pub fn limit(given: Option<i64>) -> Result<i64, Error> {
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<ListQuery>,
+    JsonQuery(query): JsonQuery<ListQuery>,
 ) -> Result<Json<List<Account>>, JsonError> {
     let limit = limit(query.limit)?;
     if query.status.as_deref().is_some_and(|status| !["active", "expired", "disconnected"].contains(&status)) {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use chrono::{DateTime, Utc};
 use projections::queue::{self, Waiting};
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     app::App,
     error::{Error, JsonError},
+    query::JsonQuery,
     sign_in::api_key::Caller,
 };
 
@@ -38,7 +39,7 @@ pub async fn history(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    Query(query): Query<HistoryQuery>,
+    JsonQuery(query): JsonQuery<HistoryQuery>,
 ) -> Result<Json<List<Recorded>>, JsonError> {
     caller.inspects()?;
     let account = find(&app, &caller, &id).await?;
@@ -75,7 +76,7 @@ pub struct EventsQuery {
 pub async fn events(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<EventsQuery>,
+    JsonQuery(query): JsonQuery<EventsQuery>,
 ) -> Result<Json<List<Recorded>>, JsonError> {
     caller.inspects()?;
     let bad = |text: &str| Error::Bad(text.to_owned());
@@ -109,7 +110,7 @@ pub struct WorkQuery {
 pub async fn work(
     State(app): State<App>,
     caller: Caller,
-    Query(query): Query<WorkQuery>,
+    JsonQuery(query): JsonQuery<WorkQuery>,
 ) -> Result<Json<List<Waiting>>, JsonError> {
     caller.inspects()?;
     let data = queue::waiting(app.database(), None, limit(query.limit)?).await?;

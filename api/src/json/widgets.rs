@@ -6,7 +6,6 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
-use commands::Context;
 use domain::{WidgetId, account::Plan};
 use projections::widgets;
 use serde::{Deserialize, Serialize};
@@ -55,10 +54,6 @@ pub struct WidgetPlan {
     plan: Plan,
 }
 
-fn context(caller: &Caller) -> Context {
-    Context { actor: caller.actor(), correlation: commands::new_id().to_string(), causation: None, request: None }
-}
-
 /// The widgets of an account.
 #[utoipa::path(get, path = "/accounts/{id}/widgets", security(("key" = [])), tag = "widgets",
     responses((status = 200, body = List<Widget>), (status = 404)))]
@@ -84,7 +79,7 @@ pub async fn add(
     let by = caller.authority()?;
     let account = find(&app, &caller, &id).await?;
     let widget = WidgetId::new(commands::new_id());
-    let committed = app.commands.add_widget(account.id, widget, body.plan, by, &context(&caller)).await?;
+    let committed = app.commands.add_widget(account.id, widget, body.plan, by, &caller.context()).await?;
     app.until_shown(committed).await;
     let shown = Widget {
         id: widget.to_string(),
@@ -113,8 +108,8 @@ pub async fn change(
 ) -> Result<Json<Widget>, JsonError> {
     let by = caller.authority()?;
     let widget = known(&app, &id).await?;
-    let context = context(&caller);
-    let committed = app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &context).await?;
+    let committed =
+        app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &caller.context()).await?;
     app.until_shown(committed).await;
     Ok(Json(Widget::from(widgets::Widget { plan: body.plan, ..known(&app, &id).await? })))
 }
@@ -125,7 +120,7 @@ pub async fn change(
 pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, JsonError> {
     let by = caller.authority()?;
     let widget = known(&app, &id).await?;
-    let committed = app.commands.remove_widget(widget.account, widget.id, by, &context(&caller)).await?;
+    let committed = app.commands.remove_widget(widget.account, widget.id, by, &caller.context()).await?;
     app.until_shown(committed).await;
     Ok(StatusCode::NO_CONTENT)
 }

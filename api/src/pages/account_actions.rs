@@ -4,8 +4,8 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use commands::{Context, connect::Ask};
-use domain::{Actor, Authority, Right, WidgetId, account::Plan};
+use commands::connect::Ask;
+use domain::{Authority, Right, WidgetId, account::Plan};
 use projections::{accounts::Account, queue};
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -14,13 +14,11 @@ use super::{account::seen, browser::Browser, see_other};
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Nothing, Posted, User, Users, user::SignedIn},
+    sign_in::{
+        Nothing, Posted, User, Users,
+        user::{Acting, SignedIn},
+    },
 };
-
-/// In whose name a use case runs, asked for by a signed-in user.
-pub fn context(user: &User) -> Context {
-    Context { actor: Actor::User(user.id), correlation: commands::new_id().to_string(), causation: None, request: None }
-}
 
 fn authority(user: &User) -> Authority {
     user.role.authority(user.id)
@@ -84,7 +82,7 @@ pub struct Sure {
 /// `POST /accounts/{id}/disconnect`.
 pub async fn disconnect(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path(id): Path<String>,
     Posted(form): Posted<Sure>,
@@ -93,7 +91,7 @@ pub async fn disconnect(
     if form.sure != "yes" {
         return Err(Error::Bad("Tick the box to say that you are sure.".to_owned()));
     }
-    let committed = app.commands.disconnect(account.id, authority(&user), &context(&user)).await?;
+    let committed = app.commands.disconnect(account.id, authority(&user), &context).await?;
     app.until_shown(committed).await;
     back(&session, &account, "Disconnected. Connect the account again to bring its widgets back.").await
 }
@@ -111,7 +109,7 @@ fn plan(form: &PlanForm) -> Result<Plan, Error> {
 /// `POST /accounts/{id}/widgets`.
 pub async fn add_widget(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path(id): Path<String>,
     Posted(form): Posted<PlanForm>,
@@ -119,7 +117,7 @@ pub async fn add_widget(
     let account = seen(&app, &user, &id).await?;
     let widget = WidgetId::new(commands::new_id());
     let plan = plan(&form)?;
-    let committed = app.commands.add_widget(account.id, widget, plan, authority(&user), &context(&user)).await?;
+    let committed = app.commands.add_widget(account.id, widget, plan, authority(&user), &context).await?;
     app.until_shown(committed).await;
     back(&session, &account, "The widget was added.").await
 }
@@ -127,14 +125,14 @@ pub async fn add_widget(
 /// `POST /accounts/{id}/widgets/{widget}/plan`.
 pub async fn change_plan(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path((id, widget)): Path<(String, String)>,
     Posted(form): Posted<PlanForm>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
     let (widget, plan) = (widget.parse().map_err(|_| Error::Missing)?, plan(&form)?);
-    let (by, context) = (authority(&user), context(&user));
+    let by = authority(&user);
     let committed = app.commands.change_widget_plan(account.id, widget, plan, by, &context).await?;
     app.until_shown(committed).await;
     back(&session, &account, "The widget's plan was changed.").await
@@ -143,14 +141,14 @@ pub async fn change_plan(
 /// `POST /accounts/{id}/widgets/{widget}/remove`.
 pub async fn remove_widget(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path((id, widget)): Path<(String, String)>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
     let widget = widget.parse().map_err(|_| Error::Missing)?;
-    let committed = app.commands.remove_widget(account.id, widget, authority(&user), &context(&user)).await?;
+    let committed = app.commands.remove_widget(account.id, widget, authority(&user), &context).await?;
     app.until_shown(committed).await;
     back(&session, &account, "The widget was removed. Its page says so now.").await
 }
@@ -165,7 +163,7 @@ pub struct GrantForm {
 /// `POST /accounts/{id}/access`.
 pub async fn grant(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path(id): Path<String>,
     Posted(form): Posted<GrantForm>,
@@ -176,7 +174,7 @@ pub async fn grant(
     let nobody =
         || Error::Rule("Nobody with this e-mail address can sign in here. Ask us to add them first.".to_owned());
     let other = other.ok_or_else(nobody)?;
-    let (by, context) = (authority(&user), context(&user));
+    let by = authority(&user);
     let committed = app.commands.grant_access(account.id, other.id, right, by, &context).await?;
     app.until_shown(committed).await;
     back(&session, &account, &format!("{} has access now.", other.email)).await
@@ -191,14 +189,14 @@ pub struct RevokeForm {
 /// `POST /accounts/{id}/access/revoke`.
 pub async fn revoke(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     session: Session,
     Path(id): Path<String>,
     Posted(form): Posted<RevokeForm>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
     let other = form.user.parse().map_err(|_| Error::Missing)?;
-    let committed = app.commands.revoke_access(account.id, other, authority(&user), &context(&user)).await?;
+    let committed = app.commands.revoke_access(account.id, other, authority(&user), &context).await?;
     app.until_shown(committed).await;
     if other == user.id {
         return Ok(see_other("/accounts"));

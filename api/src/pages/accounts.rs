@@ -1,10 +1,7 @@
 //! The list of accounts that somebody sees.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use projections::accounts::{self, Account, Cursor, Filter, Status};
 use serde::Deserialize;
 
@@ -12,6 +9,7 @@ use super::{Me, render};
 use crate::{
     app::App,
     error::Error,
+    query::Query,
     sign_in::{Guarded, user::SignedIn},
     words::{self, Moment},
 };

@@ -17,7 +17,6 @@ use serde::Deserialize;
 
 use super::{
     account::{WidgetRow, widget_rows},
-    account_actions::context,
     browser::Browser,
     render_with_login, see_other,
 };
@@ -27,7 +26,7 @@ use crate::{
     limits::Address,
     sign_in::{
         Guarded, Posted, User,
-        user::{MaybeSignedIn, SignedIn},
+        user::{Acting, MaybeSignedIn},
     },
     words,
 };
@@ -259,7 +258,7 @@ pub struct ChoiceForm {
 /// `POST /attempts/{reference}/choose`.
 pub async fn choose(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
+    Acting { user, context }: Acting,
     browser: Browser,
     Path(reference): Path<String>,
     Posted(form): Posted<ChoiceForm>,
@@ -269,7 +268,9 @@ pub async fn choose(
         return Err(Error::Bad("Tick at least one account.".to_owned()));
     }
     if attempt.phase == Phase::Choosing {
-        app.commands.choose(&attempt, user.id, &form.account, &context(&user)).await?;
+        app.commands.choose(&attempt, user.id, &form.account, &context).await?;
+        // The result page shows the state that the choice led to.
+        app.until_position(app.store().head().await?).await;
     }
     Ok(see_other(&format!("/attempts/{reference}")))
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::sse::{Event, KeepAlive, Sse},
 };
 use commands::attempt::Phase;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use store::{StoreError, read};
 
 use super::{account::seen, attempt::own, browser::Browser};
-use crate::{app::App, error::Error, sign_in::user::SignedIn};
+use crate::{app::App, error::Error, query::Query, sign_in::user::SignedIn};
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.
 const LOOK: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
 };
 use axum_login::AuthSession;
@@ -15,6 +15,7 @@ use crate::{
     app::App,
     error::Error,
     limits::Address,
+    query::Query,
     sign_in::{Nothing, Posted, Role, Users, user::Credentials},
 };
 

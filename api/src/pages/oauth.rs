@@ -1,21 +1,24 @@
 //! The OAuth callback: Meta's redirect comes in, a 303 to the attempt's result page goes out.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use commands::callback::{Answer, Callback};
+use commands::callback::{Answer, Callback, End};
 use domain::Connection;
 use secrecy::SecretString;
 use serde::Deserialize;
+use tracing::Instrument;
 
 use super::{
     browser::Browser,
     message::{Message, page},
     see_other,
 };
-use crate::{app::App, error::Error, limits::Address, sign_in::user::MaybeSignedIn, words};
+use crate::{
+    app::App, error::Error, limits::Address, query::Query, request::RequestId, sign_in::user::MaybeSignedIn, words,
+};
 
 /// What the redirect brings. Its `Debug` shows neither code nor state.
 #[derive(Deserialize)]
@@ -23,6 +26,21 @@ pub struct Redirected {
     #[serde(default)]
     state: String,
     code: Option<SecretString>,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_reason: String,
+}
+
+impl Redirected {
+    /// Source: RFC 6749, section 4.1.2.1, and Meta's `error_reason`.
+    fn end(self) -> End {
+        match self.code {
+            Some(code) => End::Granted(code),
+            None if self.error == "access_denied" || self.error_reason == "user_denied" => End::Cancelled,
+            None => End::Failed,
+        }
+    }
 }
 
 /// The longest `state` that can be ours.
@@ -35,6 +53,7 @@ pub async fn callback(
     Path(connection): Path<String>,
     MaybeSignedIn(user): MaybeSignedIn,
     browser: Browser,
+    request: RequestId,
     Query(query): Query<Redirected>,
 ) -> Result<Response, Error> {
     app.limits.login(from)?;
@@ -44,20 +63,21 @@ pub async fn callback(
         return Err(Error::Bad("That is no login of ours.".to_owned()));
     }
     // In a task of its own: a browser that goes away must not stop it half-way.
-    let work = tokio::spawn({
-        let commands = app.commands.clone();
+    let commands = app.commands.clone();
+    let work = app.tasks.spawn(
         async move {
             let callback = Callback {
                 connection,
                 state: &state,
-                code: query.code,
+                end: query.end(),
                 browser: browser.0.as_deref(),
                 user: user.map(|user| user.id),
-                request: None,
+                request: Some(request.0),
             };
             commands.callback(callback).await
         }
-    });
+        .in_current_span(),
+    );
     let answer = work.await.map_err(|error| Error::Internal(error.into()))??;
     Ok(match answer {
         Answer::Attempt { reference } => {

@@ -1,13 +1,10 @@
 //! Pages for staff: the event log, operations, and finding an attempt by its reference.
 
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use commands::attempt::Phase;
 use domain::Connection;
-use projections::{queue, story};
+use projections::{accounts, queue, story};
 use serde::Deserialize;
 use store::{Filter, Recorded};
 
@@ -19,6 +16,7 @@ use super::{
 use crate::{
     app::App,
     error::Error,
+    query::Query,
     sign_in::{Guarded, User, user::SignedIn},
     words::{self, Moment},
 };
@@ -200,7 +198,7 @@ struct Found {
     began: Moment,
     purpose: &'static str,
     login: &'static str,
-    account: Option<String>,
+    accounts: Vec<(String, String)>,
     code: Option<u16>,
 }
 
@@ -226,6 +224,15 @@ pub async fn find(
         }
         _ => None,
     };
+    let mut accounts = Vec::new();
+    if let Some(attempt) = &attempt {
+        for id in app.commands.accounts_of_attempt(attempt.id).await? {
+            let known = accounts::account_for(app.database(), id, user.role.viewer(user.id)).await?;
+            let name =
+                known.map_or_else(|| "an account that is gone".to_owned(), |account| format!("@{}", account.username));
+            accounts.push((id.to_string(), name));
+        }
+    }
     let now = app.commands.clock.now();
     let found = attempt.map(|attempt| {
         let telling = match &attempt.phase {
@@ -237,9 +244,9 @@ pub async fn find(
             code: telling.as_ref().and_then(|telling| telling.code),
             texts: telling.map(|telling| telling.text).unwrap_or_default(),
             began: Moment { at: attempt.started_at, now },
-            purpose: attempt.purpose.name(),
+            purpose: words::purpose(attempt.purpose),
             login: attempt.connection.login(),
-            account: attempt.account.map(|account| account.to_string()),
+            accounts,
         }
     });
     render(&FindPage { me: Me::from(&user), csrf, reference, found })

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::Response,
 };
 use commands::connect::Ask;
@@ -18,6 +18,7 @@ use crate::{
     app::App,
     error::Error,
     limits::Address,
+    query::Query,
     sign_in::{Guarded, Nothing, Posted},
     words,
 };

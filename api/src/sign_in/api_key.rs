@@ -5,6 +5,7 @@ use axum::{
     http::{header, request::Parts},
 };
 use chrono::{DateTime, Utc};
+use commands::Context;
 use domain::{Actor, Authority, UserId};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,6 +16,7 @@ use super::Role;
 use crate::{
     app::App,
     error::{Error, JsonError},
+    request::RequestId,
 };
 
 const PREFIX: &str = "relight_";
@@ -26,6 +28,7 @@ pub struct Caller {
     pub id: UserId,
     /// What it may do.
     pub role: Role,
+    request: RequestId,
 }
 
 impl Caller {
@@ -34,9 +37,9 @@ impl Caller {
         Viewer::Staff
     }
 
-    /// As whom it acts.
-    pub fn actor(&self) -> Actor {
-        Actor::ApiKey(self.id)
+    /// In whose name a use case runs, for the events that it leads to.
+    pub fn context(&self) -> Context {
+        self.request.clone().context(Actor::ApiKey(self.id))
     }
 
     /// In whose power it gives commands.
@@ -90,7 +93,8 @@ impl FromRequestParts<App> for Caller {
             sqlx::query_as(sql).bind(hash(key.expose_secret())).fetch_optional(pool))?;
         let (id, role) = row.ok_or(Error::SignIn)?;
         let unreadable = |_| StoreError::Unreadable("an API key's row".to_owned());
-        Ok(Self { id: id.parse().map_err(unreadable)?, role: role.parse().map_err(unreadable)? })
+        let (id, role) = (id.parse().map_err(unreadable)?, role.parse().map_err(unreadable)?);
+        Ok(Self { id, role, request: RequestId::of(&parts.extensions) })
     }
 }
 

@@ -5,12 +5,13 @@ use std::{fmt, str::FromStr};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use axum_login::{AuthSession, AuthUser, AuthnBackend};
 use chrono::{DateTime, Utc};
-use domain::{Authority, ParseIdError, UserId};
+use commands::Context;
+use domain::{Actor, Authority, ParseIdError, UserId};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Database, StoreError, execute, read};
 
-use crate::{app::App, error::Error};
+use crate::{app::App, error::Error, request::RequestId};
 
 /// What somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,6 +276,24 @@ impl FromRequestParts<App> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
         current(parts).map(Self).ok_or(Error::SignIn)
+    }
+}
+
+/// Somebody signed in who asks for something to be done, and in whose name it is done.
+pub struct Acting {
+    /// Who.
+    pub user: User,
+    /// For the events that it leads to.
+    pub context: Context,
+}
+
+impl FromRequestParts<App> for Acting {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+        let user = current(parts).ok_or(Error::SignIn)?;
+        let context = RequestId::of(&parts.extensions).context(Actor::User(user.id));
+        Ok(Self { user, context })
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, sign_in::sessions::Sessions};
 
-const EVERY: Duration = Duration::from_mins(10);
+const EVERY: Duration = Duration::from_mins(1);
 /// How long attempts are kept for support.
 const ATTEMPTS: TimeDelta = TimeDelta::days(90);
 
@@ -23,6 +23,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         app.limits.tidy();
         if let Err(error) = sessions.tidy().await {
             tracing::warn!(%error, "old sessions could not be deleted");
+        }
+        if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
+            tracing::warn!(%error, "grants that nobody chose from could not be destroyed");
         }
         if let Err(error) = attempt::forget_before(app.database(), app.commands.clock.now() - ATTEMPTS).await {
             tracing::warn!(%error, "old attempts could not be deleted");

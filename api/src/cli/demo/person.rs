@@ -48,22 +48,15 @@ impl Person {
             let (id, _) = chosen.context("the account is not among the choices")?;
             self.press(&format!("{result}/choose"), &[("account", id)]).await?;
         }
-        self.find(username).await
+        self.find(username).await?.with_context(|| format!("{username} was not connected"))
     }
 
-    /// The path of an account on the dashboard. Its view follows the journal by a moment.
-    async fn find(&self, username: &str) -> Result<String> {
-        for _ in 0..50 {
-            let list = self.browser.get(format!("{}/accounts", self.base)).send().await?.text().await?;
-            let before =
-                list.split(&format!("<strong>@{username}</strong>")).next().filter(|text| text.len() < list.len());
-            let path = before.and_then(|text| text.rsplit("href=\"").next()).and_then(|rest| rest.split('"').next());
-            if let Some(path) = path {
-                return Ok(path.to_owned());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        bail!("{username} was not connected")
+    /// The path of an account on the dashboard.
+    pub(super) async fn find(&self, username: &str) -> Result<Option<String>> {
+        let list = self.browser.get(format!("{}/accounts", self.base)).send().await?.text().await?;
+        let before = list.split(&format!("<strong>@{username}</strong>")).next().filter(|text| text.len() < list.len());
+        let path = before.and_then(|text| text.rsplit("href=\"").next()).and_then(|rest| rest.split('"').next());
+        Ok(path.map(str::to_owned))
     }
 
     pub(super) async fn add_widget(&self, account: &str, plan: Plan) -> Result<()> {
@@ -73,7 +66,7 @@ impl Person {
 
     /// Presses *Check now*.
     pub(super) async fn look_at(&self, username: &str) -> Result<()> {
-        let account = self.find(username).await?;
+        let account = self.find(username).await?.with_context(|| format!("{username} is gone"))?;
         self.press(&format!("{account}/check"), &[]).await?;
         Ok(())
     }

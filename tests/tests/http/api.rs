@@ -1,0 +1,181 @@
+//! The JSON API.
+
+use ::api::sign_in::Role;
+use domain::{Connection, account::Plan};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use store::on_both_engines;
+use tests::relight::Relight;
+
+/// A machine that calls with a key.
+struct Machine<'a> {
+    relight: &'a Relight,
+    key: String,
+}
+
+impl Machine<'_> {
+    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let client = self.relight.browser().client;
+        client.request(method, format!("{}/api/v1{path}", self.relight.base)).bearer_auth(&self.key)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.call(Method::GET, path)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+        answer(self.call(method, path).json(body)).await
+    }
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status();
+    let text = answer.text().await.expect("a text");
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+async fn machine(relight: &Relight, role: Role) -> Machine<'_> {
+    Machine { relight, key: relight.api_key(role).await }
+}
+
+on_both_engines! {
+    async fn accounts_are_listed_in_pages_with_search_and_filter(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        for name in ["oakandiron", "luma.ceramics", "alta.climbing"] {
+            owner.connect(Connection::Consumer, relight.holder(name)).await;
+        }
+        let service = machine(&relight, Role::Service).await;
+        let names = |page: &Value| {
+            let data = page["data"].as_array().expect("a list");
+            data.iter().map(|account| account["username"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+        };
+        let (_, page) = service.get("/accounts?limit=2").await;
+        assert_eq!(names(&page), ["alta.climbing", "luma.ceramics"]);
+        let next = page["next"].as_str().expect("more");
+        let (_, page) = service.get(&format!("/accounts?limit=2&after={next}")).await;
+        assert_eq!((names(&page), &page["next"]), (vec!["oakandiron".to_owned()], &Value::Null));
+        assert_eq!(names(&service.get("/accounts?q=LUMA").await.1), ["luma.ceramics"]);
+        assert_eq!(names(&service.get("/accounts?q=%25").await.1), Vec::<String>::new(), "a text, not a pattern");
+        assert_eq!(names(&service.get("/accounts?status=expired").await.1), Vec::<String>::new());
+        for bad in ["limit=0", "limit=201", "limit=x", "status=odd", "after=odd", "q=%00"] {
+            let (status, body) = service.get(&format!("/accounts?{bad}")).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}: {body}");
+        }
+    }
+
+    async fn an_account_has_the_agreed_shape(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        owner.add_widget(&id, Plan::Upgraded).await;
+        let service = machine(&relight, Role::Service).await;
+        let (status, account) = service.get(&format!("/accounts/{id}")).await;
+        assert_eq!(status, StatusCode::OK);
+        let mut keys: Vec<_> = account.as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [
+            "checked_at", "connection", "data_access_estimated", "data_access_expires_at", "expires_at", "generation",
+            "id", "instagram_id", "needs_person", "position", "reason", "since", "status", "username", "widgets",
+        ]);
+        assert_eq!(account["instagram_id"], relight.holder("luma.ceramics"));
+        assert_eq!(account["widgets"], json!({"free": 0, "upgraded": 1}));
+        assert_eq!((&account["status"], &account["reason"]), (&json!("active"), &Value::Null));
+        assert_eq!((&account["data_access_estimated"], &account["generation"]), (&json!(true), &json!(1)));
+    }
+
+    async fn widgets_are_added_changed_and_removed(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let service = machine(&relight, Role::Service).await;
+        let widgets = format!("/accounts/{id}/widgets");
+        let (status, widget) = service.send(Method::POST, &widgets, &json!({"plan": "free"})).await;
+        assert_eq!((status, &widget["plan"]), (StatusCode::CREATED, &json!("free")));
+        let path = format!("/widgets/{}", widget["id"].as_str().expect("an id"));
+        let (status, widget) = service.send(Method::PATCH, &path, &json!({"plan": "upgraded"})).await;
+        assert_eq!((status, &widget["plan"]), (StatusCode::OK, &json!("upgraded")));
+        assert_eq!(service.get(&widgets).await.1["data"].as_array().map(Vec::len), Some(1));
+        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NOT_FOUND);
+        for bad in [json!({"plan": "gold"}), json!({}), json!({"plan": "free", "more": 1}), json!([])] {
+            assert_eq!(service.send(Method::POST, &widgets, &bad).await.0, StatusCode::BAD_REQUEST, "{bad}");
+        }
+        let types = relight.events(&id).await;
+        assert_eq!(types[3..], ["WidgetAdded", "WidgetPlanChanged", "WidgetRemoved"]);
+    }
+
+    async fn history_and_events_are_for_staffs_keys(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let auditor = machine(&relight, Role::Auditor).await;
+        let (_, history) = auditor.get(&format!("/accounts/{id}/history")).await;
+        let events = history["data"].as_array().expect("a list");
+        let mut keys: Vec<_> = events[0].as_object().expect("an object").keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [
+            "account_id", "actor", "aggregate", "at", "metadata", "payload", "position", "recorded_at", "sequence",
+            "type", "version",
+        ]);
+        assert_eq!(events.len(), 3);
+        let (_, none) = auditor.get(&format!("/accounts/{id}/history?at=2020-01-01T00:00:00Z")).await;
+        assert_eq!(none["data"], json!([]));
+        let (_, page) = auditor.get("/events?limit=2").await;
+        let (_, rest) = auditor.get(&format!("/events?after={}", page["next"].as_str().expect("more"))).await;
+        assert_eq!(rest["data"][0]["type"], "Issued");
+        assert_eq!(auditor.get("/events?type=Connected").await.1["data"].as_array().map(Vec::len), Some(1));
+        assert!(auditor.get("/work").await.1["data"].is_array());
+        assert_eq!(auditor.get("/events?account=odd").await.0, StatusCode::BAD_REQUEST);
+        let service = machine(&relight, Role::Service).await;
+        for path in [format!("/accounts/{id}/history"), "/events".to_owned(), "/work".to_owned()] {
+            assert_eq!(service.get(&path).await.0, StatusCode::FORBIDDEN, "{path}");
+        }
+        let widgets = format!("/accounts/{id}/widgets");
+        assert_eq!(auditor.send(Method::POST, &widgets, &json!({"plan": "free"})).await.0, StatusCode::FORBIDDEN);
+    }
+
+    async fn checks_are_bounded_and_links_are_made(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let service = machine(&relight, Role::Service).await;
+        let check = format!("/accounts/{id}/check");
+        for _ in 0..6 {
+            assert_eq!(service.send(Method::POST, &check, &Value::Null).await.0, StatusCode::ACCEPTED);
+        }
+        let limited = service.call(Method::POST, &check).send().await.expect("an answer");
+        assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(limited.headers().contains_key("retry-after"));
+        let (status, link) = service.send(Method::POST, &format!("/accounts/{id}/reconnect-link"), &Value::Null).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let url = link["url"].as_str().expect("a link");
+        relight.browser().open(url).await.says("Reconnect @luma.ceramics");
+    }
+
+    async fn without_a_good_key_nothing_is_told(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let client = relight.browser().client;
+        let url = format!("{}/api/v1/accounts", relight.base);
+        for header in [None, Some("Bearer"), Some("Bearer relight_wrong"), Some("Basic eDp5"), Some("Bearer x")] {
+            let mut request = client.get(&url);
+            if let Some(header) = header {
+                request = request.header("authorization", header);
+            }
+            let (status, body) = answer(request).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{header:?}");
+            assert!(body["error"]["message"].is_string());
+        }
+        // A signed-in browser's cookie is no key.
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        assert_eq!(owner.ask("/api/v1/accounts").await.status(), StatusCode::UNAUTHORIZED);
+        let service = machine(&relight, Role::Service).await;
+        assert_eq!(service.get("/accounts/odd").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(service.get("/accounts/01900000-0000-7000-8000-000000000000").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(service.get("/nothing").await.0, StatusCode::NOT_FOUND);
+        let (_, document) = service.get("/openapi.json").await;
+        assert!(document["paths"]["/accounts/{id}/history"]["get"].is_object());
+        assert_eq!(relight.browser().ask("/docs/").await.status(), StatusCode::OK);
+    }
+}

@@ -1,0 +1,10 @@
+//! Relight over HTTP, through the real redirects, on both engines.
+
+mod api;
+mod connect;
+mod feeds;
+mod forms;
+mod refresh;
+mod refusals;
+mod rights;
+mod secrets;

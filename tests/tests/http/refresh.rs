@@ -1,0 +1,172 @@
+//! A connection's life: it is lost, and refreshed in three ways.
+
+use ::api::sign_in::Role;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, person::Consent};
+use store::on_both_engines;
+use tests::{
+    browser::{Browser, location},
+    relight::Relight,
+};
+
+const LUMA: &str = "luma.ceramics";
+
+/// An account with a widget of each plan, both fresh.
+async fn connected(relight: &Relight) -> (Browser, String) {
+    let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+    let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+    owner.add_widget(&account, Plan::Upgraded).await;
+    owner.add_widget(&account, Plan::Free).await;
+    relight_until_fresh(&owner, &account).await;
+    (owner, account)
+}
+
+/// Until no widget waits for its posts.
+async fn relight_until_fresh(browser: &Browser, account: &str) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while browser.open(&format!("/accounts/{account}")).await.text().contains("refreshing…") {
+        assert!(std::time::Instant::now() < deadline, "the widgets stay stale");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// The password is changed, and somebody looks.
+async fn expired(relight: &Relight, owner: &Browser, account: &str) {
+    relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
+    owner.press(&format!("/accounts/{account}/check"), &[]).await;
+    let page = owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+    page.says("Refresh token").says("A changed password ends all access at once");
+}
+
+on_both_engines! {
+    async fn a_changed_password_is_noticed_and_healed_from_the_accounts_page(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        let widgets = owner.widgets(&account).await;
+        let before = owner.open(&format!("/w/{}/feed.json", widgets[0])).await.html;
+        expired(&relight, &owner, &account).await;
+        relight.act(Action::AddPosts { holder: LUMA.to_owned(), count: 1 });
+        assert!(before.contains("active"));
+        let resting = owner.until(&format!("/w/{}/feed.json", widgets[0]), "expired").await.html;
+        assert_eq!(posts(&before), posts(&resting), "the old feed is served meanwhile");
+        let page = owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        page.says("@luma.ceramics is refreshed").says("2 widgets are refreshing").says("Browsers of visitors");
+        relight_until_fresh(&owner, &account).await;
+        assert_eq!(owner.widgets(&account).await, widgets);
+        let types = relight.events(&account).await;
+        assert_eq!(types[types.len() - 3..], ["PasswordChanged", "Expired", "Refreshed"]);
+        let evidence = &relight.journal(&account).await[types.len() - 2].payload["Expired"]["evidence"];
+        assert_eq!((evidence["code"].as_i64(), evidence["subcode"].as_i64()), (Some(190), Some(460)));
+    }
+
+    async fn anybody_with_the_login_refreshes_from_the_access_token_page(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        expired(&relight, &owner, &account).await;
+        let stranger = relight.browser();
+        let page = stranger.result("/token/consumer", &[], &Consent::of(relight.holder(LUMA))).await;
+        page.says("@luma.ceramics is refreshed").says("2 widgets are refreshing");
+        relight_until_fresh(&owner, &account).await;
+        // It gave neither a session nor a right.
+        assert_eq!(location(&stranger.ask(&format!("/accounts/{account}")).await), format!("/login?next=%2Faccounts%2F{account}"));
+        assert!(!page.html.contains(&format!("/accounts/{account}\"")));
+        owner.open(&format!("/accounts/{account}")).await.says("Active").says("from the access token page. somebody with the login");
+    }
+
+    async fn one_business_login_refreshes_all_accounts_that_it_reaches(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let mia = || Consent::of(relight.holder("Mia Berg"));
+        let path = owner.log_in("/connect/business", &[], &mia()).await.expect("a choice");
+        let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
+        owner.press(&format!("{path}/choose"), &[("account", &ids[0]), ("account", &ids[1])]).await;
+        let page = relight.browser().result("/token/business", &[], &mia()).await;
+        page.says("2 accounts are refreshed").says("@fern.and.fog").says("@tiny.harbor");
+    }
+
+    async fn a_reconnect_link_leads_to_the_right_login_once(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        owner.press(&format!("/accounts/{account}/link"), &[]).await;
+        let page = owner.open(&format!("/accounts/{account}")).await;
+        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        expired(&relight, &owner, &account).await;
+        let events = relight.event_count().await;
+        let stranger = relight.browser();
+        stranger.open(&format!("/r/{link}")).await.says("Reconnect @luma.ceramics").says("Log in with Instagram");
+        assert_eq!(relight.event_count().await, events, "opening it changes nothing");
+        let page = stranger.result(&format!("/r/{link}"), &[], &Consent::of(relight.holder(LUMA))).await;
+        page.says("@luma.ceramics is refreshed");
+        stranger.open(&format!("/r/{link}")).await.says("has done its work").says("access token page");
+        let last = relight.journal(&account).await.pop().expect("an event");
+        assert_eq!(last.payload["Refreshed"]["grant"]["way"], "link");
+        assert!(last.metadata["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
+    }
+
+    async fn a_reconnect_link_runs_out_and_a_broken_one_says_so(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        owner.press(&format!("/accounts/{account}/link"), &[]).await;
+        let page = owner.open(&format!("/accounts/{account}")).await;
+        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        relight.browser().open(&format!("/r/{}", &link[1..])).await.says("is not complete");
+        relight.clock.forward(chrono::TimeDelta::days(31));
+        relight.browser().open(&format!("/r/{link}")).await.says("has run out");
+    }
+
+    async fn looking_at_an_account_asks_meta_in_the_background(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        relight.act(Action::RemoveApp { holder: LUMA.to_owned() });
+        owner.open(&format!("/accounts/{account}")).await.says("@luma.ceramics Active");
+        relight.clock.forward(chrono::TimeDelta::seconds(61));
+        owner.until(&format!("/accounts/{account}"), "Expired — the app was removed").await;
+    }
+
+    async fn an_owner_switches_the_connection(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("hoshi.tea")).await;
+        let here = format!("/accounts/{account}");
+        let page = owner.result(&format!("{here}/switch"), &[], &Consent::of(relight.holder("Ken Sato"))).await;
+        page.says("@hoshi.tea is switched");
+        owner.open(&here).await.says("business (Facebook)").says("Active");
+        let types = relight.events(&account).await;
+        assert_eq!(types[types.len() - 2..], ["ConnectionChanged", "Refreshed"]);
+    }
+
+    async fn passing_errors_change_nothing_and_are_tried_again(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        owner.add_widget(&account, Plan::Free).await;
+        relight_until_fresh(&owner, &account).await;
+        let events = relight.event_count().await;
+        let kind = sandbox::FaultKind::Html;
+        relight.act(Action::Fail { kind, calls: 100, holder: Some(LUMA.to_owned()), path: None });
+        owner.press(&format!("/accounts/{account}/check"), &[]).await;
+        relight.clock.forward(chrono::TimeDelta::hours(6));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        while !admin.open("/operations").await.text().contains("Meta could not answer") {
+            assert!(std::time::Instant::now() < deadline, "the failure is not shown");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(relight.event_count().await, events);
+        relight.act(Action::StopFailing);
+        relight.act(Action::AddPosts { holder: LUMA.to_owned(), count: 1 });
+        relight.clock.forward(chrono::TimeDelta::hours(1));
+        let widget = owner.widgets(&account).await.remove(0);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while owner.open(&format!("/w/{widget}/feed.json")).await.html.matches("\"id\"").count() != 13 {
+            assert!(std::time::Instant::now() < deadline, "the pull is not made up for");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The posts of a feed.
+fn posts(feed: &str) -> serde_json::Value {
+    let feed: serde_json::Value = serde_json::from_str(feed).expect("JSON");
+    feed["posts"].clone()
+}

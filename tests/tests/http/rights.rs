@@ -1,0 +1,132 @@
+//! Who may see and do what.
+
+use ::api::sign_in::Role;
+use domain::{Connection, account::Plan};
+use reqwest::StatusCode;
+use sandbox::person::Consent;
+use store::on_both_engines;
+use tests::{browser::location, relight::Relight};
+
+const ACTIONS: [&str; 9] =
+    ["refresh", "switch", "check", "disconnect", "widgets", "access", "access/revoke", "link", "widgets/x/plan"];
+
+const FIELDS: [(&str, &str); 6] = [
+    ("sure", "yes"),
+    ("plan", "free"),
+    ("email", "ann@example.com"),
+    ("right", "owner"),
+    ("user", "01900000-0000-7000-8000-000000000000"),
+    ("unused", ""),
+];
+
+on_both_engines! {
+    async fn other_peoples_accounts_are_missing(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let ben = relight.signed_in("ben@example.com", Role::Owner).await;
+        let events = relight.event_count().await;
+        assert!(!ben.open("/accounts").await.text().contains("luma"));
+        for path in ["", "/live"] {
+            assert_eq!(ben.ask(&format!("/accounts/{account}{path}")).await.status(), StatusCode::NOT_FOUND);
+        }
+        for action in ACTIONS {
+            let answer = ben.press(&format!("/accounts/{account}/{action}"), &FIELDS).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{action}");
+        }
+        assert_eq!(relight.event_count().await, events);
+    }
+
+    async fn who_is_not_signed_in_is_sent_to_sign_in_and_back(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let visitor = relight.browser();
+        let to = location(&visitor.ask(&format!("/accounts/{account}")).await);
+        assert_eq!(to, format!("/login?next=%2Faccounts%2F{account}"));
+        visitor.open(&to).await.says("Sign in");
+        let answer = visitor
+            .post("/login", &[("email", "ann@example.com"), ("password", tests::relight::PASSWORD), ("next", &format!("/accounts/{account}"))])
+            .await;
+        assert_eq!(location(&answer), format!("/accounts/{account}"));
+        let stranger = relight.browser();
+        for action in ACTIONS {
+            let answer = stranger.press(&format!("/accounts/{account}/{action}"), &FIELDS).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{action}");
+        }
+    }
+
+    async fn a_developer_refreshes_and_manages_widgets_and_no_more(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let here = format!("/accounts/{account}");
+        let dev = relight.signed_in("dev@example.com", Role::Owner).await;
+        let answer = ann.press(&format!("{here}/access"), &[("email", "Dev@Example.com"), ("right", "developer")]).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        dev.add_widget(&account, Plan::Free).await;
+        dev.result(&format!("{here}/refresh"), &[], &Consent::of(relight.holder("luma.ceramics"))).await.says("refreshed");
+        for (action, fields) in [
+            ("disconnect", &[("sure", "yes")][..]),
+            ("switch", &[]),
+            ("access", &[("email", "dev@example.com"), ("right", "owner")]),
+        ] {
+            let answer = dev.press(&format!("{here}/{action}"), fields).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{action}");
+        }
+        let page = dev.open(&here).await;
+        assert!(!page.html.contains(&format!("{here}/disconnect")), "what can't be done isn't offered");
+        // Promoted, the developer may; and then the first owner can leave.
+        ann.press(&format!("{here}/access"), &[("email", "dev@example.com"), ("right", "owner")]).await;
+        dev.open(&here).await.says("Disconnect");
+        let me = own_id(&ann.open(&here).await.html);
+        assert_eq!(location(&ann.press(&format!("{here}/access/revoke"), &[("user", &me)]).await), "/accounts");
+        assert_eq!(ann.ask(&here).await.status(), StatusCode::NOT_FOUND);
+        dev.open(&here).await.says("Active");
+    }
+
+    async fn the_last_owner_stays_while_others_have_access(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        relight.signed_in("dev@example.com", Role::Owner).await;
+        let here = format!("/accounts/{account}");
+        ann.press(&format!("{here}/access"), &[("email", "dev@example.com"), ("right", "developer")]).await;
+        let me = own_id(&ann.open(&here).await.html);
+        let answer = ann.press(&format!("{here}/access/revoke"), &[("user", &me)]).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let nobody = ann.press(&format!("{here}/access"), &[("email", "nobody@example.com"), ("right", "owner")]).await;
+        assert_eq!(nobody.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn staff_sees_all_and_only_admins_change(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let here = format!("/accounts/{account}");
+        let reference = ann.open(&here).await.text().split(" Connected ").nth(1).expect("an attempt")[..11].to_owned();
+        for page in ["/events", "/operations", "/attempts"] {
+            assert_eq!(ann.ask(page).await.status(), StatusCode::NOT_FOUND, "{page} is for staff");
+        }
+        for (email, role) in [("sue@example.com", Role::Support), ("aud@example.com", Role::Auditor)] {
+            let staff = relight.signed_in(email, role).await;
+            staff.open(&here).await.says("@luma.ceramics");
+            staff.open("/events").await.says("Issued");
+            staff.open(&format!("/attempts?reference={}", reference.to_lowercase())).await.says("Connected").says(&account);
+            staff.open("/operations").await.says("account_status").says("/oauth/consumer/callback");
+            let answer = staff.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "only looks");
+        }
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let answer = admin.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        ann.open(&here).await.says("Disconnected");
+    }
+}
+
+/// The user id in the button by which somebody leaves.
+fn own_id(html: &str) -> String {
+    let before = html.split("Leave</button>").next().expect("a page");
+    let value = before.rsplit("name=\"user\" value=\"").next().and_then(|rest| rest.split('"').next());
+    value.expect("a button to leave").to_owned()
+}

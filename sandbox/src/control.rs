@@ -267,6 +267,7 @@ pub(crate) async fn page(State(meta): State<Meta>) -> Response {
         faultkinds: &[
             ("unavailable", "503, temporarily unavailable"),
             ("bad_gateway", "502, a proxy's page"),
+            ("slow", "an answer two seconds late"),
             ("timeout", "no answer"),
             ("html", "HTML instead of JSON"),
             ("wrong_types", "JSON of wrong types"),

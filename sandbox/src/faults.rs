@@ -21,6 +21,8 @@ pub enum FaultKind {
     BadGateway,
     /// No answer for two minutes.
     Timeout,
+    /// The usual answer, two seconds late.
+    Slow,
     /// 200 with HTML where JSON belongs.
     Html,
     /// 200 with JSON of wrong types.
@@ -49,9 +51,13 @@ pub(crate) struct Fault {
 }
 
 impl FaultKind {
-    /// The spoiled answer.
-    pub(crate) async fn answer(self) -> Response {
-        match self {
+    /// The spoiled answer; `None`: the usual one.
+    pub(crate) async fn answer(self) -> Option<Response> {
+        Some(match self {
+            Self::Slow => {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                return None;
+            }
             Self::Unavailable => {
                 let error = GraphError { status: 503, ..GraphError::new(2, None, "Service temporarily unavailable") };
                 graph(&error)
@@ -83,7 +89,7 @@ impl FaultKind {
                 response
             }
             Self::UserThrottled => graph(&GraphError::new(17, None, "User request limit reached")),
-        }
+        })
     }
 }
 

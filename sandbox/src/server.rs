@@ -204,8 +204,12 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
             Some(kind)
         })
     };
-    match kind {
+    let spoiled = match kind {
         Some(kind) => kind.answer().await,
+        None => None,
+    };
+    match spoiled {
+        Some(spoiled) => spoiled,
         None => next.run(request).await,
     }
 }

@@ -47,7 +47,7 @@ pub fn config(sandbox: &Sandbox, database: &TestDatabase, port: u16) -> Config {
     config.http.public_url = Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL");
     config.database.url = Some(database.url().to_owned().into());
     config.database.connections = 6;
-    config.vault.keys = Some("k1:SVhtT0NKUVBvZ2xNeXJhWjVrV3dGdEdiSG5qZWRzUnU=".to_owned().into());
+    config.vault.keys = Some(crate::process::VAULT_KEYS.to_owned().into());
     let apps = sandbox.config();
     config.instagram.app_id = Some(apps.instagram_app.0.clone());
     config.instagram.app_secret = Some(apps.instagram_app.1.clone().into());

@@ -7,4 +7,3 @@ mod forms;
 mod refresh;
 mod refusals;
 mod rights;
-mod secrets;

@@ -1,0 +1,191 @@
+//! SIGKILL at any moment of a connect or refresh: nothing that was answered is lost, no account is half there, and no view
+//! disagrees with its events.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use domain::{Account, AccountId, Actor, Connection, Metadata, Token, account::Standing};
+use projections::accounts::{Status, Viewer, account_for};
+use reqwest::StatusCode;
+use sandbox::{
+    Sandbox,
+    person::{Consent, consent, values_of},
+};
+use store::{Event, Recorded, Store, on_both_engines, read, testing::TestDatabase};
+use tests::{browser::Browser, process::Settings, relight::PASSWORD};
+use url::Url;
+
+/// How often it is killed, on each engine.
+const KILLS: u32 = 50;
+/// The first of the accounts that are connected while it dies.
+const FIRST_ID: u64 = 17_841_400_000_100_000;
+
+fn name(number: u32) -> String {
+    format!("killed.{number}")
+}
+
+fn holder(number: u32) -> String {
+    (FIRST_ID + u64::from(number)).to_string()
+}
+
+/// Somebody whose program may die under their hands.
+struct Walker {
+    browser: Browser,
+    base: String,
+    csrf: String,
+}
+
+impl Walker {
+    /// Presses a button, consents, comes back: the result page's path, if the callback was answered.
+    async fn walk(&self, button: &str, holder: String) -> Option<String> {
+        let client = &self.browser.client;
+        let form = [("csrf", self.csrf.as_str())];
+        let pressed = client.post(format!("{}{button}", self.base)).form(&form).send().await.ok()?;
+        let login = Url::parse(pressed.headers().get("location")?.to_str().ok()?).ok()?;
+        let back = consent(client, &login, &Consent::of(holder)).await.ok()?;
+        let answer = client.get(back).send().await.ok()?;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        Some(answer.headers().get("location")?.to_str().ok()?.to_owned())
+    }
+}
+
+/// Three people at once: one connects a new account, one refreshes from the account's page, one from the access token page.
+async fn three(owner: &Walker, visitor: &Walker, account: &str, round: u32) -> Vec<Option<String>> {
+    let refresh = format!("/accounts/{account}/refresh");
+    let walks = tokio::join!(
+        owner.walk("/connect/consumer", holder(round)),
+        owner.walk(&refresh, holder(0)),
+        visitor.walk("/token/consumer", holder(0)),
+    );
+    vec![walks.0, walks.1, walks.2]
+}
+
+async fn prepare(engine: store::testing::Engine) -> (Sandbox, TestDatabase, tempfile::TempDir, Settings) {
+    let sandbox = tests::sandbox().await;
+    for number in 0..=KILLS {
+        sandbox.world().add_account(FIRST_ID + u64::from(number), &name(number), false);
+    }
+    let database = TestDatabase::new(engine).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = Settings::new(&sandbox, &database, folder.path());
+    settings.set("DATABASE__CONNECTIONS", "4");
+    let add = ["user", "add", "--email", "ann@example.com", "--role", "owner", "--password-stdin"];
+    assert!(settings.run(&add, PASSWORD).status.success());
+    (sandbox, database, folder, settings)
+}
+
+on_both_engines! {
+    async fn killed_at_any_moment_it_loses_nothing_and_leaves_nothing_half_done(engine: Engine) {
+        let (_sandbox, database, _folder, settings) = prepare(engine).await;
+        let mut process = settings.start().await;
+        let walker = |browser: Browser, csrf: String| Walker { browser, base: settings.base.clone(), csrf };
+        let ann = Browser::new(&settings.base);
+        ann.sign_in("ann@example.com", PASSWORD).await;
+        let csrf = values_of(&ann.open("/connect").await.html, "csrf").remove(0);
+        let account = ann.connect(Connection::Consumer, holder(0)).await;
+        let owner = walker(ann, csrf);
+        let visitor = walker(Browser::new(&settings.base), String::new());
+        // How long it takes undisturbed tells when to kill: at moments spread over all of it, and a little more.
+        let begun = Instant::now();
+        assert!(three(&owner, &visitor, &account, 0).await.iter().all(Option::is_some));
+        let whole = begun.elapsed().mul_f64(1.2);
+        let (mut answered, mut unanswered) = (0, 0);
+        for round in 1..=KILLS {
+            // The golden ratio spreads any number of points evenly.
+            let moment = whole.mul_f64((f64::from(round) * 0.618_034).fract());
+            let (walks, ()) = tokio::join!(three(&owner, &visitor, &account, round), async {
+                tokio::time::sleep(moment).await;
+                process.kill();
+            });
+            process = settings.start().await;
+            for path in walks {
+                let Some(path) = path else {
+                    unanswered += 1;
+                    continue;
+                };
+                answered += 1;
+                let browser = [&owner.browser, &visitor.browser];
+                let mut pages = Vec::new();
+                for browser in browser {
+                    pages.push(browser.open(&path).await);
+                }
+                let kept = pages.iter().any(|page| {
+                    let text = page.text();
+                    text.contains("is connected") || text.contains("is refreshed")
+                });
+                assert!(kept, "round {round}: what was answered is lost: {}", pages[0].text());
+            }
+        }
+        assert!(answered > 0 && unanswered > 0, "killed before and after answers: {answered}, {unanswered}");
+        look_at(&database.store().await).await;
+        drop(process);
+    }
+}
+
+/// Compares everything that is kept about each account.
+async fn look_at(store: &Store) {
+    let head = store.head().await.expect("a head");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while projections::states(store).await.expect("states").iter().any(|state| state.position < head) {
+        assert!(Instant::now() < deadline, "the views don't follow");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut stories: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
+    for event in store.events_after(0, 100_000).await.expect("events") {
+        stories.entry(event.account_id.clone()).or_default().push(event);
+    }
+    let database = store.database();
+    let accounts = |sql: &'static str| async move {
+        let rows: Vec<(String, String)> = read!(database, pool => sqlx::query_as(sql).fetch_all(pool)).expect("rows");
+        rows.into_iter().collect::<BTreeMap<_, _>>()
+    };
+    let vault = accounts("SELECT account_id, token_id FROM vault").await;
+    let profiles = accounts("SELECT account_id, instagram_id FROM profiles").await;
+    let work = accounts("SELECT account_id, kind FROM work_v1 WHERE kind = 'pull'").await;
+    let views = accounts("SELECT account_id, status FROM account_status_v1").await;
+    let rights = accounts("SELECT account_id, access FROM account_rights_v1").await;
+    for rows in [&vault, &profiles, &work, &views, &rights] {
+        assert!(rows.keys().eq(stories.keys()), "rows and journal know the same accounts");
+    }
+    for (id, story) in &stories {
+        whole(story);
+        let account: AccountId = id.parse().expect("an id");
+        let now = story[0].at;
+        let unit = store.unit(Metadata {
+            at: now,
+            actor: Actor::Relight,
+            correlation: String::new(),
+            causation: None,
+            request: None,
+            program: "tests",
+        });
+        let token: Token = unit.load(account).await.expect("a token");
+        let state: Account = unit.load(account).await.expect("an account");
+        let current = token.active().expect("an active token");
+        assert_eq!(state.standing(), Standing::Connected(Connection::Consumer));
+        assert_eq!(vault[id], current.id.to_string());
+        let view = account_for(database, account, Viewer::Staff).await.expect("reads").expect("a row");
+        assert_eq!((view.status, view.generation), (Status::Active, i64::from(token.generation())));
+        assert_eq!((view.expires_at, view.position), (current.expires_at, story.last().expect("an event").position));
+    }
+}
+
+/// An account's events are whole: no gap in its streams, everything that a connect brings, no grant taken twice.
+fn whole(story: &[Recorded]) {
+    for aggregate in ["account", "token"] {
+        let stream = story.iter().filter(|event| event.aggregate == aggregate);
+        assert!(stream.zip(1..).all(|(event, sequence)| event.sequence == sequence), "a gap in a stream");
+    }
+    let types: Vec<_> = story.iter().map(|event| event.event_type.as_str()).collect();
+    assert_eq!(types[..3], ["Connected", "AccessGranted", "Issued"]);
+    let mut attempts = BTreeSet::new();
+    for event in story {
+        if let Event::Token(domain::TokenEvent::Issued { grant, .. } | domain::TokenEvent::Refreshed { grant, .. }) =
+            event.event().expect("readable")
+        {
+            assert!(attempts.insert(grant.attempt.to_string()), "a grant is taken once");
+        }
+    }
+}

@@ -227,6 +227,9 @@ async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreErr
         // Whoever holds the journal's order and stops talking must not stop everybody else for long.
         .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s"), ("timezone", "UTC")])
         .disable_statement_logging();
+    // The pool would try for as long as a caller may wait, and then say only that it waited: the first connection is made
+    // without it, so that a wrong address or password is said at once and in words.
+    connect.connect().await?.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)

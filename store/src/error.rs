@@ -4,10 +4,10 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached, or answered with an error.
-    #[error("the database failed: {0}")]
+    #[error(transparent)]
     Database(#[from] sqlx::Error),
     /// The schema can't be brought up to date.
-    #[error("the database's schema can't be brought up to date: {0}")]
+    #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// Other writers were faster, several times in a row.
     #[error("others changed the same account at the same time")]
@@ -19,7 +19,7 @@ pub enum StoreError {
     #[error("a stored event can't be read: {0}")]
     Unreadable(String),
     /// The URL names no engine that Relight knows.
-    #[error("database.url must begin with sqlite:// or postgres://")]
+    #[error("it must begin with sqlite:// or postgres://")]
     UnknownEngine,
 }
 

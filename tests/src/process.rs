@@ -195,7 +195,12 @@ fn program() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--package=api", "--bin=relight", "--message-format=json", "--quiet", "--locked"]);
+        // The whole workspace's features, as the tests are built with: nothing is compiled twice.
+        build.args(["build", "--workspace", "--bin=relight", "--message-format=json", "--quiet", "--locked"]);
+        // What cargo tells the tests about themselves would make build scripts run again.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_MANIFEST") || name.starts_with("CARGO_PKG")) {
+            build.env_remove(name);
+        }
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -57,7 +57,10 @@ pub(super) fn sentence(error: &figment::Error) -> String {
         Kind::Message(message) if !message.contains("relative URL") && !message.contains("socket address") => {
             format!("{key} is wrong: {}.", one_line(message))
         }
-        _ => format!("{key} is wrong: it must look like the default in the README."),
+        Kind::Message(message) if message.contains("relative URL") => {
+            format!("{key} is wrong: it must be an address such as https://relight.example.")
+        }
+        _ => format!("{key} is wrong: it must be an address and a port, such as 127.0.0.1:4000."),
     }
 }
 

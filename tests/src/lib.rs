@@ -1,6 +1,7 @@
 //! What end-to-end tests share: a sandbox to talk to, Relight on a database of its own, people at browsers.
 
 pub mod browser;
+pub mod chromium;
 pub mod process;
 pub mod relight;
 

@@ -198,7 +198,9 @@ fn program() -> &'static Path {
         // The whole workspace's features, as the tests are built with: nothing is compiled twice.
         build.args(["build", "--workspace", "--bin=relight", "--message-format=json", "--quiet", "--locked"]);
         // What cargo tells the tests about themselves would make build scripts run again.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_MANIFEST") || name.starts_with("CARGO_PKG")) {
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("CARGO_MANIFEST") || name.starts_with("CARGO_PKG"))
+        {
             build.env_remove(name);
         }
         if !cfg!(debug_assertions) {

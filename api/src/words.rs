@@ -50,7 +50,7 @@ pub fn outcome(outcome: &Outcome) -> Telling {
         Outcome::PermissionMissing { missing } => said(
             "A permission is missing",
             &[
-                &format!("Without {} we can't show your posts. Nothing was changed.", list(missing)),
+                &format!("Without {} we can't show your posts. Nothing was changed.", permissions(missing)),
                 "Try again, and leave all boxes ticked when you are asked what Relight may do.",
             ],
         ),
@@ -236,6 +236,17 @@ fn list(items: &[String]) -> String {
     }
 }
 
+/// Permissions as Meta calls them, which is how its boxes are found, each with what it is for.
+fn permissions(names: &[String]) -> String {
+    let told = |name: &String| match name.as_str() {
+        "instagram_business_basic" | "instagram_basic" => format!("{name} (your profile and posts)"),
+        "pages_show_list" => format!("{name} (the list of your Pages)"),
+        "pages_read_engagement" => format!("{name} (what is on your Page)"),
+        _ => name.clone(),
+    };
+    list(&names.iter().map(told).collect::<Vec<_>>())
+}
+
 fn names(usernames: &[String]) -> String {
     if usernames.is_empty() {
         return "no account".to_owned();
@@ -271,12 +282,21 @@ impl fmt::Display for Moment {
 /// "3 minutes ago", "in 2 days".
 fn relative(distance: TimeDelta) -> String {
     let seconds = distance.num_seconds().unsigned_abs();
-    let (number, unit) = match seconds {
-        0..10 => return "just now".to_owned(),
-        10..60 => (seconds, "second"),
-        60..3_600 => (seconds / 60, "minute"),
-        3_600..86_400 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
+    let unit_seconds = match seconds {
+        0..60 => 1,
+        60..3_600 => 60,
+        3_600..86_400 => 3_600,
+        _ => 86_400,
+    };
+    // What has passed is counted in whole units; what is to come, in the nearest: 60 days are told as 60 from the start.
+    let nearest = if distance < TimeDelta::zero() { 0 } else { unit_seconds / 2 };
+    let number = (seconds + nearest) / unit_seconds;
+    let unit = match unit_seconds {
+        1 if seconds < 10 => return if distance <= TimeDelta::zero() { "just now" } else { "now" }.to_owned(),
+        1 => "second",
+        60 => "minute",
+        3_600 => "hour",
+        _ => "day",
     };
     let plural = if number == 1 { "" } else { "s" };
     if distance < TimeDelta::zero() {
@@ -294,7 +314,9 @@ mod tests {
     fn distances_are_said_in_the_largest_unit() {
         assert_eq!(relative(TimeDelta::seconds(-4)), "just now");
         assert_eq!(relative(TimeDelta::seconds(-61)), "1 minute ago");
-        assert_eq!(relative(TimeDelta::hours(47)), "in 1 day");
+        assert_eq!(relative(TimeDelta::hours(47)), "in 2 days");
+        assert_eq!(relative(TimeDelta::seconds(60 * 86_400 - 20)), "in 60 days");
+        assert_eq!(relative(TimeDelta::hours(-47)), "1 day ago");
         assert_eq!(relative(TimeDelta::days(-60)), "60 days ago");
     }
 

@@ -152,6 +152,22 @@ impl Process {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits until it has printed a line with these words; the answer is the line.
+    ///
+    /// # Panics
+    /// When it doesn't within half a minute.
+    pub async fn until_said(&self, words: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let said = self.said();
+            if let Some(line) = said.lines().find(|line| line.contains(words)) {
+                return line.trim().to_owned();
+            }
+            assert!(Instant::now() < deadline, "it never says {words:?}: {said}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

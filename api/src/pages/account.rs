@@ -85,7 +85,9 @@ pub struct WidgetRow {
     pub plan: &'static str,
     /// The plan that it could have.
     pub other_plan: &'static str,
-    /// How fresh its posts are, as HTML.
+    /// Whether its posts are of after the last login.
+    pub is_fresh: bool,
+    /// How fresh they are, as HTML.
     pub freshness: String,
 }
 
@@ -222,21 +224,22 @@ pub async fn widget_rows(app: &App, account: &Account, now: DateTime<Utc>) -> Re
             Plan::Upgraded => ("Upgraded", "free"),
         };
         let id = widget.id.to_string();
-        WidgetRow { short: short(&id), id, plan, other_plan, freshness: freshness(&widget, account, now) }
+        let (is_fresh, freshness) = freshness(&widget, account, now);
+        WidgetRow { short: short(&id), id, plan, other_plan, is_fresh, freshness }
     };
     Ok(widgets.into_iter().map(row).collect())
 }
 
 /// How fresh a widget's posts are: they are fresh if they were fetched after the last login.
-fn freshness(widget: &Widget, account: &Account, now: DateTime<Utc>) -> String {
+fn freshness(widget: &Widget, account: &Account, now: DateTime<Utc>) -> (bool, String) {
     let fetched = |at| Moment { at, now };
     let older = |at: DateTime<Utc>| account.granted_at.is_some_and(|granted| at < granted);
     match (account.status, widget.fetched_at) {
-        (Status::Active, None) => "refreshing…".to_owned(),
-        (Status::Active, Some(at)) if older(at) => format!("refreshing… (last posts {})", fetched(at)),
-        (Status::Active, Some(at)) => format!("<strong>fresh</strong>, {}", fetched(at)),
-        (_, None) => "none yet".to_owned(),
-        (_, Some(at)) => format!("resting (last posts {})", fetched(at)),
+        (Status::Active, None) => (false, "refreshing…".to_owned()),
+        (Status::Active, Some(at)) if older(at) => (false, format!("refreshing… (last posts {})", fetched(at))),
+        (Status::Active, Some(at)) => (true, format!("<strong>fresh</strong>, {}", fetched(at))),
+        (_, None) => (false, "none yet".to_owned()),
+        (_, Some(at)) => (false, format!("resting (last posts {})", fetched(at))),
     }
 }
 

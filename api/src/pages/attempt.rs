@@ -16,6 +16,7 @@ use projections::accounts::{self, Viewer};
 use serde::Deserialize;
 
 use super::{
+    Me,
     account::{WidgetRow, widget_rows},
     browser::Browser,
     render_with_login, see_other,
@@ -34,6 +35,7 @@ use crate::{
 #[derive(Template)]
 #[template(path = "attempt.html")]
 struct AttemptPage<'a> {
+    me: Option<Me>,
     title: String,
     texts: Vec<String>,
     code: Option<u16>,
@@ -45,7 +47,7 @@ struct AttemptPage<'a> {
     choices: Vec<Profile>,
     accounts: Vec<Refreshed>,
     again: Vec<Again>,
-    onward: (&'static str, String),
+    onward: Vec<(&'static str, String)>,
 }
 
 struct Refreshed {
@@ -83,6 +85,7 @@ pub async fn page(
 ) -> Result<Response, Error> {
     let attempt = own(&app, &reference, &browser).await?;
     let mut page = AttemptPage {
+        me: user.as_ref().map(Me::from),
         title: String::new(),
         texts: Vec::new(),
         code: None,
@@ -94,7 +97,7 @@ pub async fn page(
         choices: Vec::new(),
         accounts: Vec::new(),
         again: Vec::new(),
-        onward: onward(&attempt, user.as_ref()),
+        onward: vec![onward(&attempt, user.as_ref())],
     };
     match &attempt.phase {
         Phase::Started => {
@@ -122,6 +125,9 @@ pub async fn page(
             page.texts = telling.text;
             page.code = telling.code;
             page.again = ways_on(&app, &attempt, outcome);
+            if matches!(outcome, Outcome::NeverConnected { .. } | Outcome::Disconnected { .. }) {
+                page.onward.insert(0, ("Connect the account", "/connect".to_owned()));
+            }
         }
     }
     render_with_login(&page)
@@ -169,10 +175,13 @@ async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user:
         [one] => format!("{one} is {verb}"),
         many => format!("{} accounts are {verb}", many.len()),
     };
-    page.texts = vec![match widgets {
-        0 => "There is no widget to refresh yet.".to_owned(),
-        1 => "Refreshed: 1 widget is refreshing. You can close this page.".to_owned(),
-        many => format!("Refreshed: {many} widgets are refreshing. You can close this page."),
+    let fresh = page.accounts.iter().flat_map(|account| &account.widgets).filter(|widget| widget.is_fresh).count();
+    page.texts = vec![match (widgets, fresh == widgets) {
+        (0, _) => "There is no widget to refresh yet.".to_owned(),
+        (1, false) => "Refreshed: 1 widget is refreshing. You can close this page.".to_owned(),
+        (many, false) => format!("Refreshed: {many} widgets are refreshing. You can close this page."),
+        (1, true) => "Refreshed: 1 widget is fresh.".to_owned(),
+        (many, true) => format!("Refreshed: all {many} widgets are fresh."),
     }];
     page.shown_reference = None;
     Ok(())

@@ -76,7 +76,7 @@ async fn a_declined_permission_is_named_and_asked_for_again() {
     chromium.press("Log in with Facebook").await;
     let ken = Consent::of(relight.holder("Ken Sato"));
     answer(&chromium, &Consent { declined: ["pages_show_list".to_owned()].into(), ..ken.clone() }).await;
-    chromium.until("Without pages_show_list").await;
+    chromium.until("Without pages_show_list (the list of your Pages)").await;
     chromium.picture("permission-missing").await;
     chromium.press("Try again").await;
     chromium.until("You declined something that is needed").await;
@@ -92,6 +92,8 @@ async fn an_account_that_was_never_connected_is_error_1075() {
     answer(&chromium, &Consent::of(relight.holder("never.seen.before"))).await;
     chromium.until("It seems that this Instagram account was never connected before").await.until("Code 1075").await;
     chromium.picture("never-connected").await;
+    chromium.press("Connect the account").await;
+    chromium.until("Sign in").await;
     chromium.close().await;
 }
 

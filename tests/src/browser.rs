@@ -1,9 +1,12 @@
 //! Somebody at a browser: keeps cookies, follows no redirect by itself, presses buttons.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use domain::{Connection, account::Plan};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode, header::HeaderName, redirect};
 use sandbox::person::{Consent, consent, values_of};
 use url::Url;
 
@@ -53,11 +56,19 @@ impl Browser {
     ///
     /// # Panics
     /// When the machine has no TLS.
-    #[expect(clippy::disallowed_methods, reason = "a browser keeps cookies, which the client of Meta's APIs must not")]
     pub fn new(base: &str) -> Self {
-        let builder = Client::builder().cookie_store(true).redirect(redirect::Policy::none());
-        let client = builder.timeout(Duration::from_mins(1)).build().expect("a client");
-        Self { client, base: base.to_owned() }
+        Self::at(base, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same behind a proxy, which says that the browser is at this address.
+    ///
+    /// # Panics
+    /// When the machine has no TLS.
+    pub fn at(base: &str, address: Ipv4Addr) -> Self {
+        let forwarded = (HeaderName::from_static("x-forwarded-for"), address.to_string().try_into().expect("a header"));
+        let builder = meta::builder().cookie_store(true).redirect(redirect::Policy::none());
+        let builder = builder.default_headers([forwarded].into_iter().collect()).timeout(Duration::from_mins(1));
+        Self { client: builder.build().expect("a client"), base: base.to_owned() }
     }
 
     fn url(&self, path: &str) -> String {

@@ -143,7 +143,7 @@ impl Process {
             }
             let ended = self.child.try_wait().expect("a process");
             assert!(ended.is_none() && Instant::now() < deadline, "not ready: {}", self.said());
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 

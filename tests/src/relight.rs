@@ -76,10 +76,19 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, |_| {}).await
+    }
+
+    /// Starts it with settings of one's own.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start_with(engine: Engine, set: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::new(engine).await;
         let sandbox = crate::sandbox().await;
         let clock = Clock::default();
-        let config = config(&sandbox, &database, free_port());
+        let mut config = config(&sandbox, &database, free_port());
+        set(&mut config);
         let base = config.public_url();
         let service = Service::start(config, clock.clone()).await.expect("Relight starts");
         Self { sandbox, base, clock, service, database }

@@ -15,9 +15,8 @@ pub(super) struct Person {
 }
 
 impl Person {
-    #[expect(clippy::disallowed_methods, reason = "a browser keeps cookies, which the client of Meta's APIs must not")]
     pub(super) async fn sign_in(base: &str, email: &str, password: &SecretString) -> Result<Self> {
-        let browser = Client::builder()
+        let browser = meta::builder()
             .cookie_store(true)
             .redirect(redirect::Policy::none())
             .timeout(Duration::from_secs(30))

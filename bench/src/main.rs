@@ -1,0 +1,61 @@
+//! Measures what Relight promises: `cargo run --release -p bench -- all`.
+//!
+//! Each figure stands beside its limit, measured in the same run; absolute times mean little on a shared machine.
+
+mod feed;
+mod figure;
+mod load;
+mod refresh;
+mod serve;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use figure::Figure;
+
+/// Measures what Relight promises.
+#[derive(Parser)]
+struct Cli {
+    /// Print JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything.
+    All,
+    /// From the callback to an active account and fresh widgets, beside 10,000 accounts whose pulls are due.
+    Refresh {
+        /// How many other accounts are due.
+        #[arg(long, default_value_t = 10_000)]
+        accounts: u32,
+    },
+    /// A warm feed beside a bare handler that returns the same bytes.
+    Feed,
+    /// Memory and start of the program on SQLite.
+    Serve,
+    /// The bare handler that `feed` measures beside: returns what it reads from standard input.
+    #[command(hide = true)]
+    Bare,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let mut figures: Vec<Figure> = Vec::new();
+    match cli.command {
+        Command::Bare => return feed::bare().await,
+        Command::All => {
+            figures.extend(serve::measure().await?);
+            figures.extend(feed::measure().await?);
+            figures.extend(refresh::measure(10_000).await?);
+        }
+        Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
+        Command::Feed => figures.extend(feed::measure().await?),
+        Command::Serve => figures.extend(serve::measure().await?),
+    }
+    figure::print(&figures, cli.json)
+}

@@ -1,0 +1,149 @@
+//! A refresh while Relight is busy: how long from the callback's arrival until the account is shown as active, and until
+//! all of its widgets are fresh, with other accounts' pulls due at normal priority all the while.
+
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use ::api::sign_in::Role;
+use anyhow::{Context as _, Result, bail, ensure};
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use sandbox::{
+    Action, Page, Person, Standing,
+    person::{Consent, consent, values_of},
+};
+use store::{
+    read,
+    testing::{Engine, use_durable_postgres},
+};
+use tests::{
+    browser::{Browser, location},
+    relight::{PASSWORD, Relight},
+};
+
+use crate::figure::{Figure, largest, median};
+
+const LUMA: &str = "luma.ceramics";
+const ROUNDS: u32 = 20;
+/// Accounts behind one Facebook user: as many as are looked at in one login.
+const PER_PERSON: u32 = 200;
+const FIRST_ID: u64 = 17_841_400_001_000_000;
+
+pub(crate) async fn measure(accounts: u32) -> Result<Vec<Figure>> {
+    use_durable_postgres();
+    let mut figures = Vec::new();
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        figures.extend(on(engine, accounts).await?);
+    }
+    Ok(figures)
+}
+
+async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
+    let relight = Relight::start_with(engine, |config| {
+        config.database.connections = 16;
+        // Each browser is at an address of its own, as far as limits by address are concerned.
+        config.http.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()];
+    })
+    .await;
+    let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+    connect_others(&relight, accounts).await?;
+    let holder = relight.holder(LUMA);
+    let account = owner.connect(Connection::Consumer, holder.clone()).await;
+    for plan in [Plan::Upgraded, Plan::Free, Plan::Upgraded] {
+        owner.add_widget(&account, plan).await;
+    }
+    let here = format!("/accounts/{account}");
+    until_done(&relight, Duration::from_mins(3)).await?;
+    let (mut active, mut fresh, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // All others are due again, at normal priority.
+        relight.clock.forward(TimeDelta::hours(7));
+        relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
+        // A person makes a handful of logins a minute, not twenty: each is from another address.
+        let owner = Browser::at(&relight.base, address(1_000 + round));
+        owner.sign_in("ann@example.com", PASSWORD).await;
+        owner.press(&format!("{here}/check"), &[]).await;
+        owner.until(&here, "Expired").await;
+        let login = location(&owner.press(&format!("{here}/refresh"), &[]).await);
+        let back = consent(&owner.client, &login.parse()?, &Consent::of(holder.clone())).await?;
+        let begun = Instant::now();
+        let Ok(result) = owner.come_back(&back).await else { bail!("the callback was refused") };
+        let mut shown = None;
+        loop {
+            let page = owner.open(&here).await.text();
+            if page.contains("Active") {
+                shown.get_or_insert_with(|| begun.elapsed());
+            }
+            if page.matches("fresh, ").count() == 3 {
+                break;
+            }
+            ensure!(begun.elapsed() < Duration::from_mins(1), "the widgets stay stale: {result}");
+        }
+        fresh.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        active.push(shown.context("shown")?.as_secs_f64() * 1_000.0);
+        waiting.push(f64::from(due(&relight).await?));
+    }
+    let name = format!("{engine:?}");
+    Ok(vec![
+        Figure::alone(format!("{name}: callback → shown active, median"), median(active.clone()), "ms", ""),
+        Figure::alone(
+            format!("{name}: callback → shown active, slowest of {ROUNDS}"),
+            largest(&active),
+            "ms",
+            "≤ 1000",
+        ),
+        Figure::alone(format!("{name}: callback → all widgets fresh, median"), median(fresh.clone()), "ms", ""),
+        Figure::alone(format!("{name}: callback → all widgets fresh, slowest"), largest(&fresh), "ms", "≤ 5000"),
+        Figure::alone(format!("{name}: other pulls still due then, median"), median(waiting), "rows", ""),
+    ])
+}
+
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 1).to_bits() + number)
+}
+
+/// Connects other accounts as people do: each brings all that stand behind one Facebook user.
+async fn connect_others(relight: &Relight, accounts: u32) -> Result<()> {
+    for person in 0..accounts.div_ceil(PER_PERSON) {
+        let id = (122_900_000_000_000 + u64::from(person)).to_string();
+        {
+            let mut world = relight.sandbox.world();
+            let mut pages = Vec::new();
+            for number in 0..PER_PERSON {
+                let account = FIRST_ID + u64::from(person * PER_PERSON + number);
+                world.add_account(account, &format!("other.{person}.{number}"), false);
+                let (id, name) = (format!("9{account}"), format!("Page {number}"));
+                pages.push(Page { id, name, account: Some(account.to_string()) });
+            }
+            let name = format!("Person {person}");
+            world.people.insert(id.clone(), Person { id: id.clone(), name, standing: Standing::default(), pages });
+        }
+        let browser = Browser::at(&relight.base, address(person));
+        browser.sign_in("ann@example.com", PASSWORD).await;
+        let Ok(choice) = browser.log_in("/connect/business", &[], &Consent::of(id)).await else { bail!("refused") };
+        let ids = values_of(&browser.open(&choice).await.html, "account");
+        let ticked: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+        ensure!(ids.len() == PER_PERSON as usize, "{} accounts to choose from", ids.len());
+        let chosen = browser.press(&format!("{choice}/choose"), &ticked).await;
+        ensure!(chosen.status().is_redirection(), "choosing is answered {}", chosen.status());
+    }
+    Ok(())
+}
+
+async fn due(relight: &Relight) -> Result<u32> {
+    let now = relight.clock.now();
+    let sql = "SELECT count(*) FROM work_v1 WHERE due_at <= $1";
+    let due: i64 = read!(relight.store().database(), pool => store::sqlx::query_scalar(sql).bind(now).fetch_one(pool))?;
+    Ok(u32::try_from(due)?)
+}
+
+async fn until_done(relight: &Relight, within: Duration) -> Result<()> {
+    let ends = Instant::now() + within;
+    while due(relight).await? > 0 {
+        ensure!(Instant::now() < ends, "the first pulls are not done in time");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The program on SQLite: how long it takes to be ready, and how much memory it needs when nothing happens.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use domain::{Connection, account::Plan};
+use sandbox::Sandbox;
+use store::testing::{Engine, TestDatabase};
+use tests::{browser::Browser, process::Settings, relight::PASSWORD};
+
+use crate::figure::{Figure, median};
+
+const STARTS: usize = 11;
+/// How long it is left alone before its memory is read.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A database, a pretend Meta, and somebody who can sign in.
+pub(crate) struct Place {
+    pub(crate) settings: Settings,
+    pub(crate) sandbox: Sandbox,
+    _database: TestDatabase,
+    _folder: tempfile::TempDir,
+}
+
+pub(crate) async fn place() -> Result<Place> {
+    let sandbox = tests::sandbox().await;
+    let database = TestDatabase::new(Engine::Sqlite).await;
+    let folder = tempfile::tempdir()?;
+    let mut settings = Settings::new(&sandbox, &database, folder.path());
+    settings.unset("DATABASE__CONNECTIONS").set("LOG", "warn");
+    let add = ["user", "add", "--email", "ann@example.com", "--role", "owner", "--password-stdin"];
+    anyhow::ensure!(settings.run(&add, PASSWORD).status.success(), "the user can't be added");
+    Ok(Place { settings, sandbox, _database: database, _folder: folder })
+}
+
+pub(crate) async fn measure() -> Result<Vec<Figure>> {
+    let Place { settings, sandbox, .. } = &place().await?;
+    let process = settings.start().await;
+    let owner = Browser::new(&settings.base);
+    owner.sign_in("ann@example.com", PASSWORD).await;
+    let holder = sandbox.world().account_id("luma.ceramics").context("in the cast")?;
+    let account = owner.connect(Connection::Consumer, holder).await;
+    owner.add_widget(&account, Plan::Upgraded).await;
+    owner.until(&format!("/accounts/{account}"), "fresh, ").await;
+    process.terminate().await;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let begun = Instant::now();
+        let process = settings.start().await;
+        starts.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        process.terminate().await;
+    }
+    let process = settings.start().await;
+    tokio::time::sleep(IDLE).await;
+    let idle = memory_mib(process.id())?;
+    Ok(vec![
+        Figure::alone("start to ready, existing SQLite database, median", median(starts), "ms", "≤ 1000"),
+        Figure::alone("idle memory (VmRSS), SQLite", idle, "MiB", "≤ 100"),
+    ])
+}
+
+/// How much of a process is in memory. Source: proc(5), `VmRSS`, in KiB.
+pub(crate) fn memory_mib(process: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
+}

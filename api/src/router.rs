@@ -95,9 +95,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .nest("/api/v1", api)
         .merge(json::openapi::explorer())
         .layer(CompressionLayer::new())
-        // What is served most stands outside of sessions and compression: it is ready as it lies in memory.
         .route("/w/{widget}", get(widget::page))
-        .route("/w/{widget}/feed.json", get(widget::feed))
         .route("/assets/style.css", get(assets::style))
         .route("/assets/widget.css", get(assets::widget_style))
         .route("/assets/live.js", get(assets::live))
@@ -108,6 +106,8 @@ pub fn router(app: &App) -> Result<Router, String> {
         .layer(middleware::from_fn(harden))
         .layer(middleware::from_fn(identify))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        // What is served most stands outside of all layers: it is ready as it lies in memory, its headers with it.
+        .route("/w/{widget}/feed.json", get(widget::feed))
         .with_state(app.clone()))
 }
 

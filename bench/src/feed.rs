@@ -48,7 +48,7 @@ async fn fresh_widget(settings: &Settings, sandbox: &sandbox::Sandbox) -> String
     let holder = sandbox.world().account_id("luma.ceramics").unwrap_or_default();
     let account = owner.connect(Connection::Consumer, holder).await;
     let widget = owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until(&format!("/accounts/{account}"), "fresh, ").await;
+    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
     widget
 }
 

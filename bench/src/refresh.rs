@@ -72,11 +72,11 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
         let Ok(result) = owner.come_back(&back).await else { bail!("the callback was refused") };
         let mut shown = None;
         loop {
-            let page = owner.open(&here).await.text();
-            if page.contains("Active") {
+            let page = owner.open(&here).await;
+            if page.text().contains("Active") {
                 shown.get_or_insert_with(|| begun.elapsed());
             }
-            if page.matches("fresh, ").count() == 3 {
+            if page.fresh_widgets() == 3 {
                 break;
             }
             ensure!(begun.elapsed() < Duration::from_mins(1), "the widgets stay stale: {result}");

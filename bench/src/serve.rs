@@ -41,7 +41,7 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     let holder = sandbox.world().account_id("luma.ceramics").context("in the cast")?;
     let account = owner.connect(Connection::Consumer, holder).await;
     owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until(&format!("/accounts/{account}"), "fresh, ").await;
+    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
     process.terminate().await;
     let mut starts = Vec::new();
     for _ in 0..STARTS {

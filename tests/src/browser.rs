@@ -39,6 +39,11 @@ impl Page {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
+    /// How many widgets the page shows as fresh.
+    pub fn fresh_widgets(&self) -> usize {
+        self.html.matches("<strong>fresh</strong>").count()
+    }
+
     /// Asserts that the page says something.
     ///
     /// # Panics
@@ -186,13 +191,25 @@ impl Browser {
     /// # Panics
     /// When it doesn't within half a minute.
     pub async fn until(&self, path: &str, words: &str) -> Page {
+        self.until_so(path, words, |page| page.text().contains(words)).await
+    }
+
+    /// Opens a page again and again until this many widgets on it are fresh.
+    ///
+    /// # Panics
+    /// When they aren't within half a minute.
+    pub async fn until_fresh(&self, path: &str, widgets: usize) -> Page {
+        self.until_so(path, "fresh", |page| page.fresh_widgets() == widgets).await
+    }
+
+    async fn until_so(&self, path: &str, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let page = self.open(path).await;
-            if page.text().contains(words) {
+            if is_so(&page) {
                 return page;
             }
-            assert!(Instant::now() < deadline, "{path} never says {words:?}: {}", page.text());
+            assert!(Instant::now() < deadline, "{path} never is {what:?}: {}", page.text());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

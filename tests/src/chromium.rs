@@ -135,6 +135,22 @@ impl Chromium {
         }
     }
 
+    /// Waits until this many widgets on the page are fresh, without reloading it.
+    ///
+    /// # Panics
+    /// When they aren't within half a minute.
+    pub async fn until_fresh(&self, widgets: usize) -> &Self {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let fresh = self.client.find_all(Locator::XPath("//td/strong[.='fresh']")).await.expect("a page").len();
+            if fresh == widgets {
+                return self;
+            }
+            assert!(Instant::now() < deadline, "{fresh} of {widgets} are fresh: {}", self.text().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What a selector finds.
     ///
     /// # Panics

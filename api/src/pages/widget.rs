@@ -126,17 +126,19 @@ pub async fn feed(State(app): State<App>, Path(id): Path<String>, headers: Heade
 
 fn feed_answer(app: &App, served: &Served, headers: &HeaderMap) -> Response {
     let seconds = (served.fresh_until - app.commands.clock.now()).num_seconds().max(0);
-    let mut response = if matches(headers, &served.etag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], served.body.clone()).into_response()
-    };
-    let answered = response.headers_mut();
+    let mut answered = HeaderMap::with_capacity(8);
     answered.insert(header::ETAG, served.etag.clone());
     answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if let Ok(control) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+    answered.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(control) = HeaderValue::from_maybe_shared(Bytes::from(format!("public, max-age={seconds}"))) {
         answered.insert(header::CACHE_CONTROL, control);
     }
+    if matches(headers, &served.etag) {
+        return (StatusCode::NOT_MODIFIED, answered).into_response();
+    }
+    answered.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Response::new(served.body.clone().into());
+    *response.headers_mut() = answered;
     response
 }
 

@@ -32,7 +32,7 @@ on_both_engines! {
         chromium.until("@luma.ceramics").await;
         chromium.picture("accounts").await;
         chromium.press("@luma.ceramics").await;
-        chromium.until("Active").await.until("fresh, ").await;
+        chromium.until("Active").await.until_fresh(3).await;
         chromium.picture("account-active").await;
         relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
         relight.act(Action::AddPosts { holder: LUMA.to_owned(), count: 1 });
@@ -46,11 +46,7 @@ on_both_engines! {
         answer(&chromium, &Consent::of(relight.holder(LUMA))).await;
         chromium.until("@luma.ceramics is refreshed").await.until("3 widgets are ").await;
         chromium.picture("refreshed").await;
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while chromium.text().await.matches("fresh, ").count() < 3 {
-            assert!(std::time::Instant::now() < deadline, "the widgets never turn fresh: {}", chromium.text().await);
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        chromium.until_fresh(3).await.until("all 3 widgets are fresh").await;
         chromium.picture("refreshed-fresh").await;
         chromium.press("Back to the account").await;
         chromium.until("Token refreshed, generation 2").await;
@@ -111,7 +107,7 @@ async fn without_script_and_without_a_mouse_a_token_is_refreshed() {
 async fn the_pages_of_staff_and_of_websites() {
     let (relight, account, chromium) = connected(Engine::Sqlite, Window::DESK).await;
     chromium.go(&format!("{}/accounts/{account}", relight.base)).await;
-    chromium.until("fresh, ").await;
+    chromium.until_fresh(3).await;
     let href = chromium.find("a[href^='/w/']").await.attr("href").await.expect("reads").expect("an address");
     chromium.close().await;
     let visitor = open(&relight, Window::DESK, &href).await;

@@ -12,7 +12,7 @@ on_both_engines! {
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
         owner.add_widget(&account, Plan::Upgraded).await;
-        let page = owner.until(&format!("/accounts/{account}"), "fresh, ").await;
+        let page = owner.until_fresh(&format!("/accounts/{account}"), 1).await;
         page.says("@luma.ceramics Active").says("(you)").says("Owner");
         assert_eq!(relight.events(&account).await, ["Connected", "AccessGranted", "Issued", "WidgetAdded"]);
         owner.open("/accounts").await.says("@luma.ceramics");
@@ -77,14 +77,14 @@ on_both_engines! {
         let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
         let widget = owner.add_widget(&account, Plan::Free).await;
         let here = format!("/accounts/{account}");
-        owner.until(&here, "fresh, ").await;
+        owner.until_fresh(&here, 1).await;
         let unsure = owner.press(&format!("{here}/disconnect"), &[("sure", "")]).await;
         assert_eq!(unsure.status(), 400);
         owner.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
         owner.open(&here).await.says("@luma.ceramics Disconnected").says("resting");
         let again = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
         assert_eq!(again, account);
-        owner.until(&here, "fresh, ").await.says("Active");
+        owner.until_fresh(&here, 1).await.says("Active");
         assert_eq!(owner.widgets(&account).await, [widget]);
     }
 }

@@ -17,17 +17,8 @@ async fn connected(relight: &Relight) -> (Browser, String) {
     let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
     owner.add_widget(&account, Plan::Upgraded).await;
     owner.add_widget(&account, Plan::Free).await;
-    relight_until_fresh(&owner, &account).await;
+    owner.until_fresh(&format!("/accounts/{account}"), 2).await;
     (owner, account)
-}
-
-/// Until no widget waits for its posts.
-async fn relight_until_fresh(browser: &Browser, account: &str) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while browser.open(&format!("/accounts/{account}")).await.text().contains("refreshing…") {
-        assert!(std::time::Instant::now() < deadline, "the widgets stay stale");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 /// The password is changed, and somebody looks.
@@ -51,7 +42,7 @@ on_both_engines! {
         assert_eq!(posts(&before), posts(&resting), "the old feed is served meanwhile");
         let page = owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
         page.says("@luma.ceramics is refreshed").says("2 widgets are ").says("Browsers of visitors");
-        relight_until_fresh(&owner, &account).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 2).await;
         assert_eq!(owner.widgets(&account).await, widgets);
         let types = relight.events(&account).await;
         assert_eq!(types[types.len() - 3..], ["PasswordChanged", "Expired", "Refreshed"]);
@@ -66,7 +57,7 @@ on_both_engines! {
         let stranger = relight.browser();
         let page = stranger.result("/token/consumer", &[], &Consent::of(relight.holder(LUMA))).await;
         page.says("@luma.ceramics is refreshed").says("2 widgets are ");
-        relight_until_fresh(&owner, &account).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 2).await;
         // It gave neither a session nor a right.
         assert_eq!(location(&stranger.ask(&format!("/accounts/{account}")).await), format!("/login?next=%2Faccounts%2F{account}"));
         assert!(!page.html.contains(&format!("/accounts/{account}\"")));
@@ -140,7 +131,7 @@ on_both_engines! {
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
         owner.add_widget(&account, Plan::Free).await;
-        relight_until_fresh(&owner, &account).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
         let events = relight.event_count().await;
         let kind = sandbox::FaultKind::Html;
         relight.act(Action::Fail { kind, calls: 100, holder: Some(LUMA.to_owned()), path: None });

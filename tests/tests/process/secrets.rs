@@ -108,7 +108,7 @@ on_both_engines! {
         let account = list.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next()).expect("an id").to_owned();
         let here = format!("/accounts/{account}");
         owner.add_widget(&account, Plan::Upgraded).await;
-        owner.until(&here, "fresh, ").await;
+        owner.until_fresh(&here, 1).await;
         let mia = walk(&owner, "/connect/business", &Consent::of(holder("Mia Berg")), &mut secrets).await;
         walk(&owner, "/connect/business", &Consent::of(holder("Ken Sato")), &mut secrets).await;
         // Whatever can go wrong at Meta goes wrong, in a login and in a check.

@@ -143,7 +143,6 @@ pub fn refusal(refusal: Refusal) -> Telling {
         Refusal::UnknownState => {
             Telling::new("We don't know this login", &["Nothing was changed. Start again from the button."], code)
         }
-        Refusal::Used => Telling::new("This login was used already", &["Nothing was changed. Start again."], code),
         Refusal::Expired => Telling::new(
             "The login took too long",
             &["A login must be finished within an hour. Nothing was changed. Start again from the button."],

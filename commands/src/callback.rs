@@ -60,8 +60,6 @@ pub enum Refusal {
     Expired,
     /// Another browser set out with it.
     OtherBrowser,
-    /// It was used before.
-    Used,
     /// Who set out is no longer signed in.
     SignedOut,
 }
@@ -71,7 +69,6 @@ impl Refusal {
     pub const fn code(self) -> u16 {
         match self {
             Self::UnknownState => 1061,
-            Self::Used => 1062,
             Self::Expired => 1063,
             Self::OtherBrowser => 1064,
             Self::SignedOut => 1065,

@@ -1,8 +1,11 @@
 //! SIGKILL at any moment of a connect or refresh: nothing that was answered is lost, no account is half there, and no view
 //! disagrees with its events.
+//!
+//! One engine after the other, and PostgreSQL as it should run, with fsync, on a cluster of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -13,10 +16,18 @@ use sandbox::{
     Sandbox,
     person::{Consent, consent, values_of},
 };
-use store::{Event, Recorded, Store, on_both_engines, read, testing::TestDatabase};
+use store::{
+    Event, Recorded, Store, on_both_engines, read,
+    testing::{TestDatabase, use_durable_postgres},
+};
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 use url::Url;
 
+/// One after the other.
+static ALONE: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(|| {
+    use_durable_postgres();
+    tokio::sync::Mutex::default()
+});
 /// How often it is killed, on each engine.
 const KILLS: u32 = 50;
 /// The first of the accounts that are connected while it dies.
@@ -78,6 +89,7 @@ async fn prepare(engine: store::testing::Engine) -> (Sandbox, TestDatabase, temp
 
 on_both_engines! {
     async fn killed_at_any_moment_it_loses_nothing_and_leaves_nothing_half_done(engine: Engine) {
+        let _alone = ALONE.lock().await;
         let (_sandbox, database, _folder, settings) = prepare(engine).await;
         let mut process = settings.start().await;
         let walker = |browser: Browser, csrf: String| Walker { browser, base: settings.base.clone(), csrf };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use commands::Commands;
 use store::{Database, Store};
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{config::Config, limits::Limits, pages::widget::FeedCache};
 
@@ -22,6 +22,8 @@ pub struct App {
     pub feeds: FeedCache,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
+    /// Cancelled when this node stops.
+    pub stop: CancellationToken,
     /// What must be finished although whoever asked for it went away.
     pub tasks: TaskTracker,
     /// Tells live pages of this node that something was pulled or checked.

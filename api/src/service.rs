@@ -118,6 +118,7 @@ impl Service {
             limits: Arc::new(Limits::default()),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
+            stop: stop.clone(),
             tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
         };

@@ -221,7 +221,10 @@ fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&
     println!("  Sandbox controls   {meta}/");
     println!("\nA tour:");
     println!("  1. On the sandbox's controls, press Change password of luma.ceramics.");
-    println!("  2. Open @luma.ceramics on the dashboard: within seconds it says Expired — password changed.");
+    println!(
+        "  2. Open @luma.ceramics on the dashboard: looking asks Meta, once a minute at most (Check now asks at once),"
+    );
+    println!("     and the page says Expired — password changed.");
     println!("  3. Press Refresh token, then Allow: the page shows each widget turn fresh by itself.");
     println!("\nCtrl-C ends it.");
 }

@@ -123,6 +123,20 @@ pub async fn seen(app: &App, user: &User, id: &str) -> Result<Account, Error> {
     accounts::account_for(app.database(), id, user.role.viewer(user.id)).await?.ok_or(Error::Missing)
 }
 
+/// Meta tells nobody of a password change: looking at an account asks, in the background, if Meta has not been heard for a
+/// while.
+///
+/// # Errors
+/// When the database fails.
+pub async fn look(app: &App, account: &Account) -> Result<(), Error> {
+    let now = app.commands.clock.now();
+    if account.status == Status::Active && account.checked_at.is_none_or(|at| now - at > STALE) {
+        queue::ask_check(app.database(), account.id, now).await?;
+        app.changed.send_modify(|count| *count += 1);
+    }
+    Ok(())
+}
+
 /// `GET /accounts/{id}`.
 pub async fn page(
     State(app): State<App>,
@@ -137,11 +151,7 @@ pub async fn page(
     };
     let account = seen(&app, &user, &id).await?;
     let now = app.commands.clock.now();
-    // Meta tells nobody of a password change: looking at an account asks, in the background.
-    if account.status == Status::Active && account.checked_at.is_none_or(|at| now - at > STALE) {
-        queue::ask_check(app.database(), account.id, now).await?;
-        app.changed.send_modify(|count| *count += 1);
-    }
+    look(&app, &account).await?;
     let rights = accounts::rights(app.database(), account.id).await?;
     let mine = rights.iter().find(|(who, _)| *who == user.id).map(|(_, right)| *right);
     let is_owner = mine == Some(Right::Owner) || user.role == Role::Admin;

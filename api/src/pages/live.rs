@@ -15,15 +15,26 @@ use axum::{
 use commands::attempt::Phase;
 use domain::AccountId;
 use futures::Stream;
-use projections::feeds;
+use projections::{
+    accounts::{Viewer, account_for},
+    feeds,
+};
 use serde::Deserialize;
 use store::{StoreError, read};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{account::seen, attempt::own, browser::Browser};
+use super::{
+    account::{look, seen},
+    attempt::own,
+    browser::Browser,
+};
 use crate::{app::App, error::Error, query::Query, sign_in::user::SignedIn};
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often an open page looks at its account again, and for how long.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LOOKS_ON: Duration = Duration::from_mins(5);
 /// A browser that stays longer connects again by itself.
 const LIVES: Duration = Duration::from_mins(30);
 
@@ -34,8 +45,21 @@ pub async fn account(
     Path(id): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
-    let id = seen(&app, &user, &id).await?.id;
-    Ok(stream(app, vec![id], shown))
+    let account = seen(&app, &user, &id).await?.id;
+    let looking = tokio::spawn(look_on(app.clone(), account));
+    Ok(stream(app, vec![account], shown, Some(AbortOnDropHandle::new(looking))))
+}
+
+/// Whoever leaves the page open is looking still, for some minutes: a forgotten tab asks Meta no more.
+async fn look_on(app: App, id: AccountId) {
+    let ends = tokio::time::Instant::now() + LOOKS_ON;
+    while tokio::time::Instant::now() < ends {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if let Ok(Some(account)) = account_for(app.database(), id, Viewer::Staff).await {
+            // What fails here is tried again in a moment; the page itself tells of a database that doesn't answer.
+            let _ = look(&app, &account).await;
+        }
+    }
 }
 
 /// `GET /accounts/live`.
@@ -44,7 +68,7 @@ pub async fn accounts(
     SignedIn(_user): SignedIn,
     Query(shown): Query<ShownState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(app, Vec::new(), shown)
+    stream(app, Vec::new(), shown, None)
 }
 
 /// `GET /attempts/{reference}/live`.
@@ -58,7 +82,7 @@ pub async fn attempt(
         Phase::Finished(outcome) => outcome.accounts().to_vec(),
         _ => Vec::new(),
     };
-    Ok(stream(app, accounts, shown))
+    Ok(stream(app, accounts, shown, None))
 }
 
 /// The state that a page was rendered from.
@@ -68,10 +92,17 @@ pub struct ShownState {
     shown: String,
 }
 
-fn stream(app: App, accounts: Vec<AccountId>, page: ShownState) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// `beside` lives as long as the browser listens.
+fn stream(
+    app: App,
+    accounts: Vec<AccountId>,
+    page: ShownState,
+    beside: Option<AbortOnDropHandle<()>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut status = app.status_position.clone();
     let mut changed = app.changed.subscribe();
     let events = async_stream::stream! {
+        let _beside = beside;
         let ends = tokio::time::Instant::now() + LIVES;
         let mut shown = page.shown;
         while tokio::time::Instant::now() < ends {
@@ -85,6 +116,8 @@ fn stream(app: App, accounts: Vec<AccountId>, page: ShownState) -> Sse<impl Stre
                 _ = status.changed() => {}
                 _ = changed.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
+                // The browser connects again, to this node's next start or to another one.
+                () = app.stop.cancelled() => break,
             }
         }
     };

@@ -56,6 +56,17 @@ on_both_engines! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_left_open_goes_on_looking() {
+    let (relight, account, chromium) = connected(Engine::Sqlite, Window::DESK).await;
+    chromium.go(&format!("{}/accounts/{account}", relight.base)).await;
+    chromium.until_fresh(3).await;
+    relight.act(Action::RemoveApp { holder: LUMA.to_owned() });
+    relight.clock.forward(chrono::TimeDelta::seconds(61));
+    chromium.until("Expired — the app was removed").await;
+    chromium.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_phone_in_the_dark_everything_is_in_reach() {
     let (relight, account, chromium) = connected(Engine::Sqlite, Window { dark: true, ..Window::PHONE }).await;
     chromium.until("@luma.ceramics").await;

@@ -1,6 +1,9 @@
 //! An account's story: each event in words, and the state after it. For support, and for owners on their page.
 
-use domain::{Account, AccountEvent, Reason, Right, Token, TokenEvent, account::Plan, account::Standing, token::Way};
+use domain::{
+    Account, AccountEvent, Reason, Right, Token, TokenEvent, UserId, WidgetId, account::Plan, account::Standing,
+    token::Way,
+};
 use store::{Event, Recorded, StoreError};
 
 /// One event of a story.
@@ -10,8 +13,21 @@ pub struct Chapter {
     pub recorded: Recorded,
     /// What happened, in a sentence.
     pub words: String,
+    /// Whom or what the sentence names by its id.
+    pub about: About,
     /// The state after it: `active`, `expired (password_changed)`, `disconnected`, …
     pub state: String,
+}
+
+/// Whom or what an event names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Nothing but the account.
+    Account,
+    /// Somebody who can sign in.
+    User(UserId),
+    /// One of its widgets.
+    Widget(WidgetId),
 }
 
 /// Tells a story from its events, which must be all of an account's, from the first.
@@ -23,12 +39,12 @@ pub fn tell(events: Vec<Recorded>) -> Result<Vec<Chapter>, StoreError> {
     let (mut account, mut token) = (Account::default(), Token::default());
     let chapter = |recorded: Recorded| {
         let event = recorded.event()?;
-        let words = words(&event);
+        let (words, about) = (words(&event), about(&event));
         match event {
             Event::Account(event) => account.apply(event),
             Event::Token(event) => token.apply(event),
         }
-        Ok(Chapter { recorded, words, state: state(&account, &token) })
+        Ok(Chapter { recorded, words, about, state: state(&account, &token) })
     };
     events.into_iter().map(chapter).collect()
 }
@@ -50,6 +66,22 @@ pub fn words(event: &Event) -> String {
     match event {
         Event::Account(event) => account_words(event),
         Event::Token(event) => token_words(event),
+    }
+}
+
+fn about(event: &Event) -> About {
+    match event {
+        Event::Account(
+            AccountEvent::AccessGranted { user, .. }
+            | AccountEvent::AccessRevoked { user }
+            | AccountEvent::NoticeSent { user, .. },
+        ) => About::User(*user),
+        Event::Account(
+            AccountEvent::WidgetAdded { widget, .. }
+            | AccountEvent::WidgetPlanChanged { widget, .. }
+            | AccountEvent::WidgetRemoved { widget, .. },
+        ) => About::Widget(*widget),
+        _ => About::Account,
     }
 }
 

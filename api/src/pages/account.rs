@@ -10,15 +10,15 @@ use commands::attempt::{Attempt, Phase};
 use domain::{AccountId, Right, UserId, account::Plan};
 use projections::{
     accounts::{self, Account, Status},
-    queue, story,
+    queue,
     widgets::{self, Widget},
 };
-use store::Filter;
 use tower_sessions::Session;
 
 use super::{
     Me,
     accounts::{pill, status_words},
+    history::{ChapterRow, chapters, evidence},
     render_with_login, short,
 };
 use crate::{
@@ -28,10 +28,6 @@ use crate::{
     words::{self, Moment},
 };
 
-/// How many events of the history the page shows.
-const HISTORY: usize = 100;
-/// A story is told from its first event; this many are read at most.
-const STORY: i64 = 10_000;
 /// An account that is looked at is asked about again when the last word from Meta is older than this.
 const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 
@@ -106,14 +102,6 @@ struct AttemptRow {
     reference: String,
 }
 
-struct ChapterRow {
-    words: String,
-    who: String,
-    when: Moment,
-    state: String,
-    position: i64,
-}
-
 /// An account that the signed-in user sees; somebody else's is missing.
 ///
 /// # Errors
@@ -156,7 +144,7 @@ pub async fn page(
     let mine = rights.iter().find(|(who, _)| *who == user.id).map(|(_, right)| *right);
     let is_owner = mine == Some(Right::Owner) || user.role == Role::Admin;
     let may_edit = mine.is_some() || user.role == Role::Admin;
-    let chapters = chapters(&app, &account, now).await?;
+    let chapters = chapters(&app, &account, &user, now).await?;
     let evidence = evidence(&chapters.0, account.status);
     let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
     let connection = account.connection;
@@ -291,38 +279,4 @@ pub fn attempt_words(attempt: &Attempt) -> String {
             telling.code.map_or_else(|| telling.title.clone(), |code| format!("{} ({code})", telling.title))
         }
     }
-}
-
-/// The history, newest first, and whether older events were left out.
-async fn chapters(app: &App, account: &Account, now: DateTime<Utc>) -> Result<(Vec<ChapterRow>, bool), Error> {
-    let filter = Filter { account: Some(account.id), ..Filter::default() };
-    let events = app.store().events(&filter, STORY).await?;
-    let cut = events.len() > HISTORY;
-    let chapters = story::tell(events)?;
-    let rows = chapters.into_iter().rev().take(HISTORY).map(|chapter| ChapterRow {
-        words: chapter.words,
-        who: who(&chapter.recorded.actor).to_owned(),
-        when: Moment { at: chapter.recorded.at, now },
-        state: chapter.state,
-        position: chapter.recorded.position,
-    });
-    Ok((rows.collect(), cut))
-}
-
-/// An actor as people call it.
-pub fn who(actor: &str) -> &'static str {
-    match actor.split(':').next().unwrap_or_default() {
-        "user" => "somebody signed in",
-        "api_key" => "the widget service",
-        "visitor" => "somebody with the login",
-        "meta" => "Meta",
-        "operator" => "an operator",
-        _ => "Relight",
-    }
-}
-
-/// By what the verdict is supported.
-fn evidence(chapters: &[ChapterRow], status: Status) -> Option<String> {
-    let expired = chapters.iter().find(|chapter| chapter.words.starts_with("Token expired"))?;
-    matches!(status, Status::Expired(_)).then(|| format!("Noticed {}.", expired.when.plain()))
 }

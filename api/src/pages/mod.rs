@@ -7,6 +7,7 @@ pub mod assets;
 pub mod attempt;
 pub mod browser;
 pub mod connect;
+pub mod history;
 pub mod link;
 pub mod live;
 pub mod login;

@@ -8,11 +8,7 @@ use projections::{accounts, queue, story};
 use serde::Deserialize;
 use store::{Filter, Recorded};
 
-use super::{
-    Me,
-    account::{attempt_words, who},
-    render, short,
-};
+use super::{Me, account::attempt_words, history::who, render, short};
 use crate::{
     app::App,
     error::Error,

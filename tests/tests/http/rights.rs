@@ -120,7 +120,9 @@ on_both_engines! {
         let admin = relight.signed_in("root@example.com", Role::Admin).await;
         let answer = admin.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-        ann.open(&here).await.says("Disconnected");
+        let page = ann.open(&here).await;
+        page.says("Disconnected").says("Disconnected. our staff,").says("You became an owner");
+        assert!(!page.html.contains("root@example.com"));
     }
 }
 

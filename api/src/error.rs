@@ -3,7 +3,9 @@
 
 use axum::{
     Json,
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use domain::AccountError;
@@ -31,9 +33,14 @@ pub enum Error {
     TooMany(u64),
     /// The request is too large.
     TooLarge,
+    /// The database can't be reached, which passes.
+    Unavailable(anyhow::Error),
     /// Our own fault.
     Internal(anyhow::Error),
 }
+
+/// After how many seconds somebody should try again while the database can't be reached.
+const RETRY_SECONDS: u64 = 5;
 
 /// In which form the caller is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,7 @@ impl Error {
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -79,11 +87,13 @@ impl Error {
                 plain("Too many tries", &format!("Please wait {seconds} seconds, then try again."))
             }
             Self::TooLarge => plain("That is too large", "What was sent is larger than what is taken here."),
+            Self::Unavailable(cause) => {
+                let text = "We can't reach our database just now. Nothing was lost. Please try again in a moment.";
+                ("Back in a moment", text.to_owned(), Some(logged(cause)))
+            }
             Self::Internal(cause) => {
-                let reference = commands::attempt::random_text::<9>();
-                tracing::error!(reference, cause = format!("{cause:#}"), "a request failed");
                 let text = "It is our fault, and nothing was lost. Please try again in a moment.";
-                ("Something went wrong", text.to_owned(), Some(reference))
+                ("Something went wrong", text.to_owned(), Some(logged(cause)))
             }
         }
     }
@@ -102,11 +112,31 @@ impl Error {
                 (status, page(&message)).into_response()
             }
         };
-        if let Self::TooMany(seconds) = self {
+        let retry = match self {
+            Self::TooMany(seconds) => Some(seconds),
+            Self::Unavailable(_) => Some(RETRY_SECONDS),
+            _ => None,
+        };
+        if let Some(seconds) = retry {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
+}
+
+/// Logs a cause; the answer is the reference under which it stands in the log.
+fn logged(cause: &anyhow::Error) -> String {
+    let reference = commands::attempt::random_text::<9>();
+    tracing::error!(reference, cause = format!("{cause:#}"), "a request failed");
+    reference
+}
+
+/// A page for answers of layers below us that are an error and say nothing, such as the sessions' without a database.
+pub async fn explain(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let silent = response.status() == StatusCode::INTERNAL_SERVER_ERROR
+        && !response.headers().contains_key(header::CONTENT_TYPE);
+    if silent { Error::Unavailable(anyhow::anyhow!("a layer failed; see above")).into_response() } else { response }
 }
 
 impl IntoResponse for Error {
@@ -153,6 +183,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Conflict,
+            StoreError::Database(error) => error.into(),
             error => Self::Internal(error.into()),
         }
     }
@@ -160,7 +191,13 @@ impl From<StoreError> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        Self::Internal(error.into())
+        use sqlx::Error as E;
+        match error {
+            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
+                Self::Unavailable(error.into())
+            }
+            error => Self::Internal(error.into()),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use crate::{
     app::App,
-    error::Error,
+    error::{Error, explain},
     json,
     pages::{
         account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, see_other,
@@ -77,7 +77,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/attempts/{reference}", get(attempt::page))
         .route("/attempts/{reference}/live", get(live::attempt))
         .route("/attempts/{reference}/again", post(attempt::start_again));
-    let pages = signed_in.merge(public).layer(sign_in);
+    let pages = signed_in.merge(public).layer(sign_in).layer(middleware::from_fn(explain));
     let api = Router::new()
         .route("/accounts", get(json::accounts::list))
         .route("/accounts/{id}", get(json::accounts::one))

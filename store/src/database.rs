@@ -42,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 16, acquire_timeout: Duration::from_secs(10) }
+        Self { connections: 16, acquire_timeout: Duration::from_secs(5) }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Widgets as websites embed them: a page for frames, and the feed as JSON.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use askama::Template;
 use axum::{
@@ -28,6 +31,8 @@ use crate::{app::App, error::Error};
 const SHORTLY: i64 = 60;
 /// How long a node serves a feed from memory before it looks again.
 const CACHED: Duration = Duration::from_secs(1);
+/// How long it goes on serving one from memory while the database can't be reached: widgets outlive our troubles.
+const KEPT: Duration = Duration::from_hours(6);
 
 /// Feeds as they were served last.
 #[derive(Debug, Clone)]
@@ -37,7 +42,7 @@ impl Default for FeedCache {
     fn default() -> Self {
         // Bounded by what it holds: 64 MiB of feeds.
         let weigh = |_: &WidgetId, served: &Arc<Served>| u32::try_from(served.body.len() + 256).unwrap_or(u32::MAX);
-        Self(Cache::builder().max_capacity(64 << 20).weigher(weigh).time_to_live(CACHED).build())
+        Self(Cache::builder().max_capacity(64 << 20).weigher(weigh).time_to_live(KEPT).build())
     }
 }
 
@@ -51,6 +56,7 @@ struct Served {
     posts: Bytes,
     username: String,
     removed: bool,
+    loaded: Instant,
 }
 
 #[derive(Serialize)]
@@ -68,16 +74,25 @@ struct ShownAccount<'a> {
 
 async fn served(app: &App, id: &str) -> Result<Arc<Served>, Error> {
     let id: WidgetId = id.parse().map_err(|_| Error::Missing)?;
-    if let Some(served) = app.feeds.0.get(&id).await {
-        return Ok(served);
+    let known = app.feeds.0.get(&id).await;
+    if let Some(known) = &known
+        && known.loaded.elapsed() < CACHED
+    {
+        return Ok(known.clone());
     }
-    let widget = widgets::widget(app.database(), id).await?.ok_or(Error::Missing)?;
-    let served = Arc::new(load(app, &widget).await?);
-    app.feeds.0.insert(id, served.clone()).await;
-    Ok(served)
+    match (load(app, id).await, known) {
+        (Ok(served), _) => {
+            let served = Arc::new(served);
+            app.feeds.0.insert(id, served.clone()).await;
+            Ok(served)
+        }
+        (Err(Error::Unavailable(_)), Some(known)) => Ok(known),
+        (Err(error), _) => Err(error),
+    }
 }
 
-async fn load(app: &App, widget: &Widget) -> Result<Served, Error> {
+async fn load(app: &App, id: WidgetId) -> Result<Served, Error> {
+    let widget = &widgets::widget(app.database(), id).await?.ok_or(Error::Missing)?;
     let account = accounts::account_for(app.database(), widget.account, Viewer::Staff).await?.ok_or(Error::Missing)?;
     let feed = feeds::feed(app.database(), widget.account, widget.plan).await?.filter(|_| !widget.removed);
     let now = app.commands.clock.now();
@@ -96,6 +111,7 @@ async fn load(app: &App, widget: &Widget) -> Result<Served, Error> {
         posts: Bytes::from(posts.get().to_owned()),
         username: account.username,
         removed: widget.removed,
+        loaded: Instant::now(),
         body: body.into(),
     })
 }

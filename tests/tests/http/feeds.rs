@@ -107,6 +107,23 @@ on_both_engines! {
         }
     }
 
+    async fn a_feed_that_was_served_outlives_the_database(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let widget = owner.add_widget(&account, Plan::Free).await;
+        let other = owner.add_widget(&account, Plan::Free).await;
+        until_posts(&relight, &widget, 12).await;
+        relight.store().database().close().await;
+        relight.clock.forward(TimeDelta::hours(7));
+        // Longer than a feed is served without a look at the database.
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        assert_eq!(max_age(&until_posts(&relight, &widget, 12).await), 0, "and is soon asked for again");
+        let unknown = relight.browser().ask(&format!("/w/{other}/feed.json")).await;
+        assert_eq!(unknown.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(unknown.headers().contains_key("retry-after"));
+    }
+
     async fn a_widgets_page_can_be_framed_and_says_what_it_lacks(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -11,6 +11,7 @@ pub mod json;
 pub mod limits;
 pub mod pages;
 pub mod query;
+pub mod reach;
 pub mod request;
 pub mod router;
 pub mod service;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use domain::Connection;
 use secrecy::ExposeSecret;
 
-use crate::{config::Config, service};
+use crate::{config::Config, reach, service};
 
 /// Looks at everything that must work, says what does, and fails if something doesn't.
 pub(super) async fn run(config: Config) -> Result<()> {
@@ -29,18 +29,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
         }
         Err(error) => say(false, format!("{error:#}")),
     }
-    for (name, url, used) in [
-        ("Instagram", &config.instagram.graph_url, config.instagram.app_id.is_some()),
-        ("Facebook", &config.facebook.graph_url, config.facebook.app_id.is_some()),
-    ] {
-        if !used {
-            println!("      no app with {name} Login is configured: its button is hidden");
-            continue;
-        }
-        // Any answer will do: without a token it is an error, and an error of Meta's shows that it is Meta.
-        match meta::client(Duration::from_secs(10))?.get(url.clone()).send().await {
-            Ok(_) => say(true, format!("Meta answers at {url}")),
-            Err(error) => say(false, format!("Meta does not answer at {url}: {}", error.without_url())),
+    for reached in reach::meta(&config, Duration::from_secs(10)).await {
+        let (login, url) = (reached.login, reached.url);
+        match reached.answer {
+            None => println!("      no app with {login} Login is configured: its button is hidden"),
+            Some(Ok(())) => say(true, format!("Meta answers at {url}")),
+            Some(Err(error)) => say(false, format!("Meta does not answer at {url}: {error}")),
         }
     }
     if !config.is_https() {

@@ -1,5 +1,7 @@
 //! Pages for staff: the event log, operations, and finding an attempt by its reference.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{extract::State, response::Response};
 use commands::attempt::Phase;
@@ -13,11 +15,14 @@ use crate::{
     app::App,
     error::Error,
     query::Query,
+    reach::{self, Reached},
     sign_in::{Guarded, User, user::SignedIn},
     words::{self, Moment},
 };
 
 const LIMIT: i64 = 100;
+/// How long the page waits for Meta.
+const META_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn staff(user: User) -> Result<User, Error> {
     if user.role.is_staff() { Ok(user) } else { Err(Error::Missing) }
@@ -116,6 +121,8 @@ struct OperationsPage {
     csrf: String,
     warning: Option<&'static str>,
     addresses: Vec<(&'static str, &'static str, String)>,
+    engine: &'static str,
+    meta: Vec<Reached>,
     followers: Vec<FollowerRow>,
     work: Vec<WorkRow>,
 }
@@ -174,6 +181,8 @@ pub async fn operations(
         csrf,
         warning,
         addresses: addresses.collect(),
+        engine: app.database().engine(),
+        meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
         work: work.collect(),
     })

@@ -113,7 +113,8 @@ on_both_engines! {
             staff.open(&here).await.says("@luma.ceramics");
             staff.open("/events").await.says("Issued");
             staff.open(&format!("/attempts?reference={}", reference.to_lowercase())).await.says("Connected").says(&account);
-            staff.open("/operations").await.says("account_status").says("/oauth/consumer/callback");
+            let operations = staff.open("/operations").await;
+            operations.says("account_status").says("/oauth/consumer/callback").says("Meta, Facebook Answers");
             let answer = staff.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "only looks");
         }

@@ -33,6 +33,8 @@ pub enum Error {
     TooMany(u64),
     /// The request is too large.
     TooLarge,
+    /// More is asked for than can be written just now.
+    Busy,
     /// The database can't be reached, which passes.
     Unavailable(anyhow::Error),
     /// Our own fault.
@@ -62,7 +64,7 @@ impl Error {
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -87,6 +89,7 @@ impl Error {
                 plain("Too many tries", &format!("Please wait {seconds} seconds, then try again."))
             }
             Self::TooLarge => plain("That is too large", "What was sent is larger than what is taken here."),
+            Self::Busy => plain("Too much at once", "Nothing was changed. Please try again in a few seconds."),
             Self::Unavailable(cause) => {
                 let text = "We can't reach our database just now. Nothing was lost. Please try again in a moment.";
                 ("Back in a moment", text.to_owned(), Some(logged(cause)))
@@ -114,7 +117,7 @@ impl Error {
         };
         let retry = match self {
             Self::TooMany(seconds) => Some(seconds),
-            Self::Unavailable(_) => Some(RETRY_SECONDS),
+            Self::Busy | Self::Unavailable(_) => Some(RETRY_SECONDS),
             _ => None,
         };
         if let Some(seconds) = retry {
@@ -183,7 +186,9 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Conflict,
+            StoreError::Busy => Self::Busy,
             StoreError::Database(error) => error.into(),
+            StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
             error => Self::Internal(error.into()),
         }
     }
@@ -191,14 +196,14 @@ impl From<StoreError> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error as E;
-        match error {
-            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => {
-                Self::Unavailable(error.into())
-            }
-            error => Self::Internal(error.into()),
-        }
+        if is_away(&error) { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
     }
+}
+
+/// Whether the database can't be reached, which passes.
+fn is_away(error: &sqlx::Error) -> bool {
+    use sqlx::Error as E;
+    matches!(error, E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed)
 }
 
 fn sentence(text: &str) -> String {

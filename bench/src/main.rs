@@ -2,6 +2,7 @@
 //!
 //! Each figure stands beside its limit, measured in the same run; absolute times mean little on a shared machine.
 
+mod append;
 mod feed;
 mod figure;
 mod load;
@@ -33,6 +34,8 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         accounts: u32,
     },
+    /// Commands a second and their latency, beside stock postgres-es and sqlite-es, and beside bare statements.
+    Append,
     /// A warm feed beside a bare handler that returns the same bytes.
     Feed,
     /// Memory and start of the program on SQLite.
@@ -46,14 +49,21 @@ enum Command {
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut figures: Vec<Figure> = Vec::new();
+    if let Command::Bare = cli.command {
+        return feed::bare().await;
+    }
+    // As it should run: with fsync.
+    store::testing::use_durable_postgres();
     match cli.command {
-        Command::Bare => return feed::bare().await,
+        Command::Bare => {}
         Command::All => {
+            figures.extend(append::measure().await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
+        Command::Append => figures.extend(append::measure().await?),
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Serve => figures.extend(serve::measure().await?),
     }

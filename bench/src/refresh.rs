@@ -14,10 +14,7 @@ use sandbox::{
     Action, Page, Person, Standing,
     person::{Consent, consent, values_of},
 };
-use store::{
-    read,
-    testing::{Engine, use_durable_postgres},
-};
+use store::{read, testing::Engine};
 use tests::{
     browser::{Browser, location},
     relight::{PASSWORD, Relight},
@@ -32,7 +29,6 @@ const PER_PERSON: u32 = 200;
 const FIRST_ID: u64 = 17_841_400_001_000_000;
 
 pub(crate) async fn measure(accounts: u32) -> Result<Vec<Figure>> {
-    use_durable_postgres();
     let mut figures = Vec::new();
     for engine in [Engine::Sqlite, Engine::Postgres] {
         figures.extend(on(engine, accounts).await?);

@@ -1,11 +1,19 @@
 //! What can go wrong with the store.
 
+use std::sync::Arc;
+
 /// The store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database can't be reached, or answered with an error.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// The same, of a commit that several units shared.
+    #[error(transparent)]
+    Append(Arc<sqlx::Error>),
+    /// More units wait for their commit than the database takes: later.
+    #[error("too much is waiting to be written")]
+    Busy,
     /// The schema can't be brought up to date.
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -34,10 +42,13 @@ pub enum CommitError {
     Refused,
     /// The connection broke while committing: it may have happened or not.
     #[error("the outcome of the commit is unknown: {0}")]
-    Unknown(sqlx::Error),
+    Unknown(Arc<sqlx::Error>),
     /// Nothing was written.
     #[error("the database failed: {0}")]
-    Database(sqlx::Error),
+    Database(Arc<sqlx::Error>),
+    /// Nothing was written, for too many units are waiting.
+    #[error("too much is waiting to be written")]
+    Busy,
 }
 
 impl From<CommitError> for StoreError {
@@ -45,7 +56,8 @@ impl From<CommitError> for StoreError {
         match error {
             CommitError::Conflict => Self::Conflict,
             CommitError::Refused => Self::Refused,
-            CommitError::Unknown(error) | CommitError::Database(error) => Self::Database(error),
+            CommitError::Unknown(error) | CommitError::Database(error) => Self::Append(error),
+            CommitError::Busy => Self::Busy,
         }
     }
 }

@@ -4,11 +4,12 @@
 //! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
 
 mod append;
+mod cache;
 mod database;
 mod error;
 mod journal;
+mod load;
 mod migrate;
-mod repository;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;
@@ -22,20 +23,25 @@ pub use journal::{Event, Filter, Recorded};
 pub use unit::{Committed, Decision, Unit, Value, Write};
 pub use wake::Wake;
 
+use append::Appender;
+use cache::Cache;
 use domain::Metadata;
 
 /// The event store of one database.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    cache: Cache,
+    appender: Appender,
     wake: Wake,
 }
 
 impl Store {
     /// The store of an opened database. Its wake-up calls are heard by all clones, and by other nodes.
     pub fn new(database: Database) -> Self {
-        let wake = Wake::new(&database);
-        Self { database, wake }
+        let (wake, cache) = (Wake::new(&database), Cache::default());
+        let appender = Appender::start(database.clone(), cache.clone(), wake.clone());
+        Self { database, cache, appender, wake }
     }
 
     /// The database, for those who own other tables in it.

@@ -70,6 +70,23 @@ impl TestDatabase {
         }
     }
 
+    /// Makes one without a schema, for others to be measured on.
+    ///
+    /// # Panics
+    /// When the machine can't.
+    pub async fn empty(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::new(engine).await,
+            Engine::Postgres => {
+                let server = postgres_url();
+                let name = format!("test_{}", Uuid::now_v7().simple());
+                let mut admin = PgConnection::connect(server).await.expect("PostgreSQL answers");
+                run(&mut admin, &format!("CREATE DATABASE {name}")).await;
+                Self { url: database_url(server, &name), _folder: None }
+            }
+        }
+    }
+
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url

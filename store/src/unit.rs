@@ -4,14 +4,16 @@
 //! belong to them. Nothing reaches the database before [`Unit::commit`]; what is submitted then is plain data, so that
 //! several units can share a statement and a commit.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SubsecRound, Utc};
-use cqrs_es::{
-    Aggregate, AggregateError, CqrsFramework, EventStore,
-    persist::{PersistedEventStore, SerializedEvent},
-};
+use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use domain::{AccountId, Metadata};
 
-use crate::{CommitError, ExecuteError, Store, StoreError, append, repository::Collector};
+use crate::{
+    CommitError, ExecuteError, Store, StoreError,
+    cache::{AnyState, Key, State},
+};
 
 /// What a use case decides: loads, gives commands, collects writes. It is run again when another writer was faster.
 pub trait Decision: Sync {
@@ -36,42 +38,56 @@ pub struct Committed {
 pub struct Unit {
     store: Store,
     metadata: Metadata,
-    collector: Collector,
+    events: Vec<NewEvent>,
+    /// The aggregates as they are after the collected events.
+    states: HashMap<Key, AnyState>,
     writes: Vec<Write>,
 }
 
 impl Unit {
     pub(crate) fn new(store: Store, metadata: Metadata) -> Self {
-        let collector = Collector::new(store.database.clone());
-        Self { store, metadata, collector, writes: Vec::new() }
+        Self { store, metadata, events: Vec::new(), states: HashMap::new(), writes: Vec::new() }
     }
 
     /// Gives a command to an aggregate; its events join the unit.
+    ///
+    /// An aggregate that is hot is not loaded again. What was decided on it is sure only where it leads to an append, for
+    /// that is refused if others were faster; anything else is decided again on a fresh load.
     ///
     /// # Errors
     /// [`ExecuteError::Rule`] when the domain refuses.
     pub async fn execute<A>(&mut self, id: AccountId, command: A::Command) -> Result<(), ExecuteError<A::Error>>
     where
-        A: Aggregate<Services = ()>,
-        A::Command: Send,
-        A::Error: Send + Sync + 'static,
+        A: Aggregate<Services = ()> + Clone + 'static,
+        A::Command: Clone,
     {
-        let framework = CqrsFramework::new(self.event_store::<A>(), Vec::new(), ());
-        framework.execute_with_metadata(&id.to_string(), command, self.metadata.to_map()).await.map_err(|error| {
-            match error {
-                AggregateError::UserError(rule) => ExecuteError::Rule(rule),
-                other => ExecuteError::Store(unexpected(&other)),
+        let key = (A::TYPE, id.to_string());
+        let state = match self.states.get(&key).and_then(AnyState::of::<A>) {
+            Some(ours) => ours,
+            None => {
+                if let Some(hot) = self.store.cache.get::<A>(&key)
+                    && let Ok((state, events)) = decide(hot, command.clone()).await
+                    && !events.is_empty()
+                {
+                    return Ok(self.collect(key, state, &events)?);
+                }
+                self.store.fresh::<A>(&key).await?
             }
-        })
+        };
+        let (state, events) = decide(state, command).await.map_err(ExecuteError::Rule)?;
+        Ok(self.collect(key, state, &events)?)
     }
 
     /// Loads an aggregate as it is after what this unit has collected. An unknown id is an aggregate's default state.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load<A: Aggregate>(&self, id: AccountId) -> Result<A, StoreError> {
-        let loaded = self.event_store::<A>().load_aggregate(&id.to_string()).await;
-        loaded.map(|context| context.aggregate).map_err(|error| unexpected(&error))
+    pub async fn load<A: Aggregate + Clone + 'static>(&self, id: AccountId) -> Result<A, StoreError> {
+        let key = (A::TYPE, id.to_string());
+        match self.states.get(&key).and_then(AnyState::of::<A>) {
+            Some(ours) => Ok(ours.aggregate),
+            None => Ok(self.store.fresh::<A>(&key).await?.aggregate),
+        }
     }
 
     /// Adds a write to a row that belongs to the events.
@@ -89,32 +105,81 @@ impl Unit {
     /// # Errors
     /// [`CommitError`] says whether it makes sense to decide again.
     pub async fn commit(self) -> Result<Committed, CommitError> {
-        let submission = Submission {
-            events: self.collector.into_events(),
-            writes: self.writes,
-            at: self.metadata.at.trunc_subsecs(6),
-        };
-        if submission.events.is_empty() && submission.writes.is_empty() {
+        if self.events.is_empty() && self.writes.is_empty() {
             return Ok(Committed { position: None });
         }
-        let committed = append::append(&self.store.database, submission).await?;
-        if let Some(position) = committed.position {
-            self.store.wake.tell(position);
+        let keys: Vec<Key> = self.states.keys().cloned().collect();
+        let submission = Submission {
+            events: self.events,
+            states: self.states,
+            writes: self.writes,
+            metadata: serde_json::json!(self.metadata.to_map()).to_string(),
+            at: self.metadata.at.trunc_subsecs(6),
+        };
+        let committed = self.store.appender.append(submission).await;
+        if committed.is_err() {
+            // Others were faster, or nobody knows: the next decision is made on a fresh load.
+            for key in &keys {
+                self.store.cache.forget(key);
+            }
         }
-        Ok(committed)
+        committed
     }
 
-    fn event_store<A: Aggregate>(&self) -> PersistedEventStore<Collector, A> {
-        PersistedEventStore::new_event_store(self.collector.clone()).with_upcasters(domain::upcasters())
+    /// Takes over what an aggregate decided.
+    fn collect<A: Aggregate + 'static>(
+        &mut self,
+        key: Key,
+        mut state: State<A>,
+        events: &[A::Event],
+    ) -> Result<(), StoreError> {
+        for event in events {
+            state.sequence += 1;
+            self.events.push(NewEvent {
+                aggregate_type: key.0,
+                aggregate_id: key.1.clone(),
+                sequence: state.sequence,
+                event_type: event.event_type(),
+                event_version: event.event_version(),
+                payload: serde_json::to_string(event).map_err(|error| StoreError::Unreadable(error.to_string()))?,
+            });
+        }
+        self.states.insert(key, AnyState::new(state));
+        Ok(())
     }
+}
+
+/// Lets an aggregate handle a command: its events, and its state with them applied.
+async fn decide<A: Aggregate<Services = ()>>(
+    mut state: State<A>,
+    command: A::Command,
+) -> Result<(State<A>, Vec<A::Event>), A::Error> {
+    let sink = EventSink::default();
+    state.aggregate.handle(command, &(), &sink).await?;
+    Ok((state, sink.collect().await))
 }
 
 /// A unit as it is submitted: plain data.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) events: Vec<SerializedEvent>,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) states: HashMap<Key, AnyState>,
     pub(crate) writes: Vec<Write>,
+    /// JSON.
+    pub(crate) metadata: String,
     pub(crate) at: DateTime<Utc>,
+}
+
+/// An event that is to be appended.
+#[derive(Debug)]
+pub(crate) struct NewEvent {
+    pub(crate) aggregate_type: &'static str,
+    pub(crate) aggregate_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) event_type: String,
+    pub(crate) event_version: String,
+    /// JSON.
+    pub(crate) payload: String,
 }
 
 /// A write to a row that belongs to a unit's events, as data.
@@ -184,14 +249,4 @@ value! {
     DateTime<Utc> => |at| Self::Time(Some(at.trunc_subsecs(6)));
     Option<DateTime<Utc>> => |at| Self::Time(at.map(|at| at.trunc_subsecs(6)));
     Vec<u8> => |bytes| Self::Bytes(bytes);
-}
-
-fn unexpected<E: std::error::Error>(error: &AggregateError<E>) -> StoreError {
-    match error {
-        AggregateError::DatabaseConnectionError(source) | AggregateError::UnexpectedError(source) => {
-            StoreError::Database(sqlx::Error::Protocol(source.to_string()))
-        }
-        AggregateError::AggregateConflict => StoreError::Conflict,
-        other => StoreError::Unreadable(other.to_string()),
-    }
 }

@@ -62,7 +62,9 @@ impl Wake {
 async fn tell_others(pool: PgPool, tell: Arc<Notify>) {
     loop {
         tell.notified().await;
-        if let Err(error) = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&pool).await {
+        // A lost call costs a moment, a flushed one would cost a write to disk: other commits should not wait for it.
+        let sql = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '')";
+        if let Err(error) = sqlx::query(sql).bind(CHANNEL).execute(&pool).await {
             tracing::debug!(%error, "other nodes were not woken; they will look by themselves");
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

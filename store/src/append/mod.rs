@@ -1,0 +1,199 @@
+//! Group append: units under way share one statement and one commit.
+//!
+//! A use case hands its unit over and waits for the answer of its own commit. One task a node takes whatever is waiting,
+//! at most one unit a stream, writes it together, and answers each. A conflict costs only those who conflict: the heads
+//! are read once, the losers answered, the rest sent again. A caller that goes away changes nothing: what was handed over
+//! is committed once or refused.
+
+mod sql;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use crate::{CommitError, Committed, Database, cache::Cache, unit::Submission, wake::Wake};
+use sql::Failure;
+
+/// How many units may wait. When more come than the database takes, callers hear so at once instead of queueing up.
+const WAITING: usize = 4_096;
+/// How many units share a commit at most.
+const BATCH: usize = 256;
+
+/// A unit that waits for its commit.
+#[derive(Debug)]
+struct Waiting {
+    unit: Submission,
+    answer: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// The way to the task that appends. Clones are the same; the task ends with the last.
+#[derive(Debug, Clone)]
+pub(crate) struct Appender {
+    queue: mpsc::Sender<Waiting>,
+    _task: Arc<JoinSet<()>>,
+}
+
+impl Appender {
+    pub(crate) fn start(database: Database, cache: Cache, wake: Wake) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING);
+        let mut task = JoinSet::new();
+        task.spawn(Task { database, cache, wake }.run(waiting));
+        Self { queue, _task: Arc::new(task) }
+    }
+
+    /// Commits a unit.
+    pub(crate) async fn append(&self, unit: Submission) -> Result<Committed, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || CommitError::Unknown(Arc::new(sqlx::Error::WorkerCrashed));
+        self.queue.try_send(Waiting { unit, answer }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => CommitError::Busy,
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })?;
+        answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Waiting {
+    fn answer(self, answer: Result<Committed, CommitError>) {
+        // Whoever went away doesn't hear it.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The task that appends.
+struct Task {
+    database: Database,
+    cache: Cache,
+    wake: Wake,
+}
+
+impl Task {
+    async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                let Some(next) = queue.recv().await else { return };
+                waiting.push_back(next);
+            }
+            while waiting.len() < 2 * BATCH
+                && let Ok(next) = queue.try_recv()
+            {
+                waiting.push_back(next);
+            }
+            let heads = self.commit(batch(&mut waiting)).await;
+            // Who decided on a state that this batch has just changed need not ask the database to know.
+            let (late, rest): (VecDeque<_>, _) =
+                waiting.into_iter().partition(|waiting: &Waiting| is_late(&waiting.unit, &heads));
+            waiting = rest;
+            answer_all(late, || CommitError::Conflict);
+        }
+    }
+
+    /// Commits a batch and answers all of it. Returns how far the streams have come by that.
+    async fn commit(&self, mut batch: Vec<Waiting>) -> HashMap<(String, String), i64> {
+        while !batch.is_empty() {
+            let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
+            match sql::write(&self.database, &units).await {
+                Ok(last) => return self.committed(batch, last),
+                Err(Failure::Unit(index, error)) => batch.remove(index).answer(Err(error)),
+                Err(Failure::Conflict) => batch = self.without_losers(batch).await,
+                // One of them can't be stored at all. Each alone, so that it is the only one that fails.
+                Err(Failure::Refused(_)) if batch.len() > 1 => {
+                    for waiting in batch {
+                        Box::pin(self.commit(vec![waiting])).await;
+                    }
+                    return HashMap::new();
+                }
+                Err(Failure::Refused(error) | Failure::NotWritten(error)) => {
+                    answer_all(batch, || CommitError::Database(error.clone()));
+                    return HashMap::new();
+                }
+                Err(Failure::Unknown(error)) => {
+                    answer_all(batch, || CommitError::Unknown(error.clone()));
+                    return HashMap::new();
+                }
+            }
+        }
+        HashMap::new()
+    }
+
+    /// Positions within one statement follow each other: the order's lock is held from the first to the commit.
+    fn committed(&self, batch: Vec<Waiting>, last: Option<i64>) -> HashMap<(String, String), i64> {
+        let events: usize = batch.iter().map(|waiting| waiting.unit.events.len()).sum();
+        let mut position = last.unwrap_or(0) - i64::try_from(events).unwrap_or(0);
+        let mut heads = HashMap::new();
+        for Waiting { mut unit, answer } in batch {
+            position += i64::try_from(unit.events.len()).unwrap_or(0);
+            for (key, state) in unit.states.drain() {
+                self.cache.keep(key, state);
+            }
+            let its = (!unit.events.is_empty()).then_some(position);
+            for event in unit.events {
+                heads.insert((event.aggregate_type.to_owned(), event.aggregate_id), event.sequence);
+            }
+            let _ = answer.send(Ok(Committed { position: its }));
+        }
+        if let Some(last) = last {
+            self.wake.tell(last);
+        }
+        heads
+    }
+
+    /// Reads the heads once, answers those who are behind them, and returns the others.
+    async fn without_losers(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
+        let heads = match sql::heads(&self.database, &units).await {
+            Ok(heads) => heads,
+            Err(error) => {
+                let error = Arc::new(error);
+                answer_all(batch, || CommitError::Database(error.clone()));
+                return Vec::new();
+            }
+        };
+        let before = batch.len();
+        let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| is_late(&waiting.unit, &heads));
+        answer_all(late, || CommitError::Conflict);
+        if rest.len() == before {
+            // Nobody is behind, yet there was a conflict: it is gone already, or can't be told. All decide again.
+            answer_all(rest, || CommitError::Conflict);
+            return Vec::new();
+        }
+        rest
+    }
+}
+
+fn answer_all(batch: impl IntoIterator<Item = Waiting>, error: impl Fn() -> CommitError) {
+    for waiting in batch {
+        waiting.answer(Err(error()));
+    }
+}
+
+/// Takes what can share a commit: at most one unit a stream, in the order in which they came.
+fn batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    let mut streams: HashSet<(&'static str, String)> = HashSet::new();
+    let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
+    for next in waiting.drain(..) {
+        let its: HashSet<_> =
+            next.unit.events.iter().map(|event| (event.aggregate_type, event.aggregate_id.clone())).collect();
+        let fits = batch.len() < BATCH && streams.is_disjoint(&its);
+        streams.extend(its);
+        if fits { batch.push(next) } else { rest.push_back(next) }
+    }
+    *waiting = rest;
+    batch
+}
+
+/// Whether one of its streams has come further than the unit knew.
+fn is_late(unit: &Submission, heads: &HashMap<(String, String), i64>) -> bool {
+    !heads.is_empty()
+        && unit.events.iter().any(|event| {
+            let head = heads.get(&(event.aggregate_type.to_owned(), event.aggregate_id.clone()));
+            head.is_some_and(|head| event.sequence <= *head)
+        })
+}

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, TokenEvent, account::Plan, token::Grant};
-use store::{Event, Recorded, StoreError, Tx, build, execute};
+use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
+use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
 
 use crate::follower::Projection;
 
@@ -33,47 +33,112 @@ struct Row {
 const COLUMNS: &str = "account_id, connection, status, reason, since, token_id, generation, granted_at, expires_at, \
                        data_access_expires_at, data_access_estimated, free_widgets, upgraded_widgets, position";
 
+/// What a batch changes.
+#[derive(Default)]
+pub(crate) struct Fold {
+    rows: BTreeMap<String, Row>,
+    /// Which accounts were looked for already.
+    loaded: BTreeSet<String>,
+    erased: BTreeSet<String>,
+    /// By user and account; `None`: taken away.
+    rights: BTreeMap<(String, String), Option<Right>>,
+    widgets: BTreeMap<String, Widget>,
+}
+
+/// What a batch changes about a widget.
+struct Widget {
+    account: String,
+    plan: Plan,
+    removed: bool,
+    /// `None`: it was added before the batch.
+    added_at: Option<DateTime<Utc>>,
+}
+
 impl Projection for AccountStatus {
     const NAME: &'static str = "account_status";
     const VERSION: i64 = 1;
+    type Fold = Fold;
 
-    async fn apply(&self, tx: &mut Tx, events: &[Recorded]) -> Result<(), StoreError> {
-        let mut rows = load(tx, events).await?;
-        let mut erased = BTreeSet::new();
-        for recorded in events {
-            let event = recorded.event()?;
-            let row = rows.entry(recorded.account_id.clone()).or_insert_with(|| Row::new(recorded));
-            row.position = recorded.position;
-            match &event {
-                Event::Account(AccountEvent::Erased) => {
-                    erased.insert(recorded.account_id.clone());
-                }
-                Event::Account(event) => {
-                    row.apply_account(event, recorded.at);
-                    apply_people_and_widgets(tx, &recorded.account_id, event, recorded.at).await?;
-                }
-                Event::Token(event) => row.apply_token(event, recorded.at),
+    async fn load(fold: &mut Fold, tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
+        let mut missing: Vec<_> = entries.iter().map(|entry| entry.account_id.as_str()).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.retain(|id| !fold.loaded.contains(*id));
+        let select = format!("SELECT {COLUMNS} FROM account_status_v1 WHERE account_id");
+        let rows: Vec<Row> = fetch_among(tx, &select, &missing).await?;
+        fold.rows.extend(rows.into_iter().map(|row| (row.account_id.clone(), row)));
+        fold.loaded.extend(missing.into_iter().map(str::to_owned));
+        Ok(())
+    }
+
+    fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
+        if let Event::Account(AccountEvent::Erased) = event {
+            fold.erase(&entry.account_id);
+            return;
+        }
+        if !fold.rows.contains_key(&entry.account_id) {
+            fold.rows.insert(entry.account_id.clone(), Row::new(entry));
+        }
+        let Some(row) = fold.rows.get_mut(&entry.account_id) else { return };
+        row.position = entry.position;
+        match event {
+            Event::Token(event) => row.apply_token(event, entry.at),
+            Event::Account(event) => {
+                row.apply_account(event, entry.at);
+                fold.apply_people_and_widgets(&entry.account_id, event, entry.at);
             }
         }
-        for account in &erased {
-            rows.remove(account);
-            for table in ["account_status_v1", "account_rights_v1", "widgets_v1"] {
-                let sql = format!("DELETE FROM {table} WHERE account_id = $1");
-                execute!(&mut *tx, sqlx::query(&sql).bind(account))?;
-            }
+    }
+
+    async fn save(fold: Fold, tx: &mut Tx) -> Result<(), StoreError> {
+        for table in ["account_status_v1", "account_rights_v1", "widgets_v1"] {
+            let gone = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
+            gone.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
-        save(tx, rows.into_values().collect()).await
+        save_rows(tx, fold.rows.values().collect()).await?;
+        save_rights(tx, &fold.rights).await?;
+        save_widgets(tx, &fold.widgets).await
+    }
+}
+
+impl Fold {
+    fn erase(&mut self, account: &str) {
+        self.rows.remove(account);
+        self.rights.retain(|(_, of), _| of != account);
+        self.widgets.retain(|_, widget| widget.account != account);
+        self.erased.insert(account.to_owned());
+    }
+
+    fn apply_people_and_widgets(&mut self, account: &str, event: &AccountEvent, at: DateTime<Utc>) {
+        match event {
+            AccountEvent::AccessGranted { user, right } => {
+                self.rights.insert((user.to_string(), account.to_owned()), Some(*right));
+            }
+            AccountEvent::AccessRevoked { user } => {
+                self.rights.insert((user.to_string(), account.to_owned()), None);
+            }
+            AccountEvent::WidgetAdded { widget, plan } => self.widget(account, *widget, *plan, false, Some(at)),
+            AccountEvent::WidgetPlanChanged { widget, plan, .. } => self.widget(account, *widget, *plan, false, None),
+            AccountEvent::WidgetRemoved { widget, plan } => self.widget(account, *widget, *plan, true, None),
+            _ => {}
+        }
+    }
+
+    fn widget(&mut self, account: &str, id: WidgetId, plan: Plan, removed: bool, added_at: Option<DateTime<Utc>>) {
+        let id = id.to_string();
+        let added_at = added_at.or_else(|| self.widgets.get(&id).and_then(|known| known.added_at));
+        self.widgets.insert(id, Widget { account: account.to_owned(), plan, removed, added_at });
     }
 }
 
 impl Row {
-    fn new(recorded: &Recorded) -> Self {
+    fn new(entry: &Entry) -> Self {
         Self {
-            account_id: recorded.account_id.clone(),
+            account_id: entry.account_id.clone(),
             connection: String::new(),
             status: "disconnected".to_owned(),
             reason: None,
-            since: recorded.at,
+            since: entry.at,
             token_id: None,
             generation: 0,
             granted_at: None,
@@ -82,7 +147,7 @@ impl Row {
             data_access_estimated: false,
             free_widgets: 0,
             upgraded_widgets: 0,
-            position: recorded.position,
+            position: entry.position,
         }
     }
 
@@ -151,96 +216,73 @@ impl Row {
     }
 }
 
-async fn load(tx: &mut Tx, events: &[Recorded]) -> Result<BTreeMap<String, Row>, StoreError> {
-    let accounts: BTreeSet<&str> = events.iter().map(|event| event.account_id.as_str()).collect();
-    let rows: Vec<Row> = build!(&mut *tx, query => {
-        query.push(format!("SELECT {COLUMNS} FROM account_status_v1 WHERE account_id IN ("));
-        let mut ids = query.separated(", ");
-        for account in &accounts {
-            ids.push_bind(*account);
-        }
-        query.push(")");
-    }, fetch Row)?;
-    Ok(rows.into_iter().map(|row| (row.account_id.clone(), row)).collect())
-}
-
-async fn save(tx: &mut Tx, rows: Vec<Row>) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    build!(&mut *tx, query => {
-        query.push(format!("INSERT INTO account_status_v1 ({COLUMNS}) "));
-        query.push_values(rows, |mut values, row| {
-            values
-                .push_bind(row.account_id)
-                .push_bind(row.connection)
-                .push_bind(row.status)
-                .push_bind(row.reason)
-                .push_bind(row.since)
-                .push_bind(row.token_id)
-                .push_bind(row.generation)
-                .push_bind(row.granted_at)
-                .push_bind(row.expires_at)
-                .push_bind(row.data_access_expires_at)
-                .push_bind(row.data_access_estimated)
-                .push_bind(row.free_widgets)
-                .push_bind(row.upgraded_widgets)
-                .push_bind(row.position);
-        });
-        query.push(" ON CONFLICT (account_id) DO UPDATE SET ");
-        let mut sets = query.separated(", ");
-        for column in COLUMNS.split(", ").filter(|column| *column != "account_id") {
-            sets.push(format!("{column} = excluded.{column}"));
-        }
-    }, execute)?;
+async fn save_rows(tx: &mut Tx, rows: Vec<&Row>) -> Result<(), StoreError> {
+    let bulk = Bulk::default()
+        .text("account_id", rows.iter().map(|row| row.account_id.as_str()))
+        .text("connection", rows.iter().map(|row| row.connection.as_str()))
+        .text("status", rows.iter().map(|row| row.status.as_str()))
+        .text("reason", rows.iter().map(|row| row.reason.as_deref()))
+        .time("since", rows.iter().map(|row| row.since))
+        .text("token_id", rows.iter().map(|row| row.token_id.as_deref()))
+        .int("generation", rows.iter().map(|row| row.generation))
+        .time("granted_at", rows.iter().map(|row| row.granted_at))
+        .time("expires_at", rows.iter().map(|row| row.expires_at))
+        .time("data_access_expires_at", rows.iter().map(|row| row.data_access_expires_at))
+        .bool("data_access_estimated", rows.iter().map(|row| row.data_access_estimated))
+        .int("free_widgets", rows.iter().map(|row| row.free_widgets))
+        .int("upgraded_widgets", rows.iter().map(|row| row.upgraded_widgets))
+        .int("position", rows.iter().map(|row| row.position));
+    let names = bulk.names();
+    let columns = names.split(", ").filter(|name| *name != "account_id");
+    let sets = columns.map(|name| format!("{name} = excluded.{name}")).collect::<Vec<_>>().join(", ");
+    let insert = |rows: &str| {
+        format!("INSERT INTO account_status_v1 ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}")
+    };
+    bulk.run(tx, insert).await?;
     Ok(())
 }
 
-async fn apply_people_and_widgets(
-    tx: &mut Tx,
-    account: &str,
-    event: &AccountEvent,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    match event {
-        AccountEvent::AccessGranted { user, right } => execute!(
-            tx,
-            sqlx::query(
-                "INSERT INTO account_rights_v1 (user_id, account_id, access) VALUES ($1, $2, $3) \
-                 ON CONFLICT (user_id, account_id) DO UPDATE SET access = excluded.access",
-            )
-            .bind(user.to_string())
-            .bind(account)
-            .bind(right.name())
-        )?,
-        AccountEvent::AccessRevoked { user } => execute!(
-            tx,
-            sqlx::query("DELETE FROM account_rights_v1 WHERE user_id = $1 AND account_id = $2")
-                .bind(user.to_string())
-                .bind(account)
-        )?,
-        AccountEvent::WidgetAdded { widget, plan } => execute!(
-            tx,
-            sqlx::query(
-                "INSERT INTO widgets_v1 (widget_id, account_id, plan, removed, added_at) VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(widget.to_string())
-            .bind(account)
-            .bind(plan.name())
-            .bind(false)
-            .bind(at)
-        )?,
-        AccountEvent::WidgetPlanChanged { widget, plan, .. } => execute!(
-            tx,
-            sqlx::query("UPDATE widgets_v1 SET plan = $1 WHERE widget_id = $2")
-                .bind(plan.name())
-                .bind(widget.to_string())
-        )?,
-        AccountEvent::WidgetRemoved { widget, .. } => execute!(
-            tx,
-            sqlx::query("UPDATE widgets_v1 SET removed = $1 WHERE widget_id = $2").bind(true).bind(widget.to_string())
-        )?,
-        _ => 0,
+async fn save_rights(tx: &mut Tx, rights: &BTreeMap<(String, String), Option<Right>>) -> Result<(), StoreError> {
+    let granted: Vec<_> = rights.iter().filter_map(|(key, right)| Some((key, (*right)?))).collect();
+    let bulk = Bulk::default()
+        .text("user_id", granted.iter().map(|((user, _), _)| user.as_str()))
+        .text("account_id", granted.iter().map(|((_, account), _)| account.as_str()))
+        .text("access", granted.iter().map(|(_, right)| right.name()));
+    let insert = |rows: &str| {
+        format!(
+            "INSERT INTO account_rights_v1 (user_id, account_id, access) {rows} \
+             ON CONFLICT (user_id, account_id) DO UPDATE SET access = excluded.access"
+        )
     };
+    bulk.run(tx, insert).await?;
+    let revoked: Vec<_> = rights.iter().filter(|(_, right)| right.is_none()).map(|(key, _)| key).collect();
+    let bulk = Bulk::default()
+        .text("user_id", revoked.iter().map(|(user, _)| user.as_str()))
+        .text("account_id", revoked.iter().map(|(_, account)| account.as_str()));
+    bulk.run(tx, |rows| format!("DELETE FROM account_rights_v1 WHERE (user_id, account_id) IN ({rows})")).await?;
+    Ok(())
+}
+
+async fn save_widgets(tx: &mut Tx, widgets: &BTreeMap<String, Widget>) -> Result<(), StoreError> {
+    let (added, changed): (Vec<_>, Vec<_>) = widgets.iter().partition(|(_, widget)| widget.added_at.is_some());
+    let rows = Bulk::default()
+        .text("widget_id", added.iter().map(|(id, _)| id.as_str()))
+        .text("account_id", added.iter().map(|(_, widget)| widget.account.as_str()))
+        .text("plan", added.iter().map(|(_, widget)| widget.plan.name()))
+        .bool("removed", added.iter().map(|(_, widget)| widget.removed))
+        .time("added_at", added.iter().map(|(_, widget)| widget.added_at));
+    let names = rows.names();
+    rows.run(tx, |rows| format!("INSERT INTO widgets_v1 ({names}) {rows}")).await?;
+    let rows = Bulk::default()
+        .text("widget_id", changed.iter().map(|(id, _)| id.as_str()))
+        .text("plan", changed.iter().map(|(_, widget)| widget.plan.name()))
+        .bool("removed", changed.iter().map(|(_, widget)| widget.removed));
+    let update = |rows: &str| {
+        format!(
+            "UPDATE widgets_v1 SET plan = new.plan, removed = new.removed FROM ({rows}) AS new \
+             WHERE widgets_v1.widget_id = new.widget_id"
+        )
+    };
+    rows.run(tx, update).await?;
     Ok(())
 }

@@ -1,19 +1,22 @@
 //! Followers: each keeps one projection up to date with the journal.
 //!
-//! A follower locks its checkpoint's row, reads a batch, folds it in memory, writes each changed row once and stores its
-//! checkpoint, all in one transaction: an event counts exactly once, whatever crashes. With several nodes, whoever has
-//! the lock works. An event that can't be applied stops its follower, loudly and for good: nothing is ever skipped.
+//! A follower locks its checkpoint's row, reads what is new, folds it in memory, writes each changed row once and stores its
+//! checkpoint, all in one transaction: an event counts exactly once, whatever crashes. The further it is behind, the more
+//! it folds at once. With several nodes, whoever has the lock works. An event that can't be applied stops its follower,
+//! loudly and for good: nothing is ever skipped.
 
-use std::{sync::Arc, time::Duration};
+use std::{marker::PhantomData, time::Duration};
 
-use store::{Recorded, Store, StoreError, Tx, execute, read, within};
+use store::{Entry, Event, Store, StoreError, Tx, execute, read, within};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{account_status::AccountStatus, work::Work};
 
-/// How many events are folded at once.
-const BATCH: i64 = 500;
+/// How many events are read at once.
+const READ: i64 = 10_000;
+/// How many are folded into one transaction at most.
+const BATCH: i64 = 100_000;
 /// How long a follower sleeps at most when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -23,9 +26,21 @@ pub(crate) trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// Its version: goes up when the rows' meaning changes, and then the tables have other names.
     const VERSION: i64;
+    /// What a batch changes, in memory.
+    type Fold: Default + Send;
 
-    /// Folds a batch and writes the rows that it changes.
-    fn apply(&self, tx: &mut Tx, events: &[Recorded]) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Loads what the fold needs to know for these events and doesn't yet.
+    fn load(
+        fold: &mut Self::Fold,
+        tx: &mut Tx,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Folds one event. Decides nothing, asks nobody.
+    fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event);
+
+    /// Writes each row that changed, once.
+    fn save(fold: Self::Fold, tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// How far a follower is.
@@ -53,8 +68,8 @@ impl Followers {
     /// Starts all of them.
     pub fn start(store: &Store, stop: &CancellationToken) -> Self {
         let mut tasks = JoinSet::new();
-        let account_status = follow(&mut tasks, store, AccountStatus, stop);
-        let work = follow(&mut tasks, store, Work, stop);
+        let account_status = follow::<AccountStatus>(&mut tasks, store, stop);
+        let work = follow::<Work>(&mut tasks, store, stop);
         Self { tasks, account_status, work }
     }
 
@@ -99,14 +114,9 @@ pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
     Ok(rows.into_iter().map(state).collect())
 }
 
-fn follow<P: Projection>(
-    tasks: &mut JoinSet<()>,
-    store: &Store,
-    projection: P,
-    stop: &CancellationToken,
-) -> watch::Receiver<i64> {
+fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &CancellationToken) -> watch::Receiver<i64> {
     let (reached, receiver) = watch::channel(0);
-    let follower = Follower { store: store.clone(), projection: Arc::new(projection), reached };
+    let follower = Follower::<P> { store: store.clone(), reached, projection: PhantomData };
     let stop = stop.clone();
     tasks.spawn(async move {
         tokio::select! {
@@ -119,8 +129,8 @@ fn follow<P: Projection>(
 
 struct Follower<P> {
     store: Store,
-    projection: Arc<P>,
     reached: watch::Sender<i64>,
+    projection: PhantomData<P>,
 }
 
 /// What one step came to.
@@ -130,12 +140,7 @@ enum Step {
     /// The view is up to date, or another node works on it, or it stopped for good.
     Wait,
     /// An event of the batch can't be applied.
-    Poisoned {
-        /// The first event of the batch.
-        position: i64,
-        event_type: String,
-        failure: String,
-    },
+    Poisoned { position: i64, failure: String },
 }
 
 impl<P: Projection> Follower<P> {
@@ -150,14 +155,13 @@ impl<P: Projection> Follower<P> {
                     limit = BATCH;
                     let _ = tokio::time::timeout(LOOK, woken.changed()).await;
                 }
-                // One by one brings the view up to just before the event that can't be applied.
-                Ok(Step::Poisoned { .. }) if limit > 1 => limit = 1,
-                Ok(Step::Poisoned { position, event_type, failure }) => {
+                // Fewer at a time bring the view up to just before the event that can't be applied.
+                Ok(Step::Poisoned { .. }) if limit > 1 => limit = (limit / 10).max(1),
+                Ok(Step::Poisoned { position, failure }) => {
                     tracing::error!(
                         projection = P::NAME,
                         version = P::VERSION,
                         position,
-                        event = event_type,
                         failure,
                         "a follower stopped: this event can't be applied"
                     );
@@ -190,25 +194,48 @@ impl<P: Projection> Follower<P> {
         let locked: Option<i64> = within!(&mut tx, on =>
             sqlx::query_scalar(&sql).bind(P::NAME).bind(P::VERSION).fetch_optional(on))?;
         let Some(position) = locked else { return Ok(Step::Wait) };
-        let events = self.store.events_after(position, limit).await?;
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(Step::Wait) };
-        match self.projection.apply(&mut tx, &events).await {
+        let mut fold = P::Fold::default();
+        let (mut last, mut poisoned) = (position, None);
+        while last - position < limit && poisoned.is_none() {
+            let mut entries = self.store.entries_after(last, limit.min(READ)).await?;
+            if let Some(index) = entries.iter().position(|entry| entry.event.is_err()) {
+                poisoned = entries.get(index).map(|entry| (entry.position, entry.event.clone()));
+                entries.truncate(index);
+            }
+            P::load(&mut fold, &mut tx, &entries).await?;
+            for entry in &entries {
+                if let Ok(event) = &entry.event {
+                    P::apply(&mut fold, entry, event);
+                }
+            }
+            let Some(entry) = entries.last() else { break };
+            last = entry.position;
+            if i64::try_from(entries.len()).unwrap_or(i64::MAX) < limit.min(READ) {
+                break;
+            }
+        }
+        if last == position {
+            return Ok(match poisoned {
+                Some((position, Err(failure))) => Step::Poisoned { position, failure },
+                _ => Step::Wait,
+            });
+        }
+        match P::save(fold, &mut tx).await {
             Ok(()) => {}
             Err(StoreError::Database(error)) if !is_refused(&error) => return Err(error.into()),
             Err(error) => {
-                let (position, event_type) = (first.position, first.event_type.clone());
-                return Ok(Step::Poisoned { position, event_type, failure: error.to_string() });
+                return Ok(Step::Poisoned { position: last, failure: error.to_string() });
             }
         }
         execute!(
             &mut tx,
             sqlx::query("UPDATE checkpoints SET position = $1 WHERE name = $2 AND version = $3")
-                .bind(last.position)
+                .bind(last)
                 .bind(P::NAME)
                 .bind(P::VERSION)
         )?;
         tx.commit().await?;
-        self.reached.send_replace(last.position);
+        self.reached.send_replace(last);
         Ok(Step::More)
     }
 

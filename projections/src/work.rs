@@ -3,111 +3,185 @@
 //! A row is written only with a newer cause, which clears lease and attempts: whoever still works for an older cause
 //! can't change it any more.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, TokenEvent, account::Plan};
-use store::{Event, Recorded, StoreError, Tx, execute};
+use store::{Bulk, Entry, Event, StoreError, Tx};
 
 use crate::{follower::Projection, queue::Priority};
 
 /// Folds events into `work_v1`.
 pub(crate) struct Work;
 
+/// What a batch changes.
+#[derive(Default)]
+pub(crate) struct Fold {
+    pulls: BTreeMap<String, Pull>,
+    erased: BTreeSet<String>,
+}
+
+/// What a batch changes about an account's pull.
+#[derive(Default)]
+struct Pull {
+    /// The account was connected; the event's position.
+    created: Option<i64>,
+    free: i64,
+    upgraded: i64,
+    due: Option<Due>,
+    /// It rested in between: a check of the old token is of no use any more.
+    rested: bool,
+}
+
+/// When a pull is due, and by which event.
+enum Due {
+    /// Now, before others: the token is new.
+    First(DateTime<Utc>, i64),
+    /// Not at all: there is no token to pull with.
+    Rests(i64),
+    /// Now, unless it rests: whoever is pulling already doesn't know of the change yet, so that pull is let go.
+    Sooner(DateTime<Utc>, i64),
+}
+
 impl Projection for Work {
     const NAME: &'static str = "work";
     const VERSION: i64 = 1;
+    type Fold = Fold;
 
-    async fn apply(&self, tx: &mut Tx, events: &[Recorded]) -> Result<(), StoreError> {
-        for recorded in events {
-            let pull = Pull { account: &recorded.account_id, cause: recorded.position };
-            match recorded.event()? {
-                Event::Token(TokenEvent::Issued { .. } | TokenEvent::Refreshed { .. }) => {
-                    pull.due(tx, recorded.at, Priority::First).await?;
-                }
-                Event::Token(TokenEvent::Expired { .. } | TokenEvent::Revoked { .. }) => pull.rest(tx).await?,
-                Event::Token(TokenEvent::Renewed { .. }) => {}
-                Event::Account(event) => apply_account(tx, &pull, &event, recorded.at).await?,
-            }
-        }
+    async fn load(_: &mut Fold, _: &mut Tx, _: &[Entry]) -> Result<(), StoreError> {
         Ok(())
     }
-}
 
-async fn apply_account(
-    tx: &mut Tx,
-    pull: &Pull<'_>,
-    event: &AccountEvent,
-    at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    match event {
-        AccountEvent::Connected { .. } => pull.create(tx).await,
-        AccountEvent::WidgetAdded { plan, .. } => {
-            pull.count(tx, *plan, 1).await?;
+    fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
+        if let Event::Account(AccountEvent::Erased) = event {
+            fold.pulls.remove(&entry.account_id);
+            fold.erased.insert(entry.account_id.clone());
+            return;
+        }
+        let pull = fold.pulls.entry(entry.account_id.clone()).or_default();
+        let (at, position) = (entry.at, entry.position);
+        match event {
+            Event::Token(TokenEvent::Issued { .. } | TokenEvent::Refreshed { .. }) => {
+                pull.due = Some(Due::First(at, position));
+            }
+            Event::Token(TokenEvent::Expired { .. } | TokenEvent::Revoked { .. }) => {
+                pull.due = Some(Due::Rests(position));
+                pull.rested = true;
+            }
+            Event::Account(AccountEvent::Connected { .. }) => pull.created = Some(position),
             // A new widget shows what is stored; only a feed of its plan that isn't there yet is worth a pull.
-            pull.sooner(tx, at).await
-        }
-        AccountEvent::WidgetPlanChanged { from, plan, .. } => {
-            pull.count(tx, *from, -1).await?;
-            pull.count(tx, *plan, 1).await?;
-            if *plan == Plan::Upgraded { pull.sooner(tx, at).await } else { Ok(()) }
-        }
-        AccountEvent::WidgetRemoved { plan, .. } => pull.count(tx, *plan, -1).await,
-        AccountEvent::Erased => {
-            for table in ["work_v1", "feeds", "checks"] {
-                let sql = format!("DELETE FROM {table} WHERE account_id = $1");
-                execute!(&mut *tx, sqlx::query(&sql).bind(pull.account))?;
+            Event::Account(AccountEvent::WidgetAdded { plan, .. }) => {
+                pull.count(*plan, 1);
+                pull.sooner(at, position);
             }
-            Ok(())
+            Event::Account(AccountEvent::WidgetPlanChanged { from, plan, .. }) => {
+                pull.count(*from, -1);
+                pull.count(*plan, 1);
+                if *plan == Plan::Upgraded {
+                    pull.sooner(at, position);
+                }
+            }
+            Event::Account(AccountEvent::WidgetRemoved { plan, .. }) => pull.count(*plan, -1),
+            _ => {}
         }
-        _ => Ok(()),
+    }
+
+    async fn save(fold: Fold, tx: &mut Tx) -> Result<(), StoreError> {
+        for table in ["work_v1", "feeds", "checks"] {
+            let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
+            erased.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
+        }
+        save_created(tx, &fold.pulls).await?;
+        save_counts(tx, &fold.pulls).await?;
+        save_due(tx, &fold.pulls).await?;
+        let rested = fold.pulls.iter().filter(|(_, pull)| pull.rested).map(|(account, _)| account.as_str());
+        let rested = Bulk::default().text("key", rested);
+        rested.run(tx, |keys| format!("DELETE FROM work_v1 WHERE kind = 'check' AND key IN ({keys})")).await?;
+        Ok(())
     }
 }
 
-/// The row of an account's pull.
-struct Pull<'a> {
-    account: &'a str,
-    cause: i64,
+impl Pull {
+    fn count(&mut self, plan: Plan, by: i64) {
+        match plan {
+            Plan::Free => self.free += by,
+            Plan::Upgraded => self.upgraded += by,
+        }
+    }
+
+    fn sooner(&mut self, at: DateTime<Utc>, position: i64) {
+        match &mut self.due {
+            // Later than the login that makes it due first: it stays first, and knows of the change.
+            Some(Due::First(_, cause)) => *cause = position,
+            Some(Due::Rests(_)) => {}
+            Some(Due::Sooner(..)) | None => self.due = Some(Due::Sooner(at, position)),
+        }
+    }
 }
 
-impl Pull<'_> {
-    async fn create(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let sql = "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
-                   VALUES ('pull', $1, $1, 0, 0, $2, $3) ON CONFLICT (kind, key) DO NOTHING";
-        execute!(tx, sqlx::query(sql).bind(self.account).bind(Priority::Normal.number()).bind(self.cause))?;
-        Ok(())
-    }
+async fn save_created(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+    let created: Vec<_> = pulls.iter().filter_map(|(account, pull)| Some((account.as_str(), pull.created?))).collect();
+    let rows = Bulk::default()
+        .text("account_id", created.iter().map(|(account, _)| *account))
+        .int("cause", created.iter().map(|(_, cause)| *cause));
+    let normal = Priority::Normal.number();
+    let insert = |rows: &str| {
+        format!(
+            "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
+             SELECT 'pull', account_id, account_id, 0, 0, {normal}, cause FROM ({rows}) AS new WHERE true \
+             ON CONFLICT (kind, key) DO NOTHING"
+        )
+    };
+    rows.run(tx, insert).await?;
+    Ok(())
+}
 
-    async fn due(&self, tx: &mut Tx, at: DateTime<Utc>, priority: Priority) -> Result<(), StoreError> {
-        let sql = "UPDATE work_v1 SET due_at = $1, priority = $2, cause = $3, attempts = 0, last_error = NULL, \
-                   lease = NULL, leased_until = NULL WHERE kind = 'pull' AND key = $4 AND cause < $3";
-        execute!(tx, sqlx::query(sql).bind(at).bind(priority.number()).bind(self.cause).bind(self.account))?;
-        Ok(())
-    }
+async fn save_counts(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+    let counted: Vec<_> = pulls.iter().filter(|(_, pull)| pull.free != 0 || pull.upgraded != 0).collect();
+    let rows = Bulk::default()
+        .text("account_id", counted.iter().map(|(account, _)| account.as_str()))
+        .int("free", counted.iter().map(|(_, pull)| pull.free))
+        .int("upgraded", counted.iter().map(|(_, pull)| pull.upgraded));
+    let update = |rows: &str| {
+        format!(
+            "UPDATE work_v1 SET free_widgets = free_widgets + new.free, \
+             upgraded_widgets = upgraded_widgets + new.upgraded FROM ({rows}) AS new \
+             WHERE kind = 'pull' AND key = new.account_id"
+        )
+    };
+    rows.run(tx, update).await?;
+    Ok(())
+}
 
-    async fn rest(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let sql = "UPDATE work_v1 SET due_at = NULL, cause = $1, attempts = 0, lease = NULL, leased_until = NULL \
-                   WHERE kind = 'pull' AND key = $2 AND cause < $1";
-        execute!(&mut *tx, sqlx::query(sql).bind(self.cause).bind(self.account))?;
-        let sql = "DELETE FROM work_v1 WHERE kind = 'check' AND key = $1";
-        execute!(tx, sqlx::query(sql).bind(self.account))?;
-        Ok(())
+/// A newer cause clears lease and attempts.
+async fn save_due(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+    let (mut set, mut sooner) = (Vec::new(), Vec::new());
+    for (account, pull) in pulls {
+        match pull.due {
+            Some(Due::First(at, cause)) => set.push((account.as_str(), Some(at), cause)),
+            Some(Due::Rests(cause)) => set.push((account.as_str(), None, cause)),
+            Some(Due::Sooner(at, cause)) => sooner.push((account.as_str(), Some(at), cause)),
+            None => {}
+        }
     }
-
-    async fn count(&self, tx: &mut Tx, plan: Plan, by: i64) -> Result<(), StoreError> {
-        let sql = match plan {
-            Plan::Free => "UPDATE work_v1 SET free_widgets = free_widgets + $1 WHERE kind = 'pull' AND key = $2",
-            Plan::Upgraded => {
-                "UPDATE work_v1 SET upgraded_widgets = upgraded_widgets + $1 WHERE kind = 'pull' AND key = $2"
-            }
+    let first = Priority::First.number();
+    let changes = [
+        (set, format!("priority = {first}, attempts = 0, last_error = NULL, "), ""),
+        (sooner, String::new(), "AND work_v1.due_at IS NOT NULL "),
+    ];
+    for (due, sets, condition) in changes {
+        let bulk = Bulk::default()
+            .text("account_id", due.iter().map(|(account, ..)| *account))
+            .time("due_at", due.iter().map(|(_, at, _)| *at))
+            .int("cause", due.iter().map(|(.., cause)| *cause));
+        let update = |rows: &str| {
+            format!(
+                "UPDATE work_v1 SET {sets}due_at = new.due_at, cause = new.cause, lease = NULL, leased_until = NULL \
+                 FROM ({rows}) AS new WHERE work_v1.kind = 'pull' AND work_v1.key = new.account_id {condition}\
+                 AND work_v1.cause < new.cause"
+            )
         };
-        execute!(tx, sqlx::query(sql).bind(by).bind(self.account))?;
-        Ok(())
+        bulk.run(tx, update).await?;
     }
-
-    /// Due now, unless it rests. Whoever is pulling already doesn't know of the change yet, so that pull is let go.
-    async fn sooner(&self, tx: &mut Tx, at: DateTime<Utc>) -> Result<(), StoreError> {
-        let sql = "UPDATE work_v1 SET due_at = $1, cause = $2, lease = NULL, leased_until = NULL \
-                   WHERE kind = 'pull' AND key = $3 AND due_at IS NOT NULL AND cause < $2";
-        execute!(tx, sqlx::query(sql).bind(at).bind(self.cause).bind(self.account))?;
-        Ok(())
-    }
+    Ok(())
 }

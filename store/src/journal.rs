@@ -4,12 +4,13 @@
 //! Positions become visible in their order (see the migrations), so `position > $1` skips nothing.
 
 use chrono::{DateTime, Utc};
-use cqrs_es::persist::SerializedEvent;
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use domain::{AccountEvent, AccountId, TokenEvent};
+use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Store, StoreError, read};
+use crate::{Database, Store, StoreError, read};
 
 /// An event as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,17 +55,10 @@ impl Recorded {
     /// # Errors
     /// [`StoreError::Unreadable`] if this program doesn't know its shape.
     pub fn event(&self) -> Result<Event, StoreError> {
-        let unreadable = |error: &dyn std::fmt::Display| {
-            StoreError::Unreadable(format!(
-                "position {}, {} {}: {error}",
-                self.position, self.aggregate, self.event_type
-            ))
-        };
-        match self.aggregate.as_str() {
-            "account" => serde_json::from_value(self.payload.clone()).map(Event::Account).map_err(|e| unreadable(&e)),
-            "token" => serde_json::from_value(self.payload.clone()).map(Event::Token).map_err(|e| unreadable(&e)),
-            other => Err(unreadable(&format!("unknown aggregate {other}"))),
-        }
+        decode_value(&self.aggregate, self.payload.clone()).map_err(|error| {
+            let (position, aggregate, event_type) = (self.position, &self.aggregate, &self.event_type);
+            StoreError::Unreadable(format!("position {position}, {aggregate} {event_type}: {error}"))
+        })
     }
 
     /// The account's id.
@@ -76,6 +70,19 @@ impl Recorded {
             .parse()
             .map_err(|_| StoreError::Unreadable(format!("position {}: not an account's id", self.position)))
     }
+}
+
+/// An event as followers read it: what they fold, and no more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its place in the one order of all events.
+    pub position: i64,
+    /// Whose story it belongs to.
+    pub account_id: String,
+    /// When it happened, on the program's clock.
+    pub at: DateTime<Utc>,
+    /// The event itself; why it can't be read, if this program can't.
+    pub event: Result<Event, String>,
 }
 
 /// Which events of the journal to read.
@@ -117,6 +124,33 @@ impl Store {
     /// When the database fails.
     pub async fn events_after(&self, position: i64, limit: i64) -> Result<Vec<Recorded>, StoreError> {
         self.events(&Filter { after: position, ..Filter::default() }, limit).await
+    }
+
+    /// The events after a position, in order, decoded and without what followers don't need.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn entries_after(&self, position: i64, limit: i64) -> Result<Vec<Entry>, StoreError> {
+        let payload = if self.database.is_shared() { "payload::text" } else { "payload" };
+        let sql = format!(
+            "SELECT position, aggregate_type, aggregate_id, event_type, event_version, {payload}, at FROM events \
+             WHERE position > $1 ORDER BY position LIMIT $2"
+        );
+        let upcasters = domain::upcasters();
+        macro_rules! fetch {
+            ($pool:expr) => {{
+                let mut rows = sqlx::query_as::<_, EntryRow>(&sql).bind(position).bind(limit).fetch($pool);
+                let mut entries = Vec::new();
+                while let Some(row) = rows.try_next().await? {
+                    entries.push(entry(row, &upcasters));
+                }
+                entries
+            }};
+        }
+        Ok(match &self.database {
+            Database::Sqlite(pools) => fetch!(&pools.read),
+            Database::Postgres(pool) => fetch!(pool),
+        })
     }
 
     /// The events that a filter leaves, in order.
@@ -167,6 +201,43 @@ impl Store {
     }
 }
 
+type EntryRow = (i64, String, String, String, String, String, DateTime<Utc>);
+
+/// Decodes straight from the text; only what an upcaster must change becomes a tree of JSON first.
+fn entry(row: EntryRow, upcasters: &[Box<dyn EventUpcaster>]) -> Entry {
+    let (position, aggregate, account_id, event_type, version, payload, at) = row;
+    let event = if upcasters.iter().any(|upcaster| upcaster.can_upcast(&event_type, &version)) {
+        let payload = serde_json::from_str(&payload).map_err(|error| error.to_string());
+        payload.and_then(|payload| {
+            let id = account_id.clone();
+            let event = SerializedEvent::new(id, 0, aggregate, event_type, version, payload, Value::Null);
+            let event = upcast(event, upcasters);
+            decode_value(&event.aggregate_type, event.payload)
+        })
+    } else {
+        match aggregate.as_str() {
+            "account" => serde_json::from_str(&payload).map(Event::Account).map_err(|error| error.to_string()),
+            "token" => serde_json::from_str(&payload).map(Event::Token).map_err(|error| error.to_string()),
+            other => Err(format!("unknown aggregate {other}")),
+        }
+    };
+    Entry { position, account_id, at, event }
+}
+
+fn decode_value(aggregate: &str, payload: Value) -> Result<Event, String> {
+    match aggregate {
+        "account" => serde_json::from_value(payload).map(Event::Account).map_err(|error| error.to_string()),
+        "token" => serde_json::from_value(payload).map(Event::Token).map_err(|error| error.to_string()),
+        other => Err(format!("unknown aggregate {other}")),
+    }
+}
+
+fn upcast(event: SerializedEvent, upcasters: &[Box<dyn EventUpcaster>]) -> SerializedEvent {
+    upcasters.iter().fold(event, |event, upcaster| {
+        if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
+    })
+}
+
 /// Brings a row to the shape of today, through the same upcasters as the aggregates.
 fn recorded(row: Row) -> Recorded {
     let event = SerializedEvent::new(
@@ -178,9 +249,7 @@ fn recorded(row: Row) -> Recorded {
         row.payload,
         row.metadata,
     );
-    let event = domain::upcasters().iter().fold(event, |event, upcaster| {
-        if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
-    });
+    let event = upcast(event, &domain::upcasters());
     Recorded {
         position: row.position,
         aggregate: event.aggregate_type,

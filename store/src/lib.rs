@@ -4,6 +4,7 @@
 //! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
 
 mod append;
+mod bulk;
 mod cache;
 mod database;
 mod error;
@@ -17,9 +18,10 @@ mod wake;
 
 pub use sqlx;
 
+pub use bulk::{Bulk, fetch_among};
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
-pub use journal::{Event, Filter, Recorded};
+pub use journal::{Entry, Event, Filter, Recorded};
 pub use unit::{Committed, Decision, Unit, Value, Write};
 pub use wake::Wake;
 

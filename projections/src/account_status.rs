@@ -42,12 +42,12 @@ pub(crate) struct Fold {
     erased: BTreeSet<String>,
     /// By user and account; `None`: taken away.
     rights: BTreeMap<(String, String), Option<Right>>,
-    widgets: BTreeMap<String, Widget>,
+    /// By account and widget: one id in two accounts must fail, as it does in the table.
+    widgets: BTreeMap<(String, String), Widget>,
 }
 
 /// What a batch changes about a widget.
 struct Widget {
-    account: String,
     plan: Plan,
     removed: bool,
     /// `None`: it was added before the batch.
@@ -105,7 +105,7 @@ impl Fold {
     fn erase(&mut self, account: &str) {
         self.rows.remove(account);
         self.rights.retain(|(_, of), _| of != account);
-        self.widgets.retain(|_, widget| widget.account != account);
+        self.widgets.retain(|(of, _), _| of != account);
         self.erased.insert(account.to_owned());
     }
 
@@ -125,9 +125,9 @@ impl Fold {
     }
 
     fn widget(&mut self, account: &str, id: WidgetId, plan: Plan, removed: bool, added_at: Option<DateTime<Utc>>) {
-        let id = id.to_string();
-        let added_at = added_at.or_else(|| self.widgets.get(&id).and_then(|known| known.added_at));
-        self.widgets.insert(id, Widget { account: account.to_owned(), plan, removed, added_at });
+        let key = (account.to_owned(), id.to_string());
+        let added_at = added_at.or_else(|| self.widgets.get(&key).and_then(|known| known.added_at));
+        self.widgets.insert(key, Widget { plan, removed, added_at });
     }
 }
 
@@ -263,18 +263,18 @@ async fn save_rights(tx: &mut Tx, rights: &BTreeMap<(String, String), Option<Rig
     Ok(())
 }
 
-async fn save_widgets(tx: &mut Tx, widgets: &BTreeMap<String, Widget>) -> Result<(), StoreError> {
+async fn save_widgets(tx: &mut Tx, widgets: &BTreeMap<(String, String), Widget>) -> Result<(), StoreError> {
     let (added, changed): (Vec<_>, Vec<_>) = widgets.iter().partition(|(_, widget)| widget.added_at.is_some());
     let rows = Bulk::default()
-        .text("widget_id", added.iter().map(|(id, _)| id.as_str()))
-        .text("account_id", added.iter().map(|(_, widget)| widget.account.as_str()))
+        .text("widget_id", added.iter().map(|((_, id), _)| id.as_str()))
+        .text("account_id", added.iter().map(|((account, _), _)| account.as_str()))
         .text("plan", added.iter().map(|(_, widget)| widget.plan.name()))
         .bool("removed", added.iter().map(|(_, widget)| widget.removed))
         .time("added_at", added.iter().map(|(_, widget)| widget.added_at));
     let names = rows.names();
     rows.run(tx, |rows| format!("INSERT INTO widgets_v1 ({names}) {rows}")).await?;
     let rows = Bulk::default()
-        .text("widget_id", changed.iter().map(|(id, _)| id.as_str()))
+        .text("widget_id", changed.iter().map(|((_, id), _)| id.as_str()))
         .text("plan", changed.iter().map(|(_, widget)| widget.plan.name()))
         .bool("removed", changed.iter().map(|(_, widget)| widget.removed));
     let update = |rows: &str| {

@@ -111,8 +111,8 @@ impl Pull {
 
     fn sooner(&mut self, at: DateTime<Utc>, position: i64) {
         match &mut self.due {
-            // Later than the login that makes it due first: it stays first, and knows of the change.
-            Some(Due::First(_, cause)) => *cause = position,
+            // After the login that makes it due first: it stays first, and knows of the change.
+            Some(Due::First(due, cause)) => (*due, *cause) = (at, position),
             Some(Due::Rests(_)) => {}
             Some(Due::Sooner(..)) | None => self.due = Some(Due::Sooner(at, position)),
         }

@@ -89,7 +89,9 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/work", get(json::events::work))
         .route("/events", get(json::events::events))
         .route("/openapi.json", get(json::openapi::document))
-        .fallback(async || Error::Missing.answer(crate::error::Form::Json));
+        .fallback(async || Error::Missing.answer(crate::error::Form::Json))
+        .layer(middleware::from_fn_with_state(app.clone(), json::idempotency::once))
+        .layer(middleware::from_fn_with_state(app.clone(), json::position::read_your_writes));
     Ok(Router::new()
         .merge(pages)
         .nest("/api/v1", api)

@@ -5,6 +5,7 @@
 mod append;
 mod feed;
 mod figure;
+mod follow;
 mod load;
 mod refresh;
 mod serve;
@@ -36,6 +37,12 @@ enum Command {
     },
     /// Commands a second and their latency, beside stock postgres-es and sqlite-es, and beside bare statements.
     Append,
+    /// Catching up with the journal, from commit to view, an account's history: each beside bare statements.
+    Follow {
+        /// How many events the journal has.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u32,
+    },
     /// A warm feed beside a bare handler that returns the same bytes.
     Feed,
     /// Memory and start of the program on SQLite.
@@ -58,11 +65,13 @@ async fn main() -> Result<()> {
         Command::Bare => {}
         Command::All => {
             figures.extend(append::measure().await?);
+            figures.extend(follow::measure(1_000_000).await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
+        Command::Follow { events } => figures.extend(follow::measure(events).await?),
         Command::Append => figures.extend(append::measure().await?),
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Serve => figures.extend(serve::measure().await?),

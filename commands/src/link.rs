@@ -10,7 +10,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::{Commands, Context, Error, new_id, vault::Vault};
+use crate::{Commands, Context, Error, vault::Vault};
 
 /// How long a link works.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -44,13 +44,13 @@ pub enum Dead {
 }
 
 impl Commands {
-    /// Makes a link for an account.
+    /// Makes a link for an account, under a new id.
     ///
     /// # Errors
     /// [`Error::Missing`] unless the account is connected.
-    pub async fn make_link(&self, account: AccountId) -> Result<String, Error> {
+    pub async fn make_link(&self, account: AccountId, id: LinkId) -> Result<String, Error> {
         let generation = self.generation(account).await?.ok_or(Error::Missing("connected account"))?;
-        let link = Link { id: LinkId::new(new_id()), account, generation, ends_at: self.clock.now() + LIFETIME };
+        let link = Link { id, account, generation, ends_at: self.clock.now() + LIFETIME };
         Ok(format!("{}/r/{}", self.settings.public_url, link.sign(&self.vault)))
     }
 
@@ -118,6 +118,7 @@ fn mac(key: &[u8; 32], bytes: &[u8]) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::new_id;
 
     #[test]
     fn a_link_that_was_changed_is_not_read() {

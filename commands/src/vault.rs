@@ -46,9 +46,11 @@ impl fmt::Debug for Vault {
 
 /// Something sealed: by which key, and the nonce with the ciphertext.
 #[derive(Debug, Clone)]
-pub(crate) struct Sealed {
-    pub(crate) key_id: String,
-    pub(crate) bytes: Vec<u8>,
+pub struct Sealed {
+    /// The key's id in the ring.
+    pub key_id: String,
+    /// Nonce and ciphertext.
+    pub bytes: Vec<u8>,
 }
 
 /// A token that was opened.
@@ -120,7 +122,10 @@ impl Vault {
     }
 
     /// Seals a secret; it opens only together with the same `bound_to`.
-    pub(crate) fn seal(&self, secret: &[u8], bound_to: &str) -> Result<Sealed, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it is too long.
+    pub fn seal(&self, secret: &[u8], bound_to: &str) -> Result<Sealed, Error> {
         let key = self.keys.first().ok_or(Error::Sealed("the ring is empty"))?;
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: secret, aad: bound_to.as_bytes() };
@@ -131,7 +136,10 @@ impl Vault {
     }
 
     /// Opens what was sealed.
-    pub(crate) fn open(&self, sealed: &Sealed, bound_to: &str) -> Result<Vec<u8>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it was sealed for something else, by a key that is no longer here, or was changed.
+    pub fn open(&self, sealed: &Sealed, bound_to: &str) -> Result<Vec<u8>, Error> {
         let key = self.keys.iter().find(|key| key.id == sealed.key_id).ok_or(Error::Sealed("no such key"))?;
         let (nonce, text) = sealed.bytes.split_at_checked(NONCE_BYTES).ok_or(Error::Sealed("cut off"))?;
         let payload = Payload { msg: text, aad: bound_to.as_bytes() };

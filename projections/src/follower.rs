@@ -114,6 +114,18 @@ pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
     Ok(rows.into_iter().map(state).collect())
 }
 
+/// Brings one projection up to date and returns: nothing else follows meanwhile.
+///
+/// # Errors
+/// When the database fails, or an event can't be applied.
+pub async fn catch_up(store: &Store, name: &str) -> Result<(), StoreError> {
+    match name {
+        AccountStatus::NAME => Follower::<AccountStatus>::alone(store).catch_up().await,
+        Work::NAME => Follower::<Work>::alone(store).catch_up().await,
+        _ => Err(StoreError::Unreadable(format!("there is no projection {name}"))),
+    }
+}
+
 fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &CancellationToken) -> watch::Receiver<i64> {
     let (reached, receiver) = watch::channel(0);
     let follower = Follower::<P> { store: store.clone(), reached, projection: PhantomData };
@@ -173,6 +185,22 @@ impl<P: Projection> Follower<P> {
                 Err(error) => {
                     tracing::warn!(projection = P::NAME, %error, "the database failed a follower; it tries again");
                     tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    fn alone(store: &Store) -> Self {
+        Self { store: store.clone(), reached: watch::channel(0).0, projection: PhantomData }
+    }
+
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        loop {
+            match self.step(BATCH).await? {
+                Step::More => {}
+                Step::Wait => return Ok(()),
+                Step::Poisoned { position, failure } => {
+                    return Err(StoreError::Unreadable(format!("position {position}: {failure}")));
                 }
             }
         }

@@ -12,7 +12,7 @@ pub mod story;
 pub mod widgets;
 mod work;
 
-pub use follower::{Followers, State, states};
+pub use follower::{Followers, State, catch_up, states};
 
 use chrono::TimeDelta;
 use domain::AccountId;

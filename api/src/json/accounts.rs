@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
+use domain::LinkId;
 use projections::{
     accounts::{self, Filter, Status},
     queue,
@@ -13,7 +14,7 @@ use projections::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::List;
+use super::{List, idempotency::NewId};
 use crate::{
     app::App,
     error::{Error, JsonError},
@@ -179,12 +180,13 @@ pub struct Link {
 pub async fn reconnect_link(
     State(app): State<App>,
     caller: Caller,
+    NewId(link): NewId,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Link>), JsonError> {
     let account = find(&app, &caller, &id).await?;
     if caller.role == crate::sign_in::Role::Auditor {
         return Err(Error::Forbidden("This key may only look.").into());
     }
-    let url = app.commands.make_link(account.id).await?;
+    let url = app.commands.make_link(account.id, LinkId::new(link)).await?;
     Ok((StatusCode::CREATED, Json(Link { url })))
 }

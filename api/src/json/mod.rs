@@ -3,11 +3,16 @@
 pub mod accounts;
 pub mod body;
 pub mod events;
+pub mod idempotency;
 pub mod openapi;
+pub mod position;
 pub mod widgets;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// The largest request body.
+pub const BODY_BYTES: usize = 64 * 1024;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,7 +12,9 @@ use crate::app::App;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Relight", description = "Keeps Instagram connections lit. Times are RFC 3339 in UTC."),
+    info(title = "Relight", description = "Keeps Instagram connections lit. Times are RFC 3339 in UTC. Each answer has a `Relight-Position`: \
+        how far into the journal it goes; a read with `?min_position=` waits for that, a second at most. A `POST` with an \
+        `Idempotency-Key` can be repeated for two days: it gives the first answer."),
     servers((url = "/api/v1")),
     modifiers(&Key),
     paths(

@@ -11,7 +11,7 @@ use projections::widgets;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{List, accounts::find, body::Body};
+use super::{List, accounts::find, body::Body, idempotency::NewId, position::Position};
 use crate::{
     app::App,
     error::{Error, JsonError},
@@ -74,11 +74,12 @@ pub async fn add(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
+    NewId(widget): NewId,
     Body(body): Body<WidgetPlan>,
-) -> Result<(StatusCode, Json<Widget>), JsonError> {
+) -> Result<(StatusCode, Position, Json<Widget>), JsonError> {
     let by = caller.authority()?;
     let account = find(&app, &caller, &id).await?;
-    let widget = WidgetId::new(commands::new_id());
+    let widget = WidgetId::new(widget);
     let committed = app.commands.add_widget(account.id, widget, body.plan, by, &caller.context()).await?;
     app.until_shown(committed).await;
     let shown = Widget {
@@ -89,7 +90,8 @@ pub async fn add(
         due_at: None,
     };
     let known = widgets::widget(app.database(), widget).await?;
-    Ok((StatusCode::CREATED, Json(known.map_or(shown, Widget::from))))
+    let position = Position(committed.position);
+    Ok((StatusCode::CREATED, position, Json(known.map_or(shown, Widget::from))))
 }
 
 async fn known(app: &App, id: &str) -> Result<widgets::Widget, Error> {
@@ -105,22 +107,27 @@ pub async fn change(
     caller: Caller,
     Path(id): Path<String>,
     Body(body): Body<WidgetPlan>,
-) -> Result<Json<Widget>, JsonError> {
+) -> Result<(Position, Json<Widget>), JsonError> {
     let by = caller.authority()?;
     let widget = known(&app, &id).await?;
     let committed =
         app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &caller.context()).await?;
     app.until_shown(committed).await;
-    Ok(Json(Widget::from(widgets::Widget { plan: body.plan, ..known(&app, &id).await? })))
+    let shown = widgets::Widget { plan: body.plan, ..known(&app, &id).await? };
+    Ok((Position(committed.position), Json(Widget::from(shown))))
 }
 
 /// Removes a widget.
 #[utoipa::path(delete, path = "/widgets/{id}", security(("key" = [])), tag = "widgets",
     responses((status = 204), (status = 404)))]
-pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, JsonError> {
+pub async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Position, ()), JsonError> {
     let by = caller.authority()?;
     let widget = known(&app, &id).await?;
     let committed = app.commands.remove_widget(widget.account, widget.id, by, &caller.context()).await?;
     app.until_shown(committed).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, Position(committed.position), ()))
 }

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use commands::connect::Ask;
-use domain::{Authority, Right, WidgetId, account::Plan};
+use domain::{Authority, LinkId, Right, WidgetId, account::Plan};
 use projections::{accounts::Account, queue};
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -213,7 +213,7 @@ pub async fn link(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
-    let link = app.commands.make_link(account.id).await?;
+    let link = app.commands.make_link(account.id, LinkId::new(commands::new_id())).await?;
     session.insert("link", link).await.map_err(|error| Error::Internal(error.into()))?;
     back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await
 }

@@ -6,11 +6,13 @@ use chrono::TimeDelta;
 use commands::attempt;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, sign_in::sessions::Sessions};
+use crate::{app::App, json::idempotency, sign_in::sessions::Sessions};
 
 const EVERY: Duration = Duration::from_mins(1);
 /// How long attempts are kept for support.
 const ATTEMPTS: TimeDelta = TimeDelta::days(90);
+/// How long a request with an `Idempotency-Key` may be repeated.
+const ANSWERS: TimeDelta = TimeDelta::days(2);
 
 /// Tidies until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -26,6 +28,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
             tracing::warn!(%error, "grants that nobody chose from could not be destroyed");
+        }
+        if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
+            tracing::warn!(%error, "old answers could not be deleted");
         }
         if let Err(error) = attempt::forget_before(app.database(), app.commands.clock.now() - ATTEMPTS).await {
             tracing::warn!(%error, "old attempts could not be deleted");

@@ -154,6 +154,65 @@ on_both_engines! {
         relight.browser().open(url).await.says("Reconnect @luma.ceramics");
     }
 
+    async fn a_repeated_request_gives_the_first_answer(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let service = machine(&relight, Role::Service).await;
+        let widgets = format!("/accounts/{id}/widgets");
+        let post = async |path: &str, key: &str, body: Value| {
+            let request = service.call(Method::POST, path).header("idempotency-key", key).json(&body);
+            let answer = request.send().await.expect("an answer");
+            let (status, again) = (answer.status(), answer.headers().contains_key("idempotency-replayed"));
+            (status, again, answer.json::<Value>().await.unwrap_or(Value::Null))
+        };
+        let free = || json!({"plan": "free"});
+        let (status, again, first) = post(&widgets, "order-7", free()).await;
+        assert_eq!((status, again), (StatusCode::CREATED, false));
+        for _ in 0..3 {
+            assert_eq!(post(&widgets, "order-7", free()).await, (StatusCode::CREATED, true, first.clone()));
+        }
+        // Several at once, too: the widget's id is the key's.
+        let at_once = (0..5).map(|_| post(&widgets, "order-8", free()));
+        let answers = futures::future::join_all(at_once).await;
+        assert!(answers.iter().all(|(status, _, body)| *status == StatusCode::CREATED && body["id"] == answers[0].2["id"]));
+        assert_eq!(owner.widgets(&id).await.len(), 2);
+        let (status, _, body) = post(&widgets, "order-7", json!({"plan": "upgraded"})).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        let links = format!("/accounts/{id}/reconnect-link");
+        let (status, _, link) = post(&links, "link-1", Value::Null).await;
+        assert_eq!((status, post(&links, "link-1", Value::Null).await.2), (StatusCode::CREATED, link));
+        // The key is the caller's own, and refusals are answers too.
+        let other = machine(&relight, Role::Service).await;
+        let request = other.call(Method::POST, &widgets).header("idempotency-key", "order-7").json(&free());
+        assert_ne!(answer(request).await.1["id"], first["id"]);
+        let auditor = machine(&relight, Role::Auditor).await;
+        let request = || auditor.call(Method::POST, &widgets).header("idempotency-key", "x").json(&free());
+        assert_eq!(answer(request()).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(answer(request()).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(post(&widgets, &"x".repeat(256), free()).await.0, StatusCode::BAD_REQUEST);
+    }
+
+    async fn who_wrote_reads_it(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let service = machine(&relight, Role::Service).await;
+        let position = |answer: &reqwest::Response| {
+            answer.headers()["relight-position"].to_str().expect("a text").parse::<i64>().expect("a number")
+        };
+        for count in 1..=5 {
+            let request = service.call(Method::POST, &format!("/accounts/{id}/widgets")).json(&json!({"plan": "free"}));
+            let written = position(&request.send().await.expect("an answer"));
+            let path = format!("/accounts/{id}?min_position={written}");
+            let read = service.call(Method::GET, &path).send().await.expect("an answer");
+            assert!(position(&read) >= written);
+            let account: Value = read.json().await.expect("JSON");
+            assert_eq!((account["widgets"]["free"].as_i64(), account["position"].as_i64()), (Some(count), Some(written)));
+        }
+        assert_eq!(service.get("/accounts?min_position=x").await.0, StatusCode::BAD_REQUEST);
+    }
+
     async fn without_a_good_key_nothing_is_told(engine: Engine) {
         let relight = Relight::start(engine).await;
         let client = relight.browser().client;

@@ -1,12 +1,12 @@
 //! The projection `account_status`: each account's state, who sees it, and which widgets show it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
 use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
 
-use crate::follower::Projection;
+use crate::follower::{Projection, Target};
 
 /// Folds events into `account_status_v1`, `account_rights_v1` and `widgets_v1`.
 pub(crate) struct AccountStatus;
@@ -36,9 +36,9 @@ const COLUMNS: &str = "account_id, connection, status, reason, since, token_id, 
 /// What a batch changes.
 #[derive(Default)]
 pub(crate) struct Fold {
-    rows: BTreeMap<String, Row>,
+    rows: HashMap<String, Row>,
     /// Which accounts were looked for already.
-    loaded: BTreeSet<String>,
+    loaded: HashSet<String>,
     erased: BTreeSet<String>,
     /// By user and account; `None`: taken away.
     rights: BTreeMap<(String, String), Option<Right>>,
@@ -57,14 +57,15 @@ struct Widget {
 impl Projection for AccountStatus {
     const NAME: &'static str = "account_status";
     const VERSION: i64 = 1;
+    const TABLES: &'static [&'static str] = &["account_status_v1", "account_rights_v1", "widgets_v1"];
     type Fold = Fold;
 
-    async fn load(fold: &mut Fold, tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
+    async fn load(fold: &mut Fold, tx: &mut Tx, target: Target, entries: &[Entry]) -> Result<(), StoreError> {
         let mut missing: Vec<_> = entries.iter().map(|entry| entry.account_id.as_str()).collect();
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|id| !fold.loaded.contains(*id));
-        let select = format!("SELECT {COLUMNS} FROM account_status_v1 WHERE account_id");
+        let select = format!("SELECT {COLUMNS} FROM {} WHERE account_id", target.table("account_status_v1"));
         let rows: Vec<Row> = fetch_among(tx, &select, &missing).await?;
         fold.rows.extend(rows.into_iter().map(|row| (row.account_id.clone(), row)));
         fold.loaded.extend(missing.into_iter().map(str::to_owned));
@@ -90,14 +91,17 @@ impl Projection for AccountStatus {
         }
     }
 
-    async fn save(fold: Fold, tx: &mut Tx) -> Result<(), StoreError> {
-        for table in ["account_status_v1", "account_rights_v1", "widgets_v1"] {
+    async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+        for table in Self::TABLES.iter().map(|table| target.table(table)) {
             let gone = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
             gone.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
-        save_rows(tx, fold.rows.values().collect()).await?;
-        save_rights(tx, &fold.rights).await?;
-        save_widgets(tx, &fold.widgets).await
+        let mut rows: Vec<_> = fold.rows.values().collect();
+        // In the order of the key: neighbours are on one page, and followers never wait for each other in a circle.
+        rows.sort_unstable_by(|a, b| a.account_id.cmp(&b.account_id));
+        save_rows(tx, target, rows).await?;
+        save_rights(tx, target, &fold.rights).await?;
+        save_widgets(tx, target, &fold.widgets).await
     }
 }
 
@@ -216,7 +220,7 @@ impl Row {
     }
 }
 
-async fn save_rows(tx: &mut Tx, rows: Vec<&Row>) -> Result<(), StoreError> {
+async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> Result<(), StoreError> {
     let bulk = Bulk::default()
         .text("account_id", rows.iter().map(|row| row.account_id.as_str()))
         .text("connection", rows.iter().map(|row| row.connection.as_str()))
@@ -235,14 +239,19 @@ async fn save_rows(tx: &mut Tx, rows: Vec<&Row>) -> Result<(), StoreError> {
     let names = bulk.names();
     let columns = names.split(", ").filter(|name| *name != "account_id");
     let sets = columns.map(|name| format!("{name} = excluded.{name}")).collect::<Vec<_>>().join(", ");
-    let insert = |rows: &str| {
-        format!("INSERT INTO account_status_v1 ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}")
-    };
+    let table = target.table("account_status_v1");
+    let insert =
+        |rows: &str| format!("INSERT INTO {table} ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}");
     bulk.run(tx, insert).await?;
     Ok(())
 }
 
-async fn save_rights(tx: &mut Tx, rights: &BTreeMap<(String, String), Option<Right>>) -> Result<(), StoreError> {
+async fn save_rights(
+    tx: &mut Tx,
+    target: Target,
+    rights: &BTreeMap<(String, String), Option<Right>>,
+) -> Result<(), StoreError> {
+    let table = target.table("account_rights_v1");
     let granted: Vec<_> = rights.iter().filter_map(|(key, right)| Some((key, (*right)?))).collect();
     let bulk = Bulk::default()
         .text("user_id", granted.iter().map(|((user, _), _)| user.as_str()))
@@ -250,7 +259,7 @@ async fn save_rights(tx: &mut Tx, rights: &BTreeMap<(String, String), Option<Rig
         .text("access", granted.iter().map(|(_, right)| right.name()));
     let insert = |rows: &str| {
         format!(
-            "INSERT INTO account_rights_v1 (user_id, account_id, access) {rows} \
+            "INSERT INTO {table} (user_id, account_id, access) {rows} \
              ON CONFLICT (user_id, account_id) DO UPDATE SET access = excluded.access"
         )
     };
@@ -259,11 +268,16 @@ async fn save_rights(tx: &mut Tx, rights: &BTreeMap<(String, String), Option<Rig
     let bulk = Bulk::default()
         .text("user_id", revoked.iter().map(|(user, _)| user.as_str()))
         .text("account_id", revoked.iter().map(|(_, account)| account.as_str()));
-    bulk.run(tx, |rows| format!("DELETE FROM account_rights_v1 WHERE (user_id, account_id) IN ({rows})")).await?;
+    bulk.run(tx, |rows| format!("DELETE FROM {table} WHERE (user_id, account_id) IN ({rows})")).await?;
     Ok(())
 }
 
-async fn save_widgets(tx: &mut Tx, widgets: &BTreeMap<(String, String), Widget>) -> Result<(), StoreError> {
+async fn save_widgets(
+    tx: &mut Tx,
+    target: Target,
+    widgets: &BTreeMap<(String, String), Widget>,
+) -> Result<(), StoreError> {
+    let table = target.table("widgets_v1");
     let (added, changed): (Vec<_>, Vec<_>) = widgets.iter().partition(|(_, widget)| widget.added_at.is_some());
     let rows = Bulk::default()
         .text("widget_id", added.iter().map(|((_, id), _)| id.as_str()))
@@ -272,15 +286,15 @@ async fn save_widgets(tx: &mut Tx, widgets: &BTreeMap<(String, String), Widget>)
         .bool("removed", added.iter().map(|(_, widget)| widget.removed))
         .time("added_at", added.iter().map(|(_, widget)| widget.added_at));
     let names = rows.names();
-    rows.run(tx, |rows| format!("INSERT INTO widgets_v1 ({names}) {rows}")).await?;
+    rows.run(tx, |rows| format!("INSERT INTO {table} ({names}) {rows}")).await?;
     let rows = Bulk::default()
         .text("widget_id", changed.iter().map(|((_, id), _)| id.as_str()))
         .text("plan", changed.iter().map(|(_, widget)| widget.plan.name()))
         .bool("removed", changed.iter().map(|(_, widget)| widget.removed));
     let update = |rows: &str| {
         format!(
-            "UPDATE widgets_v1 SET plan = new.plan, removed = new.removed FROM ({rows}) AS new \
-             WHERE widgets_v1.widget_id = new.widget_id"
+            "UPDATE {table} SET plan = new.plan, removed = new.removed FROM ({rows}) AS new \
+             WHERE {table}.widget_id = new.widget_id"
         )
     };
     rows.run(tx, update).await?;

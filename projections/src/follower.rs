@@ -8,7 +8,10 @@
 use std::{marker::PhantomData, time::Duration};
 
 use store::{Entry, Event, Store, StoreError, Tx, execute, read, within};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{account_status::AccountStatus, work::Work};
@@ -16,9 +19,31 @@ use crate::{account_status::AccountStatus, work::Work};
 /// How many events are read at once.
 const READ: i64 = 10_000;
 /// How many are folded into one transaction at most.
-const BATCH: i64 = 100_000;
+pub(crate) const BATCH: i64 = 100_000;
 /// How long a follower sleeps at most when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a follower waits for another node that has the lock.
+pub(crate) const TURN: Duration = Duration::from_millis(20);
+
+/// Which of a projection's tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Those that serve.
+    Serving,
+    /// Those in which it is rebuilt beside.
+    Beside,
+}
+
+impl Target {
+    /// The table's name.
+    pub(crate) fn table(self, serving: &str) -> String {
+        match self {
+            Self::Serving => serving.to_owned(),
+            Self::Beside => format!("{serving}_rebuild"),
+        }
+    }
+}
 
 /// What folds events into rows.
 pub(crate) trait Projection: Send + Sync + 'static {
@@ -26,6 +51,8 @@ pub(crate) trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// Its version: goes up when the rows' meaning changes, and then the tables have other names.
     const VERSION: i64;
+    /// Its tables.
+    const TABLES: &'static [&'static str];
     /// What a batch changes, in memory.
     type Fold: Default + Send;
 
@@ -33,6 +60,7 @@ pub(crate) trait Projection: Send + Sync + 'static {
     fn load(
         fold: &mut Self::Fold,
         tx: &mut Tx,
+        target: Target,
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -40,7 +68,19 @@ pub(crate) trait Projection: Send + Sync + 'static {
     fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event);
 
     /// Writes each row that changed, once.
-    fn save(fold: Self::Fold, tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn save(fold: Self::Fold, tx: &mut Tx, target: Target) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Brings what was rebuilt beside into the tables that serve.
+    fn swap(tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            for table in Self::TABLES {
+                let beside = Target::Beside.table(table);
+                execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table}")))?;
+                execute!(&mut *tx, sqlx::query(&format!("INSERT INTO {table} SELECT * FROM {beside}")))?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// How far a follower is.
@@ -120,15 +160,15 @@ pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
 /// When the database fails, or an event can't be applied.
 pub async fn catch_up(store: &Store, name: &str) -> Result<(), StoreError> {
     match name {
-        AccountStatus::NAME => Follower::<AccountStatus>::alone(store).catch_up().await,
-        Work::NAME => Follower::<Work>::alone(store).catch_up().await,
+        AccountStatus::NAME => Follower::<AccountStatus>::alone(store, Target::Serving).catch_up().await,
+        Work::NAME => Follower::<Work>::alone(store, Target::Serving).catch_up().await,
         _ => Err(StoreError::Unreadable(format!("there is no projection {name}"))),
     }
 }
 
 fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &CancellationToken) -> watch::Receiver<i64> {
     let (reached, receiver) = watch::channel(0);
-    let follower = Follower::<P> { store: store.clone(), reached, projection: PhantomData };
+    let follower = Follower::<P> { store: store.clone(), target: Target::Serving, reached, projection: PhantomData };
     let stop = stop.clone();
     tasks.spawn(async move {
         tokio::select! {
@@ -139,18 +179,21 @@ fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &Cancella
     receiver
 }
 
-struct Follower<P> {
+pub(crate) struct Follower<P> {
     store: Store,
+    target: Target,
     reached: watch::Sender<i64>,
     projection: PhantomData<P>,
 }
 
 /// What one step came to.
-enum Step {
+pub(crate) enum Step {
     /// There may be more.
     More,
-    /// The view is up to date, or another node works on it, or it stopped for good.
+    /// The view is up to date, or it stopped for good.
     Wait,
+    /// Another node works on it.
+    Busy,
     /// An event of the batch can't be applied.
     Poisoned { position: i64, failure: String },
 }
@@ -163,6 +206,9 @@ impl<P: Projection> Follower<P> {
             woken.mark_unchanged();
             match self.step(limit).await {
                 Ok(Step::More) => {}
+                Ok(Step::Busy) => {
+                    tokio::time::sleep(TURN).await;
+                }
                 Ok(Step::Wait) => {
                     limit = BATCH;
                     let _ = tokio::time::timeout(LOOK, woken.changed()).await;
@@ -190,8 +236,19 @@ impl<P: Projection> Follower<P> {
         }
     }
 
-    fn alone(store: &Store) -> Self {
-        Self { store: store.clone(), reached: watch::channel(0).0, projection: PhantomData }
+    /// One that is driven by hand.
+    pub(crate) fn alone(store: &Store, target: Target) -> Self {
+        Self { store: store.clone(), target, reached: watch::channel(0).0, projection: PhantomData }
+    }
+
+    /// Its name in the checkpoints.
+    pub(crate) fn name(&self) -> String {
+        self.target.table(P::NAME)
+    }
+
+    /// How far it is, as it knows.
+    pub(crate) fn reached(&self) -> i64 {
+        *self.reached.borrow()
     }
 
     async fn catch_up(&self) -> Result<(), StoreError> {
@@ -199,6 +256,7 @@ impl<P: Projection> Follower<P> {
             match self.step(BATCH).await? {
                 Step::More => {}
                 Step::Wait => return Ok(()),
+                Step::Busy => tokio::time::sleep(TURN).await,
                 Step::Poisoned { position, failure } => {
                     return Err(StoreError::Unreadable(format!("position {position}: {failure}")));
                 }
@@ -207,64 +265,103 @@ impl<P: Projection> Follower<P> {
     }
 
     /// Folds one batch. A database that fails is an error, to be tried again; an event that can't be applied is not.
-    async fn step(&self, limit: i64) -> Result<Step, StoreError> {
-        let (position, failed) = self.checkpoint().await?;
-        self.reached.send_if_modified(|reached| std::mem::replace(reached, position) != position);
-        // Looked at without a lock: an idle follower doesn't hold up anybody's writes.
-        if failed || self.store.events_after(position, 1).await?.is_empty() {
+    pub(crate) async fn step(&self, limit: i64) -> Result<Step, StoreError> {
+        // Without being told that there is more, it looks without a lock: an idle follower holds up nobody's writes.
+        let told = *self.store.wake().listen().borrow() > *self.reached.borrow();
+        if !told && (self.look().await? || self.store.head().await? <= *self.reached.borrow()) {
             return Ok(Step::Wait);
         }
-        let mut tx = self.store.database().begin().await?;
+        let database = self.store.database();
+        let mut tx = database.begin().await?;
         let sql = format!(
-            "SELECT position FROM checkpoints WHERE name = $1 AND version = $2 AND failed_position IS NULL{}",
-            self.store.database().skip_locked()
+            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version = $2 AND failed_position IS NULL{}",
+            database.unhurried(),
+            database.skip_locked()
         );
-        let locked: Option<i64> = within!(&mut tx, on =>
-            sqlx::query_scalar(&sql).bind(P::NAME).bind(P::VERSION).fetch_optional(on))?;
-        let Some(position) = locked else { return Ok(Step::Wait) };
+        let locked: Option<(i64, String)> = within!(&mut tx, on =>
+            sqlx::query_as(&sql).bind(self.name()).bind(P::VERSION).fetch_optional(on))?;
+        let Some((position, _)) = locked else {
+            drop(tx);
+            // How far it is, whoever brought it there.
+            return Ok(if self.look().await? { Step::Wait } else { Step::Busy });
+        };
+        let last = match self.advance(&mut tx, position, limit).await? {
+            Ok(last) if last == position => return Ok(Step::Wait),
+            Ok(last) => last,
+            Err(poisoned) => return Ok(poisoned),
+        };
+        tx.commit().await?;
+        self.reached.send_replace(last);
+        Ok(Step::More)
+    }
+
+    /// Folds what comes after a position in a transaction that has the checkpoint's lock; how far that went, or what
+    /// can't be applied.
+    pub(crate) async fn advance(
+        &self,
+        tx: &mut Tx,
+        position: i64,
+        limit: i64,
+    ) -> Result<Result<i64, Step>, StoreError> {
         let mut fold = P::Fold::default();
         let (mut last, mut poisoned) = (position, None);
-        while last - position < limit && poisoned.is_none() {
-            let mut entries = self.store.entries_after(last, limit.min(READ)).await?;
+        let (at_once, until) = (limit.min(READ), position.saturating_add(limit));
+        let mut ahead = None;
+        while last < until {
+            let mut entries = match &mut ahead {
+                None => self.store.entries_within(tx, last, at_once).await?,
+                Some(ahead) => {
+                    let read: Option<Result<_, _>> = mpsc::Receiver::recv(ahead).await;
+                    let Some(read) = read else { break };
+                    read?
+                }
+            };
+            let full = i64::try_from(entries.len()) == Ok(at_once);
+            if let (None, true, Some(next)) = (&ahead, full, entries.last()) {
+                // There is more: while this is folded, it can be read already.
+                ahead = self.store.read_ahead(next.position, at_once, until);
+            }
             if let Some(index) = entries.iter().position(|entry| entry.event.is_err()) {
                 poisoned = entries.get(index).map(|entry| (entry.position, entry.event.clone()));
                 entries.truncate(index);
             }
-            P::load(&mut fold, &mut tx, &entries).await?;
+            P::load(&mut fold, tx, self.target, &entries).await?;
             for entry in &entries {
                 if let Ok(event) = &entry.event {
                     P::apply(&mut fold, entry, event);
                 }
             }
-            let Some(entry) = entries.last() else { break };
-            last = entry.position;
-            if i64::try_from(entries.len()).unwrap_or(i64::MAX) < limit.min(READ) {
+            last = entries.last().map_or(last, |entry| entry.position);
+            if poisoned.is_some() || !full {
                 break;
             }
         }
         if last == position {
             return Ok(match poisoned {
-                Some((position, Err(failure))) => Step::Poisoned { position, failure },
-                _ => Step::Wait,
+                Some((position, Err(failure))) => Err(Step::Poisoned { position, failure }),
+                _ => Ok(last),
             });
         }
-        match P::save(fold, &mut tx).await {
+        match P::save(fold, tx, self.target).await {
             Ok(()) => {}
             Err(StoreError::Database(error)) if !is_refused(&error) => return Err(error.into()),
-            Err(error) => {
-                return Ok(Step::Poisoned { position: last, failure: error.to_string() });
-            }
+            Err(error) => return Ok(Err(Step::Poisoned { position: last, failure: error.to_string() })),
         }
         execute!(
-            &mut tx,
+            &mut *tx,
             sqlx::query("UPDATE checkpoints SET position = $1 WHERE name = $2 AND version = $3")
                 .bind(last)
-                .bind(P::NAME)
+                .bind(self.name())
                 .bind(P::VERSION)
         )?;
-        tx.commit().await?;
-        self.reached.send_replace(last);
-        Ok(Step::More)
+        Ok(Ok(last))
+    }
+
+    /// Takes over how far the projection is, whoever brought it there. Whether it has stopped for good.
+    async fn look(&self) -> Result<bool, StoreError> {
+        let (position, failed) = self.checkpoint().await?;
+        self.reached.send_if_modified(|reached| std::mem::replace(reached, position) != position);
+        Ok(failed)
     }
 
     /// Records that the projection stopped, for all nodes, until somebody mends it.
@@ -275,22 +372,23 @@ impl<P: Projection> Follower<P> {
             sqlx::query("UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version = $4")
                 .bind(position)
                 .bind(failure)
-                .bind(P::NAME)
+                .bind(self.name())
                 .bind(P::VERSION)
         )?;
         Ok(tx.commit().await?)
     }
 
-    async fn checkpoint(&self) -> Result<(i64, bool), StoreError> {
+    /// Its checkpoint, which is made if there is none yet; and whether it has stopped for good.
+    pub(crate) async fn checkpoint(&self) -> Result<(i64, bool), StoreError> {
         let sql = "SELECT position, failed_position FROM checkpoints WHERE name = $1 AND version = $2";
         let row: Option<(i64, Option<i64>)> = read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(P::NAME).bind(P::VERSION).fetch_optional(pool))?;
+            sqlx::query_as(sql).bind(self.name()).bind(P::VERSION).fetch_optional(pool))?;
         if let Some((position, failed)) = row {
             return Ok((position, failed.is_some()));
         }
         let mut tx = self.store.database().begin().await?;
         let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        execute!(&mut tx, sqlx::query(sql).bind(P::NAME).bind(P::VERSION))?;
+        execute!(&mut tx, sqlx::query(sql).bind(self.name()).bind(P::VERSION))?;
         tx.commit().await?;
         Ok((0, false))
     }

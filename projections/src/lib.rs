@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod feeds;
 mod follower;
 pub mod queue;
+pub mod rebuild;
 pub mod story;
 pub mod widgets;
 mod work;

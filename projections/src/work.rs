@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, TokenEvent, account::Plan};
-use store::{Bulk, Entry, Event, StoreError, Tx};
+use store::{Bulk, Entry, Event, StoreError, Tx, execute};
 
-use crate::{follower::Projection, queue::Priority};
+use crate::{
+    follower::{Projection, Target},
+    queue::Priority,
+};
 
 /// Folds events into `work_v1`.
 pub(crate) struct Work;
@@ -46,9 +49,10 @@ enum Due {
 impl Projection for Work {
     const NAME: &'static str = "work";
     const VERSION: i64 = 1;
+    const TABLES: &'static [&'static str] = &["work_v1"];
     type Fold = Fold;
 
-    async fn load(_: &mut Fold, _: &mut Tx, _: &[Entry]) -> Result<(), StoreError> {
+    async fn load(_: &mut Fold, _: &mut Tx, _: Target, _: &[Entry]) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -86,17 +90,37 @@ impl Projection for Work {
         }
     }
 
-    async fn save(fold: Fold, tx: &mut Tx) -> Result<(), StoreError> {
-        for table in ["work_v1", "feeds", "checks"] {
+    async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+        let work = target.table("work_v1");
+        // What workers made of an erased account goes with it, wherever it was rebuilt.
+        for table in [work.as_str(), "feeds", "checks"] {
             let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
             erased.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
-        save_created(tx, &fold.pulls).await?;
-        save_counts(tx, &fold.pulls).await?;
-        save_due(tx, &fold.pulls).await?;
+        save_created(tx, &work, &fold.pulls).await?;
+        save_counts(tx, &work, &fold.pulls).await?;
+        save_due(tx, &work, &fold.pulls).await?;
         let rested = fold.pulls.iter().filter(|(_, pull)| pull.rested).map(|(account, _)| account.as_str());
         let rested = Bulk::default().text("key", rested);
-        rested.run(tx, |keys| format!("DELETE FROM work_v1 WHERE kind = 'check' AND key IN ({keys})")).await?;
+        rested.run(tx, |keys| format!("DELETE FROM {work} WHERE kind = 'check' AND key IN ({keys})")).await?;
+        Ok(())
+    }
+
+    /// Reconciled: what workers made of a row since its cause stays as it is.
+    async fn swap(tx: &mut Tx) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM work_v1 WHERE kind = 'pull' AND key NOT IN (SELECT key FROM work_v1_rebuild)",
+            "UPDATE work_v1 SET free_widgets = new.free_widgets, upgraded_widgets = new.upgraded_widgets \
+             FROM work_v1_rebuild AS new WHERE work_v1.kind = new.kind AND work_v1.key = new.key",
+            "UPDATE work_v1 SET due_at = new.due_at, priority = new.priority, cause = new.cause, attempts = 0, \
+             last_error = NULL, lease = NULL, leased_until = NULL FROM work_v1_rebuild AS new \
+             WHERE work_v1.kind = new.kind AND work_v1.key = new.key \
+             AND (work_v1.cause <> new.cause OR (work_v1.due_at IS NULL) <> (new.due_at IS NULL))",
+            "INSERT INTO work_v1 SELECT * FROM work_v1_rebuild AS new WHERE NOT EXISTS \
+             (SELECT 1 FROM work_v1 WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
+        ] {
+            execute!(&mut *tx, sqlx::query(sql))?;
+        }
         Ok(())
     }
 }
@@ -119,7 +143,7 @@ impl Pull {
     }
 }
 
-async fn save_created(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
     let created: Vec<_> = pulls.iter().filter_map(|(account, pull)| Some((account.as_str(), pull.created?))).collect();
     let rows = Bulk::default()
         .text("account_id", created.iter().map(|(account, _)| *account))
@@ -127,7 +151,7 @@ async fn save_created(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(),
     let normal = Priority::Normal.number();
     let insert = |rows: &str| {
         format!(
-            "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
+            "INSERT INTO {work} (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
              SELECT 'pull', account_id, account_id, 0, 0, {normal}, cause FROM ({rows}) AS new WHERE true \
              ON CONFLICT (kind, key) DO NOTHING"
         )
@@ -136,7 +160,7 @@ async fn save_created(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(),
     Ok(())
 }
 
-async fn save_counts(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+async fn save_counts(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
     let counted: Vec<_> = pulls.iter().filter(|(_, pull)| pull.free != 0 || pull.upgraded != 0).collect();
     let rows = Bulk::default()
         .text("account_id", counted.iter().map(|(account, _)| account.as_str()))
@@ -144,7 +168,7 @@ async fn save_counts(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), 
         .int("upgraded", counted.iter().map(|(_, pull)| pull.upgraded));
     let update = |rows: &str| {
         format!(
-            "UPDATE work_v1 SET free_widgets = free_widgets + new.free, \
+            "UPDATE {work} SET free_widgets = free_widgets + new.free, \
              upgraded_widgets = upgraded_widgets + new.upgraded FROM ({rows}) AS new \
              WHERE kind = 'pull' AND key = new.account_id"
         )
@@ -154,7 +178,7 @@ async fn save_counts(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), 
 }
 
 /// A newer cause clears lease and attempts.
-async fn save_due(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+async fn save_due(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
     let (mut set, mut sooner) = (Vec::new(), Vec::new());
     for (account, pull) in pulls {
         match pull.due {
@@ -167,7 +191,7 @@ async fn save_due(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), Sto
     let first = Priority::First.number();
     let changes = [
         (set, format!("priority = {first}, attempts = 0, last_error = NULL, "), ""),
-        (sooner, String::new(), "AND work_v1.due_at IS NOT NULL "),
+        (sooner, String::new(), "AND row.due_at IS NOT NULL "),
     ];
     for (due, sets, condition) in changes {
         let bulk = Bulk::default()
@@ -176,9 +200,9 @@ async fn save_due(tx: &mut Tx, pulls: &BTreeMap<String, Pull>) -> Result<(), Sto
             .int("cause", due.iter().map(|(.., cause)| *cause));
         let update = |rows: &str| {
             format!(
-                "UPDATE work_v1 SET {sets}due_at = new.due_at, cause = new.cause, lease = NULL, leased_until = NULL \
-                 FROM ({rows}) AS new WHERE work_v1.kind = 'pull' AND work_v1.key = new.account_id {condition}\
-                 AND work_v1.cause < new.cause"
+                "UPDATE {work} AS row SET {sets}due_at = new.due_at, cause = new.cause, lease = NULL, leased_until = NULL \
+                 FROM ({rows}) AS new WHERE row.kind = 'pull' AND row.key = new.account_id {condition}\
+                 AND row.cause < new.cause"
             )
         };
         bulk.run(tx, update).await?;

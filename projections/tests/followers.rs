@@ -11,7 +11,7 @@ use domain::{
     failure::Call,
     token::{Grant, Revocation, Way},
 };
-use projections::{Followers, states};
+use projections::{Followers, rebuild::rebuild, states};
 use store::{Database, Store, execute, on_both_engines, sqlx, testing::TestDatabase};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -173,6 +173,74 @@ on_both_engines! {
         followers.stopped().await;
         assert_eq!(grown, views(&nodes[0]).await);
         assert!(grown.contains("expired") && grown.contains("disconnected") && grown.contains("upgraded"), "{grown}");
+    }
+
+    async fn a_rebuild_beside_heals_the_views_while_they_serve(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let stop = CancellationToken::new();
+        let followers = Followers::start(&store, &stop);
+        let ids: Vec<_> = (0..6).map(|_| AccountId::new(Uuid::now_v7())).collect();
+        for (minutes, id) in (0..).zip(&ids) {
+            for choice in [0, 8, 19, 20, 29, 4] {
+                happen(&store, *id, minutes, choice).await;
+            }
+        }
+        until_all_follow(&store).await;
+        // Somebody works on one, and another has failed: that is nobody's event, and stays.
+        do_sql(&store, "UPDATE work_v1 SET attempts = 3, last_error = 'Meta could not answer'").await;
+        let before = views(&store).await;
+        do_sql(&store, "UPDATE account_status_v1 SET status = 'disconnected', reason = NULL, free_widgets = 77").await;
+        do_sql(&store, "DELETE FROM account_rights_v1").await;
+        do_sql(&store, "DELETE FROM widgets_v1").await;
+        do_sql(&store, "UPDATE work_v1 SET free_widgets = 77").await;
+        let progress = |_, _| {};
+        rebuild(&store, "account_status", &progress).await.expect("rebuilt");
+        rebuild(&store, "work", &progress).await.expect("rebuilt");
+        assert_eq!(views(&store).await, before);
+        // While others write, it takes over between two of their events.
+        let writer = tokio::spawn({
+            let (store, ids) = (store.clone(), ids.clone());
+            async move {
+                for minutes in 100..200_u32 {
+                    happen(&store, ids[minutes as usize % ids.len()], minutes.into(), minutes).await;
+                }
+            }
+        });
+        while !writer.is_finished() {
+            rebuild(&store, "account_status", &progress).await.expect("rebuilt");
+        }
+        writer.await.expect("no panic");
+        until_all_follow(&store).await;
+        stop.cancel();
+        followers.stopped().await;
+        let grown = views(&store).await;
+        rebuild(&store, "account_status", &progress).await.expect("rebuilt");
+        assert_eq!(views(&store).await, grown);
+        assert!(rebuild(&store, "odd", &progress).await.is_err());
+    }
+
+    async fn an_interrupted_rebuild_goes_on_where_it_was(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let ids: Vec<_> = (0..3).map(|_| AccountId::new(Uuid::now_v7())).collect();
+        for (minutes, id) in (0..).zip(&ids) {
+            happen(&store, *id, minutes, 0).await;
+        }
+        projections::catch_up(&store, "account_status").await.expect("follows");
+        let before = views(&store).await;
+        // As if it had been interrupted after the first account.
+        do_sql(&store, "INSERT INTO account_status_v1_rebuild SELECT * FROM account_status_v1 WHERE position = 2").await;
+        do_sql(&store, "INSERT INTO account_rights_v1_rebuild SELECT * FROM account_rights_v1 WHERE account_id IN \
+            (SELECT account_id FROM account_status_v1 WHERE position = 2)").await;
+        do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 1, 2)").await;
+        let seen = std::sync::Mutex::new(Vec::new());
+        rebuild(&store, "account_status", &|position, head| seen.lock().expect("unbroken").push((position, head)))
+            .await
+            .expect("rebuilt");
+        assert_eq!(views(&store).await, before);
+        assert_eq!(*seen.lock().expect("unbroken"), [(6, 6)]);
+        assert_eq!(states(&store).await.expect("states").len(), 1);
     }
 
     async fn an_event_that_cannot_be_applied_stops_its_follower_alone(engine: Engine) {

@@ -5,6 +5,7 @@ mod api_key;
 mod demo;
 mod doctor;
 mod history;
+mod projections;
 mod serve;
 mod user;
 
@@ -47,6 +48,11 @@ enum Command {
     },
     /// An account's story: each event in words, and the state after it.
     History(history::Options),
+    /// The views that pages and API read, made from the events.
+    Projections {
+        #[command(subcommand)]
+        command: projections::Command,
+    },
     /// Check the settings, the database and Meta, and show what to enter there.
     Doctor,
 }
@@ -74,6 +80,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::User { command } => user::run(config, command).await,
         Command::ApiKey { command } => api_key::run(config, command).await,
         Command::History(options) => history::run(config, options).await,
+        Command::Projections { command } => projections::run(config, command).await,
         Command::Doctor => doctor::run(config).await,
     }
 }

@@ -91,6 +91,10 @@ on_both_engines! {
         assert_eq!(events[5]["state"], "expired (password_changed)");
         assert_eq!(events[3]["metadata"]["request"], events[3]["metadata"]["correlation"]);
         assert!(!place.settings.run(&["history", "odd"], "").status.success());
+        let status = place.run(&["projections", "status"], "");
+        assert!(status.contains("account_status") && status.contains("work") && status.contains("follows"), "{status}");
+        assert!(place.run(&["projections", "rebuild", "account_status"], "").contains("rebuilt up to position 6"));
+        assert!(!place.settings.run(&["projections", "rebuild", "odd"], "").status.success());
         let unknown = place.settings.run(&["history", "01900000-0000-7000-8000-000000000000"], "");
         assert!(String::from_utf8_lossy(&unknown.stderr).contains("no event of this account"));
     }

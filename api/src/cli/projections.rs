@@ -1,0 +1,64 @@
+//! `relight projections`.
+
+use ::projections::{rebuild::rebuild, states};
+use anyhow::Result;
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use store::Store;
+
+use crate::{config::Config, service};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// How far each projection is, and which has stopped.
+    Status,
+    /// Make one anew from the first event, beside the one that serves, and let it take over.
+    ///
+    /// Can be interrupted: the next time it goes on where it was.
+    Rebuild {
+        /// Which: `account_status` or `work`.
+        #[arg(value_parser = ["account_status", "work"])]
+        name: String,
+    },
+}
+
+pub(super) async fn run(config: Config, command: Command) -> Result<()> {
+    let store = Store::new(service::open(&config).await?);
+    let done = match command {
+        Command::Status => status(&store).await,
+        Command::Rebuild { name } => rebuild_one(&store, &name).await,
+    };
+    store.database().close().await;
+    done
+}
+
+async fn status(store: &Store) -> Result<()> {
+    let head = store.head().await?;
+    println!("{:<28} {:>7} {:>12} {:>12}  state", "projection", "version", "position", "behind");
+    let mut stopped = Vec::new();
+    for state in states(store).await? {
+        let words = match &state.failure {
+            None => "follows".to_owned(),
+            Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
+        };
+        let (name, version, position) = (&state.name, state.version, state.position);
+        println!("{name:<28} {version:>7} {position:>12} {:>12}  {words}", head - position);
+        if state.failure.is_some() {
+            stopped.push(state.name);
+        }
+    }
+    if stopped.is_empty() { Ok(()) } else { anyhow::bail!("{} stopped: see above", stopped.join(" and ")) }
+}
+
+async fn rebuild_one(store: &Store, name: &str) -> Result<()> {
+    let bar = ProgressBar::new(u64::try_from(store.head().await?)?);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left")?);
+    let progress = |position: i64, head: i64| {
+        bar.set_length(head.unsigned_abs());
+        bar.set_position(position.unsigned_abs());
+    };
+    rebuild(store, name, &progress).await?;
+    bar.finish_and_clear();
+    println!("{name} is rebuilt up to position {}.", store.head().await?);
+    Ok(())
+}

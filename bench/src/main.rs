@@ -7,6 +7,7 @@ mod feed;
 mod figure;
 mod follow;
 mod load;
+mod queue;
 mod refresh;
 mod serve;
 
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         events: u32,
     },
+    /// A claim while many rows wait and after many were done; no-op jobs a second.
+    Queue,
     /// A warm feed beside a bare handler that returns the same bytes.
     Feed,
     /// Memory and start of the program on SQLite.
@@ -66,12 +69,14 @@ async fn main() -> Result<()> {
         Command::All => {
             figures.extend(append::measure().await?);
             figures.extend(follow::measure(1_000_000).await?);
+            figures.extend(queue::measure().await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
+        Command::Queue => figures.extend(queue::measure().await?),
         Command::Append => figures.extend(append::measure().await?),
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Serve => figures.extend(serve::measure().await?),

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, ParseIdError};
 use store::{Database, StoreError, Tx, build, execute, read, within};
 
@@ -95,7 +95,15 @@ struct Row {
     upgraded_widgets: i64,
 }
 
-/// Claims what is due now, first priority first.
+/// What has been due for this long goes before first priority, as far as [`reserved`] says: nobody waits for ever.
+const AGED: TimeDelta = TimeDelta::minutes(5);
+
+/// How much of a claim is for what has waited too long.
+fn reserved(limit: i64) -> i64 {
+    (limit / 4).max(1)
+}
+
+/// Claims what is due now: first priority first, but a share of each claim for what has waited too long.
 ///
 /// # Errors
 /// When the database fails.
@@ -105,22 +113,43 @@ pub async fn claim(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
-    // An idle queue is looked at without a write.
-    let sql = "SELECT 1 FROM work_v1 WHERE due_at <= $1 LIMIT 1";
-    let due: Option<i32> = read!(database, pool => sqlx::query_scalar(sql).bind(now).fetch_optional(pool))?;
-    if due.is_none() {
+    // An idle queue is looked at without a write; each class is a range of the index.
+    let sql = "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
+               OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)";
+    let due: bool = read!(database, pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))?;
+    if !due {
         return Ok(Vec::new());
     }
     let mut tx = database.begin().await?;
     let leases_now: DateTime<Utc> =
         within!(&mut tx, on => sqlx::query_scalar("SELECT CURRENT_TIMESTAMP").fetch_one(on))?;
-    let sql = format!(
-        "SELECT kind, account_id, priority, attempts, free_widgets, upgraded_widgets FROM work_v1 \
-         WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until < $2) ORDER BY priority, due_at LIMIT $3{}",
-        database.skip_locked()
-    );
-    let rows: Vec<Row> =
-        within!(&mut tx, on => sqlx::query_as(&sql).bind(now).bind(leases_now).bind(limit).fetch_all(on))?;
+    let (first, normal) = (Priority::First.number(), Priority::Normal.number());
+    let aged = now - AGED;
+    let mut rows: Vec<Row> = Vec::new();
+    for (priority, from, until, most) in [
+        (normal, DateTime::UNIX_EPOCH, aged, reserved(limit)),
+        (first, DateTime::UNIX_EPOCH, now, limit),
+        // Of those that have waited too long, the first were taken above.
+        (normal, aged, now, limit),
+        (normal, DateTime::UNIX_EPOCH, aged, limit),
+    ] {
+        let free = limit - i64::try_from(rows.len()).unwrap_or(limit);
+        if free == 0 {
+            break;
+        }
+        let sql = format!(
+            "SELECT kind, account_id, priority, attempts, free_widgets, upgraded_widgets FROM work_v1 \
+             WHERE priority = $1 AND due_at > $2 AND due_at <= $3 AND (leased_until IS NULL OR leased_until < $4) \
+             ORDER BY due_at LIMIT $5{}",
+            database.skip_locked()
+        );
+        let more = most.min(free) + i64::try_from(rows.len()).unwrap_or(0);
+        let found: Vec<Row> = within!(&mut tx, on => sqlx::query_as(&sql)
+            .bind(priority).bind(from).bind(until).bind(leases_now).bind(more).fetch_all(on))?;
+        let is_new = |row: &Row| !rows.iter().any(|taken| taken.kind == row.kind && taken.account_id == row.account_id);
+        let found: Vec<_> = found.into_iter().filter(is_new).collect();
+        rows.extend(found.into_iter().take(usize::try_from(most.min(free)).unwrap_or(0)));
+    }
     if rows.is_empty() {
         return Ok(Vec::new());
     }

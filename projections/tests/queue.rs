@@ -1,0 +1,143 @@
+//! The queue: what goes first, who holds what, and what becomes of it.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::AccountId;
+use projections::queue::{Claimed, claim, complete, release, retry};
+use store::{Store, execute, on_both_engines, testing::TestDatabase};
+use uuid::Uuid;
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_000_000, 0).expect("a time")
+}
+
+/// Puts a pull into the queue that has been due for so many minutes.
+async fn put(store: &Store, priority: i64, minutes: i64) -> AccountId {
+    let id = AccountId::new(Uuid::now_v7());
+    let sql = "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
+               VALUES ('pull', $1, $1, 1, 0, $2, $3, 1)";
+    let mut tx = store.database().begin().await.expect("begins");
+    let due_at = now() - TimeDelta::minutes(minutes);
+    execute!(&mut tx, sqlx::query(sql).bind(id.to_string()).bind(priority).bind(due_at)).expect("inserts");
+    tx.commit().await.expect("commits");
+    id
+}
+
+async fn take(store: &Store, lease: &str, limit: i64) -> Vec<Claimed> {
+    claim(store.database(), lease, now(), limit).await.expect("claims")
+}
+
+fn accounts(claimed: &[Claimed]) -> Vec<AccountId> {
+    claimed.iter().map(|claimed| claimed.account).collect()
+}
+
+async fn end(store: &Store, claimed: &Claimed, next: Option<DateTime<Utc>>) -> bool {
+    let mut tx = store.database().begin().await.expect("begins");
+    let held = complete(&mut tx, claimed, next).await.expect("completes");
+    tx.commit().await.expect("commits");
+    held
+}
+
+on_both_engines! {
+    async fn first_priority_goes_first_and_then_what_is_due_longest(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let normal = put(&store, 1, 2).await;
+        let older = put(&store, 1, 3).await;
+        let first = put(&store, 0, 1).await;
+        put(&store, 1, -1).await;
+        put(&store, 0, -1).await;
+        assert_eq!(accounts(&take(&store, "a", 2).await), [first, older]);
+        assert_eq!(accounts(&take(&store, "a", 2).await), [normal]);
+        assert_eq!(take(&store, "a", 2).await.len(), 0, "what isn't due waits");
+    }
+
+    async fn the_normal_class_never_starves(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let mut aged = HashSet::new();
+        for minutes in 0..6 {
+            aged.insert(put(&store, 1, 60 + minutes).await);
+        }
+        let mut rounds = 0;
+        while !aged.is_empty() {
+            // There are always more of first priority than are claimed at once.
+            for _ in 0..8 {
+                put(&store, 0, 1).await;
+            }
+            let claimed = take(&store, "a", 8).await;
+            assert_eq!(claimed.len(), 8);
+            assert_eq!(claimed.iter().filter(|claimed| claimed.first).count(), 6);
+            for claimed in &claimed {
+                aged.remove(&claimed.account);
+                assert!(end(&store, claimed, None).await);
+            }
+            rounds += 1;
+            assert!(rounds <= 3, "{aged:?} starve");
+        }
+    }
+
+    async fn nothing_is_claimed_twice_by_many_at_once(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let nodes = [database.store().await, database.store().await];
+        for minutes in 0..60 {
+            put(&nodes[0], minutes % 2, minutes).await;
+        }
+        let workers: Vec<_> = (0..6)
+            .map(|number: usize| {
+                let store = nodes[number % 2].clone();
+                tokio::spawn(async move {
+                    let mut all = Vec::new();
+                    loop {
+                        let claimed = take(&store, &format!("worker {number}"), 4).await;
+                        if claimed.is_empty() {
+                            return all;
+                        }
+                        all.extend(accounts(&claimed));
+                    }
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(worker.await.expect("no panic"));
+        }
+        // Who is passed over while another claims finds the rest the next time.
+        all.extend(accounts(&take(&nodes[0], "last", 100).await));
+        assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (60, 60));
+    }
+
+    async fn whoever_lost_the_lease_changes_nothing(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let id = put(&store, 1, 1).await;
+        let late = take(&store, "late", 1).await.remove(0);
+        assert_eq!(take(&store, "other", 1).await.len(), 0, "it is held");
+        // The lease has run out, as after a crash: somebody else gets it.
+        let mut tx = store.database().begin().await.expect("begins");
+        let ended = DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
+        execute!(&mut tx, sqlx::query("UPDATE work_v1 SET leased_until = $1").bind(ended)).expect("set");
+        tx.commit().await.expect("commits");
+        let other = take(&store, "other", 1).await.remove(0);
+        assert_eq!(other.account, id);
+        assert!(!end(&store, &late, None).await);
+        retry(store.database(), &late, now(), "late").await.expect("no error");
+        assert_eq!(release(store.database(), "late").await.expect("no error"), 0);
+        assert!(end(&store, &other, Some(now() + TimeDelta::hours(1))).await);
+        assert_eq!(take(&store, "next", 1).await.len(), 0, "it is due in an hour");
+    }
+
+    async fn what_failed_is_tried_again_later_and_what_is_given_back_at_once(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        put(&store, 1, 1).await;
+        let claimed = take(&store, "a", 1).await.remove(0);
+        retry(store.database(), &claimed, now() + TimeDelta::minutes(1), "Meta could not answer").await.expect("noted");
+        assert_eq!(take(&store, "a", 1).await.len(), 0);
+        let later = claim(store.database(), "a", now() + TimeDelta::minutes(2), 1).await.expect("claims");
+        assert_eq!(later[0].attempts, 1);
+        assert_eq!(release(store.database(), "a").await.expect("given back"), 1);
+        assert_eq!(claim(store.database(), "b", now() + TimeDelta::minutes(2), 1).await.expect("claims").len(), 1);
+    }
+}

@@ -210,3 +210,25 @@ fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_meets_a_full_queue_is_told_when_to_come_again() {
+        for form in [Form::Page, Form::Json] {
+            let response = Error::from(StoreError::Busy).answer(form);
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_told_from_our_own_faults() {
+        let away = Error::from(StoreError::Append(std::sync::Arc::new(sqlx::Error::PoolTimedOut)));
+        assert_eq!(away.answer(Form::Page).status(), StatusCode::SERVICE_UNAVAILABLE);
+        let ours = Error::from(StoreError::Database(sqlx::Error::RowNotFound));
+        assert_eq!(ours.answer(Form::Page).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}

@@ -240,7 +240,17 @@ async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreErr
     let connect = PgConnectOptions::from_str(url)?
         .application_name("relight")
         // Whoever holds the journal's order and stops talking must not stop everybody else for long.
-        .options([("idle_in_transaction_session_timeout", "10s"), ("statement_timeout", "60s"), ("timezone", "UTC")])
+        .options([
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("statement_timeout", "60s"),
+            ("timezone", "UTC"),
+            // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and
+            // its locks with it: another node takes over.
+            ("tcp_keepalives_idle", "2"),
+            ("tcp_keepalives_interval", "1"),
+            ("tcp_keepalives_count", "2"),
+            ("tcp_user_timeout", "4s"),
+        ])
         .disable_statement_logging();
     // The pool would try for as long as a caller may wait, and then say only that it waited: the first connection is made
     // without it, so that a wrong address or password is said at once and in words.

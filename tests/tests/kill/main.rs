@@ -3,6 +3,8 @@
 //!
 //! One engine after the other, and PostgreSQL as it should run, with fsync, on a cluster of its own.
 
+mod postgres;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
@@ -24,7 +26,7 @@ use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 use url::Url;
 
 /// One after the other.
-static ALONE: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(|| {
+pub(crate) static ALONE: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(|| {
     use_durable_postgres();
     tokio::sync::Mutex::default()
 });

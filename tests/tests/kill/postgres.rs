@@ -1,0 +1,163 @@
+//! PostgreSQL dies under load (`-m immediate`, as a crash): no acknowledged command is lost, none counts twice, and every
+//! view equals what is made anew from the events.
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use domain::{
+    Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
+};
+use projections::{Followers, rebuild::rebuild};
+use store::{
+    Database, Decision, ExecuteError, Store, StoreError, Unit, read,
+    testing::{Engine, TestDatabase},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How often it dies; `RELIGHT_TEST_KILLS` for a longer soak.
+fn kills() -> u32 {
+    std::env::var("RELIGHT_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10)
+}
+
+struct Give(AccountId, AccountCommand);
+
+impl Decision for Give {
+    type Output = ();
+    type Error = StoreError;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), StoreError> {
+        unit.execute::<Account>(self.0, self.1.clone()).await.map_err(|error| match error {
+            ExecuteError::Store(error) => error,
+            ExecuteError::Rule(rule) => StoreError::Unreadable(rule.to_string()),
+        })
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        at: chrono::DateTime::from_timestamp(1_790_000_000, 0).expect("a time"),
+        actor: Actor::Relight,
+        correlation: "test".to_owned(),
+        causation: None,
+        request: None,
+        program: "relight test",
+    }
+}
+
+/// Gives commands until it is told to stop; what was acknowledged.
+async fn work(store: Store, stop: Arc<AtomicBool>) -> BTreeMap<String, Vec<String>> {
+    let mut acknowledged: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    while !stop.load(Ordering::Relaxed) {
+        let id = AccountId::new(commands::new_id());
+        let connect =
+            AccountCommand::Connect { connection: Connection::Consumer, user: UserId::new(commands::new_id()) };
+        if store.run(&metadata(), &Give(id, connect)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        }
+        let widgets = acknowledged.entry(id.to_string()).or_default();
+        for _ in 0..8 {
+            let widget = WidgetId::new(commands::new_id());
+            let add = AccountCommand::AddWidget { widget, plan: Plan::Free, by: Authority::Staff };
+            if store.run(&metadata(), &Give(id, add)).await.is_ok() {
+                widgets.push(widget.to_string());
+            }
+        }
+    }
+    acknowledged
+}
+
+/// Ends the server at once, without a checkpoint, and starts it again: it recovers from its log.
+fn crash(data_directory: &str) {
+    let bin = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut bins: Vec<_> = bin.map(|entry| entry.path().join("bin/pg_ctl")).filter(|path| path.exists()).collect();
+    bins.sort();
+    let pg_ctl = bins.pop().map_or_else(|| "pg_ctl".to_owned(), |path| path.display().to_string());
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"));
+    let mut command = if root {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", &pg_ctl]);
+        command
+    } else {
+        Command::new(pg_ctl)
+    };
+    command.args(["restart", "-m", "immediate", "-w", "-D", data_directory, "-l", &format!("{data_directory}/../log")]);
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().expect("pg_ctl runs").success(), "PostgreSQL comes back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
+    let _alone = crate::ALONE.lock().await;
+    let database = TestDatabase::new(Engine::Postgres).await;
+    let store = database.store().await;
+    let Database::Postgres(pool) = store.database() else { unreachable!("PostgreSQL was asked for") };
+    let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(pool).await.expect("a folder");
+    let stop = CancellationToken::new();
+    let followers = Followers::start(&store, &stop);
+    let enough = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..8).map(|_| tokio::spawn(work(store.clone(), enough.clone()))).collect();
+    for kill in 0..kills() {
+        tokio::time::sleep(Duration::from_millis(100 + u64::from(kill * 37 % 200))).await;
+        let data = data.clone();
+        tokio::task::spawn_blocking(move || crash(&data)).await.expect("no panic");
+    }
+    enough.store(true, Ordering::Relaxed);
+    let mut acknowledged = BTreeMap::new();
+    for worker in workers {
+        acknowledged.extend(worker.await.expect("no panic"));
+    }
+    let mut added: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut sequences: BTreeMap<String, i64> = BTreeMap::new();
+    let (mut after, mut page) = (0, store.events_after(0, 10_000).await.expect("reads"));
+    while let Some(last) = page.last() {
+        after = last.position.max(after);
+        for event in page {
+            let sequence = sequences.entry(event.account_id.clone()).or_insert(0);
+            assert_eq!(event.sequence, *sequence + 1, "a gap");
+            *sequence = event.sequence;
+            if let Some(widget) = event.payload["WidgetAdded"]["widget"].as_str() {
+                *added.entry((event.account_id, widget.to_owned())).or_insert(0) += 1;
+            }
+        }
+        page = store.events_after(after, 10_000).await.expect("reads");
+    }
+    let mut checked = 0;
+    for (account, widgets) in acknowledged {
+        assert!(sequences.contains_key(&account), "an acknowledged account is lost");
+        for widget in widgets {
+            assert_eq!(added.get(&(account.clone(), widget)), Some(&1), "acknowledged once, and there once");
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "there was load: {checked}");
+    assert!(added.values().all(|times| *times == 1), "one counts twice");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while projections::states(&store).await.expect("states").iter().any(|state| state.position < after) {
+        assert!(Instant::now() < deadline, "the views don't follow");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    followers.stopped().await;
+    let view = async |table: &str, order: &str| -> Vec<String> {
+        let sql = format!("SELECT t::text FROM {table} t ORDER BY {order}");
+        read!(store.database(), pool => sqlx::query_scalar(&sql).fetch_all(pool)).expect("rows")
+    };
+    let tables =
+        [("account_status_v1", "account_id"), ("account_rights_v1", "account_id"), ("widgets_v1", "widget_id")];
+    let mut grown = Vec::new();
+    for (table, order) in tables {
+        grown.push(view(table, order).await);
+    }
+    rebuild(&store, "account_status", &|_, _| {}).await.expect("rebuilt");
+    for ((table, order), grown) in tables.into_iter().zip(grown) {
+        assert!(view(table, order).await == grown, "{table} is not what its events say");
+    }
+}

@@ -7,7 +7,7 @@ use figment::{
 
 const PREFIX: &str = "RELIGHT_";
 /// Variables that are for something else than the configuration.
-const NOT_OURS: [&str; 2] = ["RELIGHT_TEST_POSTGRES_URL", "RELIGHT_LOG"];
+const NOT_OURS: [&str; 3] = ["RELIGHT_TEST_POSTGRES_URL", "RELIGHT_TEST_KILLS", "RELIGHT_LOG"];
 
 /// What the environment sets.
 pub(super) struct Environment(Dict);

@@ -30,7 +30,12 @@ pub(crate) static ALONE: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(|| {
     use_durable_postgres();
     tokio::sync::Mutex::default()
 });
-/// How often it is killed, on each engine.
+/// How often something is killed: `RELIGHT_TEST_KILLS` for a longer soak.
+fn kills(usually: u32) -> u32 {
+    std::env::var("RELIGHT_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(usually)
+}
+
+/// How often the program is killed, on each engine.
 const KILLS: u32 = 50;
 /// The first of the accounts that are connected while it dies.
 const FIRST_ID: u64 = 17_841_400_000_100_000;
@@ -77,7 +82,7 @@ async fn three(owner: &Walker, visitor: &Walker, account: &str, round: u32) -> V
 
 async fn prepare(engine: store::testing::Engine) -> (Sandbox, TestDatabase, tempfile::TempDir, Settings) {
     let sandbox = tests::sandbox().await;
-    for number in 0..=KILLS {
+    for number in 0..=kills(KILLS) {
         sandbox.world().add_account(FIRST_ID + u64::from(number), &name(number), false);
     }
     let database = TestDatabase::new(engine).await;
@@ -106,7 +111,7 @@ on_both_engines! {
         assert!(three(&owner, &visitor, &account, 0).await.iter().all(Option::is_some));
         let whole = begun.elapsed().mul_f64(1.2);
         let (mut answered, mut unanswered) = (0, 0);
-        for round in 1..=KILLS {
+        for round in 1..=kills(KILLS) {
             // The golden ratio spreads any number of points evenly.
             let moment = whole.mul_f64((f64::from(round) * 0.618_034).fract());
             let (walks, ()) = tokio::join!(three(&owner, &visitor, &account, round), async {

@@ -21,10 +21,8 @@ use store::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often it dies; `RELIGHT_TEST_KILLS` for a longer soak.
-fn kills() -> u32 {
-    std::env::var("RELIGHT_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10)
-}
+/// How often it dies.
+const KILLS: u32 = 10;
 
 struct Give(AccountId, AccountCommand);
 
@@ -104,7 +102,7 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     let followers = Followers::start(&store, &stop);
     let enough = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..8).map(|_| tokio::spawn(work(store.clone(), enough.clone()))).collect();
-    for kill in 0..kills() {
+    for kill in 0..crate::kills(KILLS) {
         tokio::time::sleep(Duration::from_millis(100 + u64::from(kill * 37 % 200))).await;
         let data = data.clone();
         tokio::task::spawn_blocking(move || crash(&data)).await.expect("no panic");

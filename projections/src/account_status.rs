@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
 use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
 
-use crate::follower::{Projection, Target};
+use crate::projection::{Projection, Target};
 
 /// Folds events into `account_status_v1`, `account_rights_v1` and `widgets_v1`.
 pub(crate) struct AccountStatus;

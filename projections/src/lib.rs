@@ -7,6 +7,7 @@ mod account_status;
 pub mod accounts;
 pub mod feeds;
 mod follower;
+mod projection;
 pub mod queue;
 pub mod rebuild;
 pub mod story;

@@ -5,7 +5,8 @@ use store::{Store, StoreError, execute, within};
 
 use crate::{
     account_status::AccountStatus,
-    follower::{BATCH, Follower, Projection, Step, TURN, Target},
+    follower::{BATCH, Follower, Step, TURN},
+    projection::{Projection, Target},
     work::Work,
 };
 

@@ -10,7 +10,7 @@ use domain::{AccountEvent, TokenEvent, account::Plan};
 use store::{Bulk, Entry, Event, StoreError, Tx, execute};
 
 use crate::{
-    follower::{Projection, Target},
+    projection::{Projection, Target},
     queue::Priority,
 };
 

@@ -1,0 +1,60 @@
+//! What a projection is: how it folds events, and into which tables.
+
+use store::{Entry, Event, StoreError, Tx, execute};
+
+/// Which of a projection's tables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Those that serve.
+    Serving,
+    /// Those in which it is rebuilt beside.
+    Beside,
+}
+
+impl Target {
+    /// The table's name.
+    pub(crate) fn table(self, serving: &str) -> String {
+        match self {
+            Self::Serving => serving.to_owned(),
+            Self::Beside => format!("{serving}_rebuild"),
+        }
+    }
+}
+
+/// What folds events into rows.
+pub(crate) trait Projection: Send + Sync + 'static {
+    /// Its name in the checkpoints.
+    const NAME: &'static str;
+    /// Its version: goes up when the rows' meaning changes, and then the tables have other names.
+    const VERSION: i64;
+    /// Its tables.
+    const TABLES: &'static [&'static str];
+    /// What a batch changes, in memory.
+    type Fold: Default + Send;
+
+    /// Loads what the fold needs to know for these events and doesn't yet.
+    fn load(
+        fold: &mut Self::Fold,
+        tx: &mut Tx,
+        target: Target,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Folds one event. Decides nothing, asks nobody.
+    fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event);
+
+    /// Writes each row that changed, once.
+    fn save(fold: Self::Fold, tx: &mut Tx, target: Target) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Brings what was rebuilt beside into the tables that serve.
+    fn swap(tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async move {
+            for table in Self::TABLES {
+                let beside = Target::Beside.table(table);
+                execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table}")))?;
+                execute!(&mut *tx, sqlx::query(&format!("INSERT INTO {table} SELECT * FROM {beside}")))?;
+            }
+            Ok(())
+        }
+    }
+}

@@ -65,8 +65,9 @@ impl Projection for AccountStatus {
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|id| !fold.loaded.contains(*id));
-        let select = format!("SELECT {COLUMNS} FROM {} WHERE account_id", target.table("account_status_v1"));
-        let rows: Vec<Row> = fetch_among(tx, &select, &missing).await?;
+        let table = target.table("account_status_v1");
+        let select = |among: &str| format!("SELECT {COLUMNS} FROM {table} WHERE account_id {among}");
+        let rows: Vec<Row> = fetch_among(tx, &missing, select).await?;
         fold.rows.extend(rows.into_iter().map(|row| (row.account_id.clone(), row)));
         fold.loaded.extend(missing.into_iter().map(str::to_owned));
         Ok(())

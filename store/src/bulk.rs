@@ -3,10 +3,17 @@
 //! PostgreSQL takes an array a column; SQLite takes all of it as one JSON array. Both give a `SELECT` to insert or join.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::Value as Json;
-use sqlx::{FromRow, Postgres, postgres::PgRow, query::Query, sqlite::SqliteRow};
+use serde_json::Value;
+use sqlx::{
+    FromRow, PgConnection, Postgres, Row, SqliteConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteQueryResult, SqliteRow},
+};
 
 use crate::Tx;
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 /// Rows, column by column.
 #[derive(Debug, Default)]
@@ -21,6 +28,7 @@ enum Column<'a> {
     Int(Vec<i64>),
     Time(Vec<Option<DateTime<Utc>>>),
     Bool(Vec<bool>),
+    Json(Vec<&'a str>),
 }
 
 impl<'a> Bulk<'a> {
@@ -48,6 +56,12 @@ impl<'a> Bulk<'a> {
         self.column(name, Column::Bool(values.collect()))
     }
 
+    /// A column of JSON texts.
+    #[must_use]
+    pub fn json(self, name: &'static str, values: impl Iterator<Item = &'a str>) -> Self {
+        self.column(name, Column::Json(values.collect()))
+    }
+
     fn column(mut self, name: &'static str, column: Column<'a>) -> Self {
         self.names.push(name);
         self.columns.push(column);
@@ -72,25 +86,50 @@ impl<'a> Bulk<'a> {
             return Ok(0);
         }
         match tx {
-            Tx::Sqlite(tx) => {
-                let values = self.names.iter().enumerate().map(|(index, name)| format!("value ->> {index} AS {name}"));
-                // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join.
-                let select = format!("SELECT {} FROM json_each($1) WHERE true", values.collect::<Vec<_>>().join(", "));
-                let rows: Vec<Json> =
-                    (0..self.len()).map(|row| self.columns.iter().map(|c| c.json(row)).collect()).collect();
-                let sql = statement(&select);
-                Ok(sqlx::query(&sql).bind(Json::Array(rows).to_string()).execute(&mut **tx).await?.rows_affected())
-            }
+            Tx::Sqlite(tx) => Ok(self.run_sqlite(tx, statement).await?.rows_affected()),
             Tx::Postgres(tx) => {
-                let types =
-                    self.columns.iter().enumerate().map(|(index, c)| format!("${}::{}[]", index + 1, c.postgres()));
-                let types = types.collect::<Vec<_>>().join(", ");
-                let names = self.names();
-                let sql = statement(&format!("SELECT {names} FROM unnest({types}) AS rows ({names})"));
-                let query = self.columns.into_iter().fold(sqlx::query(&sql), |query, column| column.bind(query));
-                Ok(query.execute(&mut **tx).await?.rows_affected())
+                let sql = statement(&self.postgres());
+                Ok(self.bind(sqlx::query(&sql)).execute(&mut **tx).await?.rows_affected())
             }
         }
+    }
+
+    pub(crate) async fn run_sqlite(
+        self,
+        on: &mut SqliteConnection,
+        statement: impl FnOnce(&str) -> String,
+    ) -> Result<SqliteQueryResult, sqlx::Error> {
+        let values = self.names.iter().enumerate().map(|(index, name)| format!("value ->> {index} AS {name}"));
+        // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join.
+        let select = format!("SELECT {} FROM json_each($1) WHERE true", values.collect::<Vec<_>>().join(", "));
+        let rows = (0..self.len()).map(|row| self.columns.iter().map(|column| column.value(row)).collect());
+        let rows = Value::Array(rows.collect()).to_string();
+        sqlx::query(&statement(&select)).bind(rows).execute(on).await
+    }
+
+    /// Runs a statement that answers with one number.
+    pub(crate) async fn run_postgres(
+        self,
+        on: &mut PgConnection,
+        statement: impl FnOnce(&str) -> String,
+    ) -> Result<i64, sqlx::Error> {
+        let sql = statement(&self.postgres());
+        self.bind(sqlx::query(&sql)).fetch_one(on).await?.try_get(0)
+    }
+
+    /// The rows, from one array a column.
+    fn postgres(&self) -> String {
+        let types = self.columns.iter().enumerate().map(|(index, c)| format!("${}::{}[]", index + 1, c.postgres()));
+        let types = types.collect::<Vec<_>>().join(", ");
+        let names = self.names();
+        format!("SELECT {names} FROM unnest({types}) AS rows ({names})")
+    }
+
+    fn bind<'q>(self, query: PgQuery<'q>) -> PgQuery<'q>
+    where
+        'a: 'q,
+    {
+        self.columns.into_iter().fold(query, |query, column| column.bind(query))
     }
 }
 
@@ -101,16 +140,18 @@ impl<'a> Column<'a> {
             Self::Int(values) => values.len(),
             Self::Time(values) => values.len(),
             Self::Bool(values) => values.len(),
+            Self::Json(values) => values.len(),
         }
     }
 
-    fn json(&self, row: usize) -> Json {
+    fn value(&self, row: usize) -> Value {
         match self {
             Self::Text(values) => values[row].into(),
             Self::Int(values) => values[row].into(),
             // The form in which sqlx writes an instant, so that all of them compare as texts.
             Self::Time(values) => values[row].map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, false)).into(),
             Self::Bool(values) => values[row].into(),
+            Self::Json(values) => values[row].into(),
         }
     }
 
@@ -120,13 +161,11 @@ impl<'a> Column<'a> {
             Self::Int(_) => "bigint",
             Self::Time(_) => "timestamptz",
             Self::Bool(_) => "boolean",
+            Self::Json(_) => "json",
         }
     }
 
-    fn bind<'q>(
-        self,
-        query: Query<'q, Postgres, sqlx::postgres::PgArguments>,
-    ) -> Query<'q, Postgres, sqlx::postgres::PgArguments>
+    fn bind<'q>(self, query: PgQuery<'q>) -> PgQuery<'q>
     where
         'a: 'q,
     {
@@ -135,15 +174,20 @@ impl<'a> Column<'a> {
             Self::Int(values) => query.bind(values),
             Self::Time(values) => query.bind(values),
             Self::Bool(values) => query.bind(values),
+            Self::Json(values) => query.bind(values),
         }
     }
 }
 
-/// Fetches the rows whose key is among `keys`: `select` ends with the key's name, such as `… WHERE account_id`.
+/// Fetches the rows whose key is among `keys`: `select` is given the condition that follows the key's name.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fetch_among<T>(tx: &mut Tx, select: &str, keys: &[&str]) -> Result<Vec<T>, sqlx::Error>
+pub async fn fetch_among<T>(
+    tx: &mut Tx,
+    keys: &[&str],
+    select: impl FnOnce(&str) -> String,
+) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
 {
@@ -152,9 +196,9 @@ where
     }
     match tx {
         Tx::Sqlite(tx) => {
-            let sql = format!("{select} IN (SELECT value FROM json_each($1))");
+            let sql = select("IN (SELECT value FROM json_each($1))");
             sqlx::query_as(&sql).bind(serde_json::json!(keys).to_string()).fetch_all(&mut **tx).await
         }
-        Tx::Postgres(tx) => sqlx::query_as(&format!("{select} = ANY($1)")).bind(keys).fetch_all(&mut **tx).await,
+        Tx::Postgres(tx) => sqlx::query_as(&select("= ANY($1)")).bind(keys).fetch_all(&mut **tx).await,
     }
 }

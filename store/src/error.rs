@@ -32,7 +32,7 @@ pub enum StoreError {
 }
 
 /// Why a unit was not committed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Another unit appended to one of its streams first.
     #[error("another unit was faster")]

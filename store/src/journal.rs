@@ -3,18 +3,21 @@
 //! History and the event log are indexed queries over the events themselves; followers read on from where they are.
 //! Positions become visible in their order (see the migrations), so `position > $1` skips nothing.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use domain::{AccountEvent, AccountId, TokenEvent};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+use sqlx::types::Json;
 use tokio::sync::mpsc;
 
 use crate::{Database, Store, StoreError, Tx, read};
 
 /// An event as the journal has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Recorded {
     /// Its place in the one order of all events.
     pub position: i64,
@@ -35,10 +38,10 @@ pub struct Recorded {
     pub recorded_at: DateTime<Utc>,
     /// Who caused it.
     pub actor: String,
-    /// The event: one key, its type, with its facts; a text where there are none.
-    pub payload: Value,
-    /// What is known besides.
-    pub metadata: Value,
+    /// The event, as JSON: one key, its type, with its facts; a text where there are none.
+    pub payload: Box<RawValue>,
+    /// What is known besides, as JSON.
+    pub metadata: Box<RawValue>,
 }
 
 /// An event of either aggregate.
@@ -56,7 +59,7 @@ impl Recorded {
     /// # Errors
     /// [`StoreError::Unreadable`] if this program doesn't know its shape.
     pub fn event(&self) -> Result<Event, StoreError> {
-        decode_value(&self.aggregate, &self.payload).map_err(|error| {
+        decode(&self.aggregate, self.payload.get()).map_err(|error| {
             let (position, aggregate, event_type) = (self.position, &self.aggregate, &self.event_type);
             StoreError::Unreadable(format!("position {position}, {aggregate} {event_type}: {error}"))
         })
@@ -71,6 +74,12 @@ impl Recorded {
             .parse()
             .map_err(|_| StoreError::Unreadable(format!("position {}: not an account's id", self.position)))
     }
+}
+
+/// What a stored JSON says, to look into it.
+#[cfg(feature = "testing")]
+pub fn json(stored: &RawValue) -> Value {
+    serde_json::from_str(stored.get()).unwrap_or_default()
 }
 
 /// An event as followers read it: what they fold, and no more.
@@ -109,10 +118,17 @@ struct Row {
     sequence: i64,
     event_type: String,
     event_version: String,
-    payload: Value,
-    metadata: Value,
+    payload: Json<Box<RawValue>>,
+    metadata: Json<Box<RawValue>>,
     at: DateTime<Utc>,
     recorded_at: DateTime<Utc>,
+}
+
+/// What is needed of the metadata itself.
+#[derive(Deserialize)]
+struct Known<'a> {
+    #[serde(borrow, default)]
+    actor: Cow<'a, str>,
 }
 
 const COLUMNS: &str = "SELECT position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
@@ -206,7 +222,8 @@ impl Store {
             }};
         }
         let rows = read!(&self.database, pool => fetch!(pool))?;
-        Ok(rows.into_iter().map(recorded).collect())
+        let upcasters = domain::upcasters();
+        Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
 
     /// The position of the last event; 0 in an empty journal.
@@ -244,64 +261,66 @@ where
 
 type EntryRow = (i64, String, String, String, String, String, DateTime<Utc>);
 
-/// Decodes straight from the text; only what an upcaster must change becomes a tree of JSON first.
 fn entry(row: EntryRow, upcasters: &[Box<dyn EventUpcaster>]) -> Entry {
     let (position, aggregate, account_id, event_type, version, payload, at) = row;
-    let event = if upcasters.iter().any(|upcaster| upcaster.can_upcast(&event_type, &version)) {
-        let payload = serde_json::from_str(&payload).map_err(|error| error.to_string());
-        payload.and_then(|payload| {
-            let id = account_id.clone();
-            let event = SerializedEvent::new(id, 0, aggregate, event_type, version, payload, Value::Null);
-            let event = upcast(event, upcasters);
-            decode_value(&event.aggregate_type, &event.payload)
-        })
-    } else {
-        match aggregate.as_str() {
-            "account" => serde_json::from_str(&payload).map(Event::Account).map_err(|error| error.to_string()),
-            "token" => serde_json::from_str(&payload).map(Event::Token).map_err(|error| error.to_string()),
-            other => Err(format!("unknown aggregate {other}")),
-        }
+    let event = match upcast(&aggregate, &event_type, &version, &payload, upcasters) {
+        None => decode(&aggregate, &payload),
+        Some(today) => today.and_then(|today| decode(&today.aggregate_type, &today.payload.to_string())),
     };
     Entry { position, account_id, at, event }
 }
 
-fn decode_value(aggregate: &str, payload: &Value) -> Result<Event, String> {
+fn decode(aggregate: &str, payload: &str) -> Result<Event, String> {
     match aggregate {
-        "account" => AccountEvent::deserialize(payload).map(Event::Account).map_err(|error| error.to_string()),
-        "token" => TokenEvent::deserialize(payload).map(Event::Token).map_err(|error| error.to_string()),
+        "account" => serde_json::from_str(payload).map(Event::Account).map_err(|error| error.to_string()),
+        "token" => serde_json::from_str(payload).map(Event::Token).map_err(|error| error.to_string()),
         other => Err(format!("unknown aggregate {other}")),
     }
 }
 
-fn upcast(event: SerializedEvent, upcasters: &[Box<dyn EventUpcaster>]) -> SerializedEvent {
-    upcasters.iter().fold(event, |event, upcaster| {
+/// Brings a stored event to the shape of today, through the same upcasters as the aggregates; `None` if it has it already,
+/// as nearly all have: only the others become a tree of JSON.
+fn upcast(
+    aggregate: &str,
+    event_type: &str,
+    version: &str,
+    payload: &str,
+    upcasters: &[Box<dyn EventUpcaster>],
+) -> Option<Result<SerializedEvent, String>> {
+    if !upcasters.iter().any(|upcaster| upcaster.can_upcast(event_type, version)) {
+        return None;
+    }
+    let payload = match serde_json::from_str(payload) {
+        Ok(payload) => payload,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let (aggregate, event_type, version) = (aggregate.to_owned(), event_type.to_owned(), version.to_owned());
+    let event = SerializedEvent::new(String::new(), 0, aggregate, event_type, version, payload, Value::Null);
+    Some(Ok(upcasters.iter().fold(event, |event, upcaster| {
         if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
-    })
+    })))
 }
 
-/// Brings a row to the shape of today, through the same upcasters as the aggregates.
-fn recorded(row: Row) -> Recorded {
-    let event = SerializedEvent::new(
-        row.aggregate_id,
-        usize::try_from(row.sequence).unwrap_or(0),
-        row.aggregate_type,
-        row.event_type,
-        row.event_version,
-        row.payload,
-        row.metadata,
-    );
-    let event = upcast(event, &domain::upcasters());
-    Recorded {
+fn recorded(row: Row, upcasters: &[Box<dyn EventUpcaster>]) -> Recorded {
+    let mut recorded = Recorded {
         position: row.position,
-        aggregate: event.aggregate_type,
-        account_id: event.aggregate_id,
+        aggregate: row.aggregate_type,
+        account_id: row.aggregate_id,
         sequence: row.sequence,
-        event_type: event.event_type,
-        version: event.event_version,
+        event_type: row.event_type,
+        version: row.event_version,
         at: row.at,
         recorded_at: row.recorded_at,
-        actor: event.metadata.get("actor").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        payload: event.payload,
-        metadata: event.metadata,
+        actor: serde_json::from_str(row.metadata.get()).map(|Known { actor }| actor.into_owned()).unwrap_or_default(),
+        payload: row.payload.0,
+        metadata: row.metadata.0,
+    };
+    let Recorded { aggregate, event_type, version, payload, .. } = &mut recorded;
+    if let Some(Ok(today)) = upcast(aggregate, event_type, version, payload.get(), upcasters)
+        && let Ok(json) = RawValue::from_string(today.payload.to_string())
+    {
+        (*aggregate, *event_type, *version) = (today.aggregate_type, today.event_type, today.event_version);
+        *payload = json;
     }
+    recorded
 }

@@ -15,15 +15,19 @@ mod migrate;
 pub mod testing;
 mod unit;
 mod wake;
+mod write;
 
 pub use sqlx;
 
 pub use bulk::{Bulk, fetch_among};
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
+#[cfg(feature = "testing")]
+pub use journal::json;
 pub use journal::{Entry, Event, Filter, Recorded};
-pub use unit::{Committed, Decision, Unit, Value, Write};
+pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
+pub use write::{Value, Write};
 
 use append::Appender;
 use cache::Cache;

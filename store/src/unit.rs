@@ -11,7 +11,7 @@ use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use domain::{AccountId, Metadata};
 
 use crate::{
-    CommitError, ExecuteError, Store, StoreError,
+    CommitError, ExecuteError, Store, StoreError, Write,
     cache::{AnyState, Key, State},
 };
 
@@ -182,71 +182,9 @@ pub(crate) struct NewEvent {
     pub(crate) payload: String,
 }
 
-/// A write to a row that belongs to a unit's events, as data.
-#[derive(Debug, Clone)]
-pub struct Write {
-    pub(crate) sql: &'static str,
-    pub(crate) values: Vec<Value>,
-    pub(crate) guarded: bool,
-}
-
-impl Write {
-    /// A statement with parameters `$1`, `$2`, …
-    pub fn new(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new(), guarded: false }
+impl NewEvent {
+    /// The stream that it is appended to.
+    pub(crate) fn stream(&self) -> (String, String) {
+        (self.aggregate_type.to_owned(), self.aggregate_id.clone())
     }
-
-    /// The next parameter's value.
-    #[must_use]
-    pub fn bind(mut self, value: impl Into<Value>) -> Self {
-        self.values.push(value.into());
-        self
-    }
-
-    /// Refuses the whole unit ([`CommitError::Refused`]) unless the statement touches a row.
-    #[must_use]
-    pub fn guarded(mut self) -> Self {
-        self.guarded = true;
-        self
-    }
-}
-
-/// A parameter of a [`Write`].
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// A text, or an id as text.
-    Text(Option<String>),
-    /// A number.
-    Int(Option<i64>),
-    /// An instant, cut to microseconds.
-    Time(Option<DateTime<Utc>>),
-    /// Bytes, such as a ciphertext.
-    Bytes(Vec<u8>),
-}
-
-macro_rules! value {
-    ($($from:ty => |$value:ident| $to:expr;)*) => {$(
-        impl From<$from> for Value {
-            fn from($value: $from) -> Self {
-                $to
-            }
-        }
-    )*};
-}
-
-value! {
-    &str => |text| Self::Text(Some(text.to_owned()));
-    String => |text| Self::Text(Some(text));
-    Option<String> => |text| Self::Text(text);
-    AccountId => |id| Self::Text(Some(id.to_string()));
-    domain::TokenId => |id| Self::Text(Some(id.to_string()));
-    domain::AttemptId => |id| Self::Text(Some(id.to_string()));
-    domain::WidgetId => |id| Self::Text(Some(id.to_string()));
-    domain::UserId => |id| Self::Text(Some(id.to_string()));
-    domain::LinkId => |id| Self::Text(Some(id.to_string()));
-    i64 => |number| Self::Int(Some(number));
-    Option<i64> => |number| Self::Int(number);
-    DateTime<Utc> => |at| Self::Time(Some(at.trunc_subsecs(6)));
-    Option<DateTime<Utc>> => |at| Self::Time(at.map(|at| at.trunc_subsecs(6)));
-    Vec<u8> => |bytes| Self::Bytes(bytes);
 }

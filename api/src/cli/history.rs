@@ -55,6 +55,7 @@ fn print_json(chapter: &Chapter) -> Result<()> {
 fn print_words(chapter: &Chapter) {
     let recorded = &chapter.recorded;
     println!("{}  {}", recorded.at.format("%Y-%m-%d %H:%M:%S UTC"), chapter.words);
-    println!("    by {}, position {}, in {}", recorded.actor, recorded.position, recorded.metadata["correlation"]);
+    let known: serde_json::Value = serde_json::from_str(recorded.metadata.get()).unwrap_or_default();
+    println!("    by {}, position {}, in {}", recorded.actor, recorded.position, known["correlation"]);
     println!("    then: {}", chapter.state);
 }

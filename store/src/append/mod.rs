@@ -9,6 +9,7 @@ mod sql;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    mem::take,
     sync::Arc,
 };
 
@@ -17,8 +18,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{CommitError, Committed, Database, cache::Cache, unit::Submission, wake::Wake};
+use crate::{
+    CommitError, Committed, Database,
+    cache::Cache,
+    unit::{NewEvent, Submission},
+    wake::Wake,
+};
 use sql::Failure;
+
+/// How far streams have come.
+type Heads = HashMap<(String, String), i64>;
 
 /// How many units may wait. When more come than the database takes, callers hear so at once instead of queueing up.
 const WAITING: usize = 4_096;
@@ -91,12 +100,12 @@ impl Task {
             let (late, rest): (VecDeque<_>, _) =
                 waiting.into_iter().partition(|waiting: &Waiting| is_late(&waiting.unit, &heads));
             waiting = rest;
-            answer_all(late, || CommitError::Conflict);
+            answer_all(late, &CommitError::Conflict);
         }
     }
 
     /// Commits a batch and answers all of it. Returns how far the streams have come by that.
-    async fn commit(&self, mut batch: Vec<Waiting>) -> HashMap<(String, String), i64> {
+    async fn commit(&self, mut batch: Vec<Waiting>) -> Heads {
         while !batch.is_empty() {
             let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
             match sql::write(&self.database, &units).await {
@@ -105,26 +114,18 @@ impl Task {
                 Err(Failure::Conflict) => batch = self.without_losers(batch).await,
                 // One of them can't be stored at all. Each alone, so that it is the only one that fails.
                 Err(Failure::Refused(_)) if batch.len() > 1 => {
-                    for waiting in batch {
+                    for waiting in take(&mut batch) {
                         Box::pin(self.commit(vec![waiting])).await;
                     }
-                    return HashMap::new();
                 }
-                Err(Failure::Refused(error) | Failure::NotWritten(error)) => {
-                    answer_all(batch, || CommitError::Database(error.clone()));
-                    return HashMap::new();
-                }
-                Err(Failure::Unknown(error)) => {
-                    answer_all(batch, || CommitError::Unknown(error.clone()));
-                    return HashMap::new();
-                }
+                Err(Failure::Refused(error) | Failure::All(error)) => answer_all(take(&mut batch), &error),
             }
         }
         HashMap::new()
     }
 
     /// Positions within one statement follow each other: the order's lock is held from the first to the commit.
-    fn committed(&self, batch: Vec<Waiting>, last: Option<i64>) -> HashMap<(String, String), i64> {
+    fn committed(&self, batch: Vec<Waiting>, last: Option<i64>) -> Heads {
         let events: usize = batch.iter().map(|waiting| waiting.unit.events.len()).sum();
         let mut position = last.unwrap_or(0) - i64::try_from(events).unwrap_or(0);
         let mut heads = HashMap::new();
@@ -134,9 +135,7 @@ impl Task {
                 self.cache.keep(key, state);
             }
             let its = (!unit.events.is_empty()).then_some(position);
-            for event in unit.events {
-                heads.insert((event.aggregate_type.to_owned(), event.aggregate_id), event.sequence);
-            }
+            heads.extend(unit.events.iter().map(|event| (event.stream(), event.sequence)));
             let _ = answer.send(Ok(Committed { position: its }));
         }
         if let Some(last) = last {
@@ -148,39 +147,25 @@ impl Task {
     /// Reads the heads once, answers those who are behind them, and returns the others.
     async fn without_losers(&self, batch: Vec<Waiting>) -> Vec<Waiting> {
         let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
-        let heads = match sql::heads(&self.database, &units).await {
-            Ok(heads) => heads,
-            Err(error) => {
-                let error = Arc::new(error);
-                answer_all(batch, || CommitError::Database(error.clone()));
-                return Vec::new();
-            }
-        };
-        let before = batch.len();
+        // If they can't be read, or nobody is behind them (the conflict is gone already), all decide again.
+        let heads = sql::heads(&self.database, &units).await.unwrap_or_default();
         let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| is_late(&waiting.unit, &heads));
-        answer_all(late, || CommitError::Conflict);
-        if rest.len() == before {
-            // Nobody is behind, yet there was a conflict: it is gone already, or can't be told. All decide again.
-            answer_all(rest, || CommitError::Conflict);
-            return Vec::new();
-        }
+        let (losers, rest) = if late.is_empty() { (rest, late) } else { (late, rest) };
+        answer_all(losers, &CommitError::Conflict);
         rest
     }
 }
 
-fn answer_all(batch: impl IntoIterator<Item = Waiting>, error: impl Fn() -> CommitError) {
-    for waiting in batch {
-        waiting.answer(Err(error()));
-    }
+fn answer_all(batch: impl IntoIterator<Item = Waiting>, error: &CommitError) {
+    batch.into_iter().for_each(|waiting| waiting.answer(Err(error.clone())));
 }
 
 /// Takes what can share a commit: at most one unit a stream, in the order in which they came.
 fn batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    let mut streams: HashSet<(&'static str, String)> = HashSet::new();
+    let mut streams = HashSet::new();
     let (mut batch, mut rest) = (Vec::new(), VecDeque::new());
     for next in waiting.drain(..) {
-        let its: HashSet<_> =
-            next.unit.events.iter().map(|event| (event.aggregate_type, event.aggregate_id.clone())).collect();
+        let its: HashSet<_> = next.unit.events.iter().map(NewEvent::stream).collect();
         let fits = batch.len() < BATCH && streams.is_disjoint(&its);
         streams.extend(its);
         if fits { batch.push(next) } else { rest.push_back(next) }
@@ -190,10 +175,7 @@ fn batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
 }
 
 /// Whether one of its streams has come further than the unit knew.
-fn is_late(unit: &Submission, heads: &HashMap<(String, String), i64>) -> bool {
-    !heads.is_empty()
-        && unit.events.iter().any(|event| {
-            let head = heads.get(&(event.aggregate_type.to_owned(), event.aggregate_id.clone()));
-            head.is_some_and(|head| event.sequence <= *head)
-        })
+fn is_late(unit: &Submission, heads: &Heads) -> bool {
+    let behind = |event: &NewEvent| heads.get(&event.stream()).is_some_and(|head| event.sequence <= *head);
+    !heads.is_empty() && unit.events.iter().any(behind)
 }

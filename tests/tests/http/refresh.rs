@@ -46,7 +46,7 @@ on_both_engines! {
         assert_eq!(owner.widgets(&account).await, widgets);
         let types = relight.events(&account).await;
         assert_eq!(types[types.len() - 3..], ["PasswordChanged", "Expired", "Refreshed"]);
-        let evidence = &relight.journal(&account).await[types.len() - 2].payload["Expired"]["evidence"];
+        let evidence = &store::json(&relight.journal(&account).await[types.len() - 2].payload)["Expired"]["evidence"];
         assert_eq!((evidence["code"].as_i64(), evidence["subcode"].as_i64()), (Some(190), Some(460)));
     }
 
@@ -90,8 +90,8 @@ on_both_engines! {
         page.says("@luma.ceramics is refreshed");
         stranger.open(&format!("/r/{link}")).await.says("has done its work").says("access token page");
         let last = relight.journal(&account).await.pop().expect("an event");
-        assert_eq!(last.payload["Refreshed"]["grant"]["way"], "link");
-        assert!(last.metadata["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
+        assert_eq!(store::json(&last.payload)["Refreshed"]["grant"]["way"], "link");
+        assert!(store::json(&last.metadata)["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
     }
 
     async fn a_reconnect_link_runs_out_and_a_broken_one_says_so(engine: Engine) {

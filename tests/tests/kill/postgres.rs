@@ -121,7 +121,7 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
             let sequence = sequences.entry(event.account_id.clone()).or_insert(0);
             assert_eq!(event.sequence, *sequence + 1, "a gap");
             *sequence = event.sequence;
-            if let Some(widget) = event.payload["WidgetAdded"]["widget"].as_str() {
+            if let Some(widget) = store::json(&event.payload)["WidgetAdded"]["widget"].as_str() {
                 *added.entry((event.account_id, widget.to_owned())).or_insert(0) += 1;
             }
         }

@@ -6,6 +6,7 @@
 mod append;
 mod bulk;
 mod cache;
+mod connection;
 mod database;
 mod error;
 mod journal;

@@ -11,7 +11,7 @@ use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use domain::{AccountId, Metadata};
 
 use crate::{
-    CommitError, ExecuteError, Store, StoreError, Write,
+    Bulk, CommitError, ExecuteError, Store, StoreError, Write,
     cache::{AnyState, Key, State},
 };
 
@@ -187,4 +187,24 @@ impl NewEvent {
     pub(crate) fn stream(&self) -> (String, String) {
         (self.aggregate_type.to_owned(), self.aggregate_id.clone())
     }
+}
+
+/// An event and the unit that it is of.
+pub(crate) type Appended<'a> = (&'a Submission, &'a NewEvent);
+
+pub(crate) const COLUMNS: &str =
+    "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, at";
+
+/// The rows of events, in the order in which they are to be inserted: both engines read arrays out in their order.
+pub(crate) fn bulk<'a>(events: &[Appended<'a>]) -> Bulk<'a> {
+    let texts = |text: fn(&'a NewEvent) -> &'a str| events.iter().map(move |(_, event)| text(event));
+    Bulk::default()
+        .text("aggregate_type", texts(|event| event.aggregate_type))
+        .text("aggregate_id", texts(|event| &event.aggregate_id))
+        .int("sequence", events.iter().map(|(_, event)| event.sequence))
+        .text("event_type", texts(|event| &event.event_type))
+        .text("event_version", texts(|event| &event.event_version))
+        .json("payload", texts(|event| &event.payload))
+        .json("metadata", events.iter().map(|(unit, _)| unit.metadata.as_str()))
+        .time("at", events.iter().map(|(unit, _)| unit.at))
 }

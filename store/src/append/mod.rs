@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     CommitError, Committed, Database,
     cache::Cache,
+    connection::Connection,
     unit::{NewEvent, Submission},
     wake::Wake,
 };
@@ -52,7 +53,7 @@ impl Appender {
     pub(crate) fn start(database: Database, cache: Cache, wake: Wake) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         let mut task = JoinSet::new();
-        task.spawn(Task { database, cache, wake }.run(waiting));
+        task.spawn(Task { database, own: Connection::default(), cache, wake }.run(waiting));
         Self { queue, _task: Arc::new(task) }
     }
 
@@ -68,22 +69,16 @@ impl Appender {
     }
 }
 
-impl Waiting {
-    fn answer(self, answer: Result<Committed, CommitError>) {
-        // Whoever went away doesn't hear it.
-        let _ = self.answer.send(answer);
-    }
-}
-
 /// The task that appends.
 struct Task {
     database: Database,
+    own: Connection,
     cache: Cache,
     wake: Wake,
 }
 
 impl Task {
-    async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = VecDeque::new();
         loop {
             if waiting.is_empty() {
@@ -105,12 +100,12 @@ impl Task {
     }
 
     /// Commits a batch and answers all of it. Returns how far the streams have come by that.
-    async fn commit(&self, mut batch: Vec<Waiting>) -> Heads {
+    async fn commit(&mut self, mut batch: Vec<Waiting>) -> Heads {
         while !batch.is_empty() {
             let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
-            match sql::write(&self.database, &units).await {
+            match sql::write(&self.database, &mut self.own, &units).await {
                 Ok(last) => return self.committed(batch, last),
-                Err(Failure::Unit(index, error)) => batch.remove(index).answer(Err(error)),
+                Err(Failure::Unit(index, error)) => answer_all([batch.remove(index)], &error),
                 Err(Failure::Conflict) => batch = self.without_losers(batch).await,
                 // One of them can't be stored at all. Each alone, so that it is the only one that fails.
                 Err(Failure::Refused(_)) if batch.len() > 1 => {
@@ -157,7 +152,8 @@ impl Task {
 }
 
 fn answer_all(batch: impl IntoIterator<Item = Waiting>, error: &CommitError) {
-    batch.into_iter().for_each(|waiting| waiting.answer(Err(error.clone())));
+    // Whoever went away doesn't hear it.
+    batch.into_iter().for_each(|waiting| drop(waiting.answer.send(Err(error.clone()))));
 }
 
 /// Takes what can share a commit: at most one unit a stream, in the order in which they came.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use sqlx::{PgConnection, SqliteConnection, error::ErrorKind};
 
 use crate::{
-    Bulk, CommitError, Database, Tx, fetch_among,
-    unit::{NewEvent, Submission},
+    CommitError, Database, Tx,
+    connection::Connection,
+    fetch_among,
+    unit::{self, Appended, COLUMNS, Submission},
 };
 
 /// Why a batch was not written as it is.
@@ -22,14 +24,23 @@ pub(super) enum Failure {
 }
 
 /// Writes units in one commit; returns the position of the last event, if there is one.
-pub(super) async fn write(database: &Database, units: &[&Submission]) -> Result<Option<i64>, Failure> {
+pub(super) async fn write(
+    database: &Database,
+    own: &mut Connection,
+    units: &[&Submission],
+) -> Result<Option<i64>, Failure> {
     let not_written = |error| Failure::All(CommitError::Database(Arc::new(error)));
     let events: Vec<_> = units.iter().flat_map(|unit| unit.events.iter().map(move |event| (*unit, event))).collect();
     // Events alone are one statement, which is its own transaction: one round trip.
     if units.iter().all(|unit| unit.writes.is_empty()) {
         let inserted = match database {
             Database::Sqlite(on) => insert_sqlite(&mut *on.write.acquire().await.map_err(not_written)?, &events).await,
-            Database::Postgres(on) => insert_postgres(&mut *on.acquire().await.map_err(not_written)?, &events).await,
+            Database::Postgres(pool) => {
+                let mut on = own.take(pool).await.map_err(not_written)?;
+                let inserted = insert_postgres(&mut on, &events).await;
+                own.keep(on, inserted.as_ref().err());
+                inserted
+            }
         };
         return inserted.map(Some).map_err(|error| failure(error, CommitError::Unknown));
     }
@@ -72,36 +83,18 @@ fn is_conflict(error: &sqlx::Error) -> bool {
     cause.kind() == ErrorKind::UniqueViolation || matches!(cause.code().as_deref(), Some("40001" | "40P01"))
 }
 
-type Events<'a> = [(&'a Submission, &'a NewEvent)];
-
-const COLUMNS: &str = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, at";
-
-/// The rows, in the order in which they are to be inserted: both engines read arrays out in their order.
-fn bulk<'a>(events: &Events<'a>) -> Bulk<'a> {
-    let texts = |text: fn(&'a NewEvent) -> &'a str| events.iter().map(move |(_, event)| text(event));
-    Bulk::default()
-        .text("aggregate_type", texts(|event| event.aggregate_type))
-        .text("aggregate_id", texts(|event| &event.aggregate_id))
-        .int("sequence", events.iter().map(|(_, event)| event.sequence))
-        .text("event_type", texts(|event| &event.event_type))
-        .text("event_version", texts(|event| &event.event_version))
-        .json("payload", texts(|event| &event.payload))
-        .json("metadata", events.iter().map(|(unit, _)| unit.metadata.as_str()))
-        .time("at", events.iter().map(|(unit, _)| unit.at))
-}
-
 /// The trigger that keeps the order runs before the first position is drawn.
-async fn insert_postgres(on: &mut PgConnection, events: &Events<'_>) -> Result<i64, sqlx::Error> {
+async fn insert_postgres(on: &mut PgConnection, events: &[Appended<'_>]) -> Result<i64, sqlx::Error> {
     let insert = |rows: &str| {
         let insert = format!("INSERT INTO events ({COLUMNS}) {rows} RETURNING position");
         format!("WITH inserted AS ({insert}) SELECT max(position) FROM inserted")
     };
-    bulk(events).run_postgres(on, insert).await
+    unit::bulk(events).run_postgres(on, insert).await
 }
 
-async fn insert_sqlite(on: &mut SqliteConnection, events: &Events<'_>) -> Result<i64, sqlx::Error> {
+async fn insert_sqlite(on: &mut SqliteConnection, events: &[Appended<'_>]) -> Result<i64, sqlx::Error> {
     let insert = |rows: &str| format!("INSERT INTO events ({COLUMNS}) {rows}");
-    Ok(bulk(events).run_sqlite(on, insert).await?.last_insert_rowid())
+    Ok(unit::bulk(events).run_sqlite(on, insert).await?.last_insert_rowid())
 }
 
 /// How far the streams of these units have come.

@@ -24,7 +24,7 @@ async fn put(store: &Store, priority: i64, minutes: i64) -> AccountId {
     id
 }
 
-async fn take(store: &Store, lease: &str, limit: i64) -> Vec<Claimed> {
+async fn take(store: &Store, lease: &str, limit: u32) -> Vec<Claimed> {
     claim(store.database(), lease, now(), limit).await.expect("claims")
 }
 
@@ -34,7 +34,7 @@ fn accounts(claimed: &[Claimed]) -> Vec<AccountId> {
 
 async fn end(store: &Store, claimed: &Claimed, next: Option<DateTime<Utc>>) -> bool {
     let mut tx = store.database().begin().await.expect("begins");
-    let held = complete(&mut tx, claimed, next).await.expect("completes");
+    let held = complete(&mut tx, &[(claimed, next)]).await.expect("completes") == [true];
     tx.commit().await.expect("commits");
     held
 }

@@ -94,17 +94,48 @@ impl<'a> Bulk<'a> {
         }
     }
 
+    /// The same for a statement that returns rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fetch<T>(self, tx: &mut Tx, statement: impl FnOnce(&str) -> String) -> Result<Vec<T>, sqlx::Error>
+    where
+        T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        if self.len() == 0 {
+            return Ok(Vec::new());
+        }
+        match tx {
+            Tx::Sqlite(tx) => {
+                let sql = statement(&self.sqlite());
+                sqlx::query_as(&sql).bind(self.rows()).fetch_all(&mut **tx).await
+            }
+            Tx::Postgres(tx) => {
+                let sql = statement(&self.postgres());
+                let rows = self.bind(sqlx::query(&sql)).fetch_all(&mut **tx).await?;
+                rows.iter().map(T::from_row).collect()
+            }
+        }
+    }
+
     pub(crate) async fn run_sqlite(
         self,
         on: &mut SqliteConnection,
         statement: impl FnOnce(&str) -> String,
     ) -> Result<SqliteQueryResult, sqlx::Error> {
+        sqlx::query(&statement(&self.sqlite())).bind(self.rows()).execute(on).await
+    }
+
+    /// The rows, from one JSON array.
+    fn sqlite(&self) -> String {
         let values = self.names.iter().enumerate().map(|(index, name)| format!("value ->> {index} AS {name}"));
         // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join.
-        let select = format!("SELECT {} FROM json_each($1) WHERE true", values.collect::<Vec<_>>().join(", "));
+        format!("SELECT {} FROM json_each($1) WHERE true", values.collect::<Vec<_>>().join(", "))
+    }
+
+    fn rows(&self) -> String {
         let rows = (0..self.len()).map(|row| self.columns.iter().map(|column| column.value(row)).collect());
-        let rows = Value::Array(rows.collect()).to_string();
-        sqlx::query(&statement(&select)).bind(rows).execute(on).await
+        Value::Array(rows.collect()).to_string()
     }
 
     /// Runs a statement that answers with one number.

@@ -24,7 +24,7 @@ pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::
 /// Ends the job, and notes when Meta was heard.
 async fn end(app: &App, claimed: &Claimed, heard: Option<TokenId>) -> Result<(), commands::Error> {
     let mut tx = app.database().begin().await?;
-    if !queue::complete(&mut tx, claimed, None).await? {
+    if queue::complete(&mut tx, &[(claimed, None)]).await? != [true] {
         return Ok(());
     }
     if let Some(token) = heard {

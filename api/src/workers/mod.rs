@@ -25,12 +25,12 @@ const FINISH: Duration = Duration::from_secs(20);
 
 /// Works until the token is cancelled; then finishes what is under way, and gives the rest back.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
-    let lease = commands::new_id().to_string();
+    let node = commands::new_id().to_string();
     let free = Arc::new(Semaphore::new(app.config.pull.workers as usize));
     let mut changed = app.changed.subscribe();
     let mut jobs = JoinSet::new();
     while !stop.is_cancelled() {
-        let claimed = claim(&app, &lease, &free).await;
+        let claimed = claim(&app, &node, &free).await;
         let found = !claimed.is_empty();
         for (claimed, permit) in claimed {
             jobs.spawn(job(app.clone(), claimed, permit));
@@ -49,7 +49,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
     }
     let _ = tokio::time::timeout(FINISH, async { while jobs.join_next().await.is_some() {} }).await;
     jobs.shutdown().await;
-    match queue::release(app.database(), &lease).await {
+    match queue::release(app.database(), &node).await {
         Ok(0) => {}
         Ok(released) => tracing::info!(released, "gave back what was not finished"),
         Err(error) => tracing::warn!(%error, "what was not finished waits until its lease ends"),
@@ -57,16 +57,16 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
 }
 
 /// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
-async fn claim(app: &App, lease: &str, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
+async fn claim(app: &App, node: &str, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
     let mut permits = Vec::new();
     while let Ok(permit) = free.clone().try_acquire_owned() {
         permits.push(permit);
     }
-    let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
+    let limit = u32::try_from(permits.len()).unwrap_or(u32::MAX);
     if limit == 0 {
         return Vec::new();
     }
-    match queue::claim(app.database(), lease, app.commands.clock.now(), limit).await {
+    match queue::claim(app.database(), node, app.commands.clock.now(), limit).await {
         Ok(claimed) => claimed.into_iter().zip(permits).collect(),
         Err(error) => {
             tracing::warn!(%error, "the queue can't be read; trying again");

@@ -20,7 +20,7 @@ pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::E
         // Expired or disconnected meanwhile: it rests until the next login.
         Pulled::Nothing => {
             let mut tx = app.database().begin().await?;
-            if queue::complete(&mut tx, claimed, None).await? {
+            if queue::complete(&mut tx, &[(claimed, None)]).await? == [true] {
                 tx.commit().await?;
             }
             Ok(())
@@ -35,7 +35,7 @@ async fn store(app: &App, claimed: &Claimed, token: TokenId, posts: &[Post]) -> 
     let plans = plans(app, claimed, best, now).await?;
     let json = serde_json::to_string(posts).map_err(|error| store::StoreError::Unreadable(error.to_string()))?;
     let mut tx = app.database().begin().await?;
-    if !queue::complete(&mut tx, claimed, Some(next)).await? {
+    if queue::complete(&mut tx, &[(claimed, Some(next))]).await? != [true] {
         tracing::debug!(account = %claimed.account, "a pull came too late, and changes nothing");
         return Ok(());
     }

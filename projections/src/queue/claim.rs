@@ -1,0 +1,106 @@
+//! Claiming: one statement, whose commit doesn't wait for the disk. A crash may lose the lease, and then nobody holds it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use store::{Database, StoreError, read};
+
+use super::{Claimed, Lease, Priority};
+use crate::{LEASE, account, parse};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    account_id: String,
+    priority: i64,
+    due_at: DateTime<Utc>,
+    attempts: i64,
+    free_widgets: i64,
+    upgraded_widgets: i64,
+}
+
+/// What has been due for this long goes before first priority, as far as [`reserved`] says: nobody waits for ever.
+const AGED: TimeDelta = TimeDelta::minutes(5);
+
+/// How much of a claim is for what has waited too long.
+fn reserved(limit: u32) -> u32 {
+    (limit / 4).max(1)
+}
+
+/// Claims what is due now for a node: first priority first, but a share of each claim for what has waited too long.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim(
+    database: &Database,
+    node: &str,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Claimed>, StoreError> {
+    // On SQLite, an idle queue is looked at without a write: there is one writer. Each class is a range of the index.
+    if !database.is_shared() {
+        let sql = "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
+                   OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)";
+        if !read!(database, pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))? {
+            return Ok(Vec::new());
+        }
+    }
+    // Each claim's own: a worker that was late for one changes nothing of the next, of the same node either.
+    static CLAIMS: AtomicU64 = AtomicU64::new(0);
+    let lease = format!("{node}:{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
+    let sql = statement(database, limit);
+    let aged = now - AGED;
+    let mut rows: Vec<Row> = match database {
+        Database::Sqlite(pools) => {
+            sqlx::query_as(&sql).bind(&lease).bind(now).bind(aged).fetch_all(&pools.write).await?
+        }
+        Database::Postgres(pool) => sqlx::query_as(&sql).bind(&lease).bind(now).bind(aged).fetch_all(pool).await?,
+    };
+    rows.sort_unstable_by_key(|row| (row.priority, row.due_at));
+    let claimed = |row: Row| {
+        Ok(Claimed {
+            kind: parse(&row.kind)?,
+            account: account(&row.account_id)?,
+            first: row.priority == Priority::First.number(),
+            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            free_widgets: row.free_widgets,
+            upgraded_widgets: row.upgraded_widgets,
+            lease: Lease(lease.clone()),
+        })
+    };
+    rows.into_iter().map(claimed).collect()
+}
+
+/// The classes are read in their order, and no further than there is room. The limits stand in the text: the planner
+/// would not believe a parameter to be small.
+fn statement(database: &Database, limit: u32) -> String {
+    let (first, normal) = (Priority::First.number(), Priority::Normal.number());
+    let (lock, seconds) = (database.skip_locked(), LEASE.num_seconds());
+    let (leases_now, leased_until, unhurried) = match database {
+        Database::Sqlite(_) => {
+            let clock = |after: &str| format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'{after})");
+            (clock(""), clock(&format!(", '+{seconds} seconds'")), "''")
+        }
+        Database::Postgres(_) => (
+            "CURRENT_TIMESTAMP".to_owned(),
+            format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
+            database.unhurried(),
+        ),
+    };
+    let class = |priority: i64, due: &str, most: u32, offset: &str| {
+        format!(
+            "SELECT kind, key FROM work_v1 WHERE priority = {priority} AND due_at <= {due} \
+             AND (leased_until IS NULL OR leased_until < {leases_now}) ORDER BY due_at LIMIT {most}{offset}{lock}"
+        )
+    };
+    // Those that have waited too long are the first of their class again, after first priority.
+    format!(
+        "WITH aged AS ({}), first AS ({}), normal AS ({}), \
+         chosen AS (SELECT * FROM aged UNION ALL SELECT * FROM first UNION ALL SELECT * FROM normal LIMIT {limit}) \
+         UPDATE work_v1 SET lease = $1, leased_until = {leased_until} WHERE (kind, key) IN (SELECT kind, key FROM chosen) \
+         RETURNING kind, account_id, priority, due_at, attempts, free_widgets, upgraded_widgets, {unhurried}",
+        class(normal, "$3", reserved(limit), ""),
+        class(first, "$2", limit, ""),
+        class(normal, "$2", limit, " OFFSET (SELECT count(*) FROM aged)"),
+    )
+}

@@ -1,0 +1,96 @@
+//! What becomes of what was claimed: done, tried again later, given back.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use domain::AccountId;
+use store::{Bulk, Database, StoreError, Tx, execute};
+
+use super::{Claimed, Priority};
+
+/// Completes things in the transaction that stores their results, and says when each is due again. Those whose lease isn't
+/// held any more stay as they are, and their results must not be stored: for each, whether it was.
+///
+/// # Errors
+/// When the database fails.
+pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -> Result<Vec<bool>, StoreError> {
+    let (rows, ends): (Vec<_>, Vec<_>) = done.iter().copied().partition(|(claimed, _)| claimed.kind.stays());
+    let normal = Priority::Normal.number();
+    let update = |rows: &str| {
+        format!(
+            "UPDATE work_v1 SET due_at = done.next, priority = {normal}, attempts = 0, last_error = NULL, lease = NULL, \
+             leased_until = NULL FROM ({rows}) AS done WHERE work_v1.kind = done.kind AND work_v1.key = done.key \
+             AND work_v1.lease = done.lease RETURNING work_v1.kind, work_v1.key"
+        )
+    };
+    let delete = |rows: &str| {
+        format!(
+            "DELETE FROM work_v1 WHERE (kind, key, lease) IN (SELECT kind, key, lease FROM ({rows}) AS done) \
+             RETURNING kind, key"
+        )
+    };
+    let keys = |done: &[(&Claimed, _)]| done.iter().map(|(claimed, _)| claimed.account.to_string()).collect::<Vec<_>>();
+    let mut held: HashSet<(String, String)> = HashSet::new();
+    held.extend(bulk(&rows, &keys(&rows)).fetch::<(String, String)>(tx, update).await?);
+    held.extend(bulk(&ends, &keys(&ends)).fetch::<(String, String)>(tx, delete).await?);
+    let is_held =
+        |(claimed, _): &(&Claimed, _)| held.contains(&(claimed.kind.name().to_owned(), claimed.account.to_string()));
+    Ok(done.iter().map(is_held).collect())
+}
+
+fn bulk<'a>(done: &'a [(&'a Claimed, Option<DateTime<Utc>>)], keys: &'a [String]) -> Bulk<'a> {
+    Bulk::default()
+        .text("kind", done.iter().map(|(claimed, _)| claimed.kind.name()))
+        .text("key", keys.iter().map(String::as_str))
+        .text("lease", done.iter().map(|(claimed, _)| claimed.lease.0.as_str()))
+        .time("next", done.iter().map(|(_, next)| *next))
+}
+
+/// Gives something back that failed, to be tried again later; `error` is shown to support.
+///
+/// # Errors
+/// When the database fails.
+pub async fn retry(
+    database: &Database,
+    claimed: &Claimed,
+    due_at: DateTime<Utc>,
+    error: &str,
+) -> Result<(), StoreError> {
+    let mut tx = database.begin().await?;
+    let sql = "UPDATE work_v1 SET due_at = $1, attempts = attempts + 1, last_error = $2, lease = NULL, \
+               leased_until = NULL WHERE kind = $3 AND key = $4 AND lease = $5";
+    execute!(
+        &mut tx,
+        sqlx::query(sql)
+            .bind(due_at)
+            .bind(error)
+            .bind(claimed.kind.name())
+            .bind(claimed.account.to_string())
+            .bind(&claimed.lease.0)
+    )?;
+    Ok(tx.commit().await?)
+}
+
+/// Gives everything back that a node has claimed and not completed, as it was: it stops.
+///
+/// # Errors
+/// When the database fails.
+pub async fn release(database: &Database, node: &str) -> Result<u64, StoreError> {
+    let mut tx = database.begin().await?;
+    let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
+    let released = execute!(&mut tx, sqlx::query(sql).bind(node))?;
+    tx.commit().await?;
+    Ok(released)
+}
+
+/// Makes a check of an account due now, unless one is under way already: one at a time an account, over all nodes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask_check(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut tx = database.begin().await?;
+    let sql = "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
+               VALUES ('check', $1, $1, 0, 0, $2, $3, 0) ON CONFLICT (kind, key) DO NOTHING";
+    execute!(&mut tx, sqlx::query(sql).bind(account.to_string()).bind(Priority::First.number()).bind(now))?;
+    Ok(tx.commit().await?)
+}

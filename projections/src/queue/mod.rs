@@ -1,0 +1,95 @@
+//! The queue of things due: workers claim rows under a lease, and complete them together with their result.
+//!
+//! Leases run on the database's clock, which all nodes share; due times on the program's, which the demo can move. A row
+//! whose lease has run out can be claimed again; whoever held it before changes nothing any more.
+
+mod claim;
+mod finish;
+mod waiting;
+
+use std::{fmt, str::FromStr};
+
+use domain::{AccountId, ParseIdError};
+
+pub use claim::claim;
+pub use finish::{ask_check, complete, release, retry};
+pub use waiting::{Waiting, waiting};
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Fetching an account's posts.
+    Pull,
+    /// Asking Meta whether a token works.
+    Check,
+}
+
+impl Kind {
+    /// The name in rows and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Check => "check",
+        }
+    }
+
+    /// Whether its row stays when it is done, for the next time.
+    pub(crate) const fn stays(self) -> bool {
+        matches!(self, Self::Pull)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ParseIdError;
+
+    fn from_str(name: &str) -> Result<Self, ParseIdError> {
+        [Self::Pull, Self::Check].into_iter().find(|kind| kind.name() == name).ok_or(ParseIdError)
+    }
+}
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody is waiting: after a refresh, or looking at the page.
+    First,
+    /// The schedule.
+    Normal,
+}
+
+impl Priority {
+    /// The number in rows.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::First => 0,
+            Self::Normal => 1,
+        }
+    }
+}
+
+/// The right to work on a row until its lease ends.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Lease(String);
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something that was claimed.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// What is due.
+    pub kind: Kind,
+    /// Whose.
+    pub account: AccountId,
+    /// Whether somebody is waiting for it.
+    pub first: bool,
+    /// How often it failed already.
+    pub attempts: u32,
+    /// How many widgets of the plan `Free` there are.
+    pub free_widgets: i64,
+    /// How many of the plan `Upgraded`.
+    pub upgraded_widgets: i64,
+    lease: Lease,
+}

@@ -13,6 +13,7 @@ use domain::{
     Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
 };
 use postgres_es::PostgresEventRepository;
+use serde::Deserialize;
 use sqlite_es::SqliteEventRepository;
 use store::{
     Database, Decision, ExecuteError, Options, Store, StoreError, Unit,
@@ -26,20 +27,23 @@ use store::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::figure::{Figure, median};
+use crate::{
+    figure::{Figure, median},
+    peers::Peers,
+};
 
 const CLIENTS: usize = 64;
 const PER_AGGREGATE: u32 = 10;
 const LASTS: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 3;
 
-pub(crate) async fn measure() -> Result<Vec<Figure>> {
-    let mut figures = postgres().await?;
+pub(crate) async fn measure(peers: Option<&Peers>) -> Result<Vec<Figure>> {
+    let mut figures = postgres(peers).await?;
     figures.extend(sqlite().await?);
     Ok(figures)
 }
 
-async fn postgres() -> Result<Vec<Figure>> {
+async fn postgres(peers: Option<&Peers>) -> Result<Vec<Figure>> {
     let ours: Measured = Arc::new(Ours::open(Engine::Postgres).await);
     let theirs = TestDatabase::empty(Engine::Postgres).await;
     // Its documented default pool has 10 connections and asks each before use; the best that we found has more and doesn't.
@@ -58,7 +62,7 @@ async fn postgres() -> Result<Vec<Figure>> {
     let many = rounds(CLIENTS, &[&ours, &usual, &stock, &bare]).await?;
     let one = rounds(1, &[&ours, &usual, &stock]).await?;
     let name = "PostgreSQL, 64 clients: commands";
-    Ok(vec![
+    let mut figures = vec![
         Figure::alone(format!("{name}, beside stock"), many[0].rate, "1/s", "ratio ≥ 5").beside(many[1].rate),
         Figure::alone(format!("{name}, beside stock at its best"), many[0].rate, "1/s", "").beside(many[2].rate),
         Figure::alone(format!("{name}, beside SELECT + INSERT"), many[0].rate, "1/s", "ratio ≥ 2.5")
@@ -69,7 +73,34 @@ async fn postgres() -> Result<Vec<Figure>> {
             .beside(one[1].median),
         Figure::alone("PostgreSQL, 1 client: the same, beside stock at its best", one[0].median, "ms", "")
             .beside(one[2].median),
-    ])
+    ];
+    if let Some(peers) = peers {
+        figures.extend(beside_event_stores(peers, &many[0], &one[0]).await?);
+    }
+    Ok(figures)
+}
+
+/// Event stores of others, which append at an expected version too. They neither load nor decide; ours did.
+async fn beside_event_stores(peers: &Peers, many: &Reached, one: &Reached) -> Result<Vec<Figure>> {
+    #[derive(Deserialize)]
+    struct Append {
+        rate: f64,
+        median_ms: f64,
+    }
+    let message_db = peers.message_db().await?;
+    let emmett = TestDatabase::empty(Engine::Postgres).await;
+    let mut figures = Vec::new();
+    for (store, url) in [("message-db", message_db.as_str()), ("emmett", emmett.url())] {
+        for settings in ["default", "best"] {
+            let beside: Append = peers.run("append.mjs", &[url, "3", "64", store, settings]).await?;
+            let name = format!("PostgreSQL, 64 clients: appends, beside {store} ({settings})");
+            figures.push(Figure::alone(name, many.rate, "1/s", "ahead").beside(beside.rate));
+        }
+        let beside: Append = peers.run("append.mjs", &[url, "3", "1", store, "best"]).await?;
+        let name = format!("PostgreSQL, 1 client: median latency, beside {store}");
+        figures.push(Figure::alone(name, one.median, "ms", "").beside(beside.median_ms));
+    }
+    Ok(figures)
 }
 
 async fn sqlite() -> Result<Vec<Figure>> {

@@ -7,6 +7,7 @@ mod feed;
 mod figure;
 mod follow;
 mod load;
+mod peers;
 mod queue;
 mod refresh;
 mod serve;
@@ -64,20 +65,25 @@ async fn main() -> Result<()> {
     }
     // As it should run: with fsync.
     store::testing::use_durable_postgres();
+    let peers = match cli.command {
+        Command::All | Command::Append | Command::Queue => peers::Peers::install().await?,
+        _ => None,
+    };
+    let peers = peers.as_ref();
     match cli.command {
         Command::Bare => {}
         Command::All => {
-            figures.extend(append::measure().await?);
+            figures.extend(append::measure(peers).await?);
             figures.extend(follow::measure(1_000_000).await?);
-            figures.extend(queue::measure().await?);
+            figures.extend(queue::measure(peers).await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
-        Command::Queue => figures.extend(queue::measure().await?),
-        Command::Append => figures.extend(append::measure().await?),
+        Command::Queue => figures.extend(queue::measure(peers).await?),
+        Command::Append => figures.extend(append::measure(peers).await?),
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Serve => figures.extend(serve::measure().await?),
     }

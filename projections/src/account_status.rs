@@ -57,7 +57,7 @@ struct Widget {
 impl Projection for AccountStatus {
     const NAME: &'static str = "account_status";
     const VERSION: i64 = 1;
-    const TABLES: &'static [&'static str] = &["account_status_v1", "account_rights_v1", "widgets_v1"];
+    const TABLES: &'static [&'static str] = &["account_rights_v1", "account_status_v1", "widgets_v1"];
     type Fold = Fold;
 
     async fn load(fold: &mut Fold, tx: &mut Tx, target: Target, entries: &[Entry]) -> Result<(), StoreError> {

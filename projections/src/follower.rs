@@ -7,7 +7,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use store::{Store, StoreError, Tx, execute, read, within};
+use store::{Store, StoreError, Tx, autocommit, execute, read, within};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     account_status::AccountStatus,
     projection::{Projection, Target},
+    rebuild,
     work::Work,
 };
 
@@ -57,6 +58,7 @@ impl Followers {
         let mut tasks = JoinSet::new();
         let account_status = follow::<AccountStatus>(&mut tasks, store, stop);
         let work = follow::<Work>(&mut tasks, store, stop);
+        tasks.spawn(rebuild::outdated(store.clone(), stop.clone()));
         Self { tasks, account_status, work }
     }
 
@@ -221,7 +223,7 @@ impl<P: Projection> Follower<P> {
         let database = self.store.database();
         let mut tx = database.begin().await?;
         let sql = format!(
-            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version = $2 AND failed_position IS NULL{}",
+            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
             database.unhurried(),
             database.skip_locked()
         );
@@ -296,49 +298,57 @@ impl<P: Projection> Follower<P> {
         }
         execute!(
             &mut *tx,
-            sqlx::query("UPDATE checkpoints SET position = $1 WHERE name = $2 AND version = $3")
-                .bind(last)
-                .bind(self.name())
-                .bind(P::VERSION)
+            sqlx::query("UPDATE checkpoints SET position = $1 WHERE name = $2").bind(last).bind(self.name())
         )?;
         Ok(Ok(last))
     }
 
-    /// Takes over how far the projection is, whoever brought it there. Whether it has stopped for good.
+    /// Takes over how far the projection is, whoever brought it there. Whether there is nothing for it to do: it has stopped
+    /// for good, a newer program took it over, or the rebuild is over.
     async fn look(&self) -> Result<bool, StoreError> {
-        let (position, failed) = self.checkpoint().await?;
+        let checkpoint = match self.checkpoint().await? {
+            None if self.target == Target::Serving => self.begin().await?,
+            None => return Ok(true),
+            Some(checkpoint) => checkpoint,
+        };
+        let position = checkpoint.position;
         self.reached.send_if_modified(|reached| std::mem::replace(reached, position) != position);
-        Ok(failed)
+        Ok(checkpoint.failed_position.is_some() || checkpoint.version > P::VERSION)
     }
 
     /// Records that the projection stopped, for all nodes, until somebody mends it.
     async fn stop_at(&self, position: i64, failure: &str) -> Result<(), StoreError> {
-        let mut tx = self.store.database().begin().await?;
-        execute!(
-            &mut tx,
-            sqlx::query("UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version = $4")
-                .bind(position)
-                .bind(failure)
-                .bind(self.name())
-                .bind(P::VERSION)
-        )?;
-        Ok(tx.commit().await?)
+        let sql = "UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version <= $4";
+        let name = self.name();
+        autocommit!(self.store.database(), pool =>
+            sqlx::query(sql).bind(position).bind(failure).bind(&name).bind(P::VERSION).execute(pool))?;
+        Ok(())
     }
 
-    /// Its checkpoint, which is made if there is none yet; and whether it has stopped for good.
-    pub(crate) async fn checkpoint(&self) -> Result<(i64, bool), StoreError> {
-        let sql = "SELECT position, failed_position FROM checkpoints WHERE name = $1 AND version = $2";
-        let row: Option<(i64, Option<i64>)> = read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(self.name()).bind(P::VERSION).fetch_optional(pool))?;
-        if let Some((position, failed)) = row {
-            return Ok((position, failed.is_some()));
-        }
-        let mut tx = self.store.database().begin().await?;
-        let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        execute!(&mut tx, sqlx::query(sql).bind(self.name()).bind(P::VERSION))?;
-        tx.commit().await?;
-        Ok((0, false))
+    /// Its checkpoint, if there is one.
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        let sql = "SELECT position, version, failed_position FROM checkpoints WHERE name = $1";
+        let name = self.name();
+        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(&name).fetch_optional(pool))?)
     }
+
+    /// Makes its checkpoint, unless there is one.
+    pub(crate) async fn begin(&self) -> Result<Checkpoint, StoreError> {
+        let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let name = self.name();
+        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&name).bind(P::VERSION).execute(pool))?;
+        let begun = Checkpoint { position: 0, version: P::VERSION, failed_position: None };
+        Ok(self.checkpoint().await?.unwrap_or(begun))
+    }
+}
+
+/// How far a projection is, and which version of it made the rows: there is one for the tables that serve, and one for
+/// those beside while they are rebuilt.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(crate) struct Checkpoint {
+    pub(crate) position: i64,
+    pub(crate) version: i64,
+    failed_position: Option<i64>,
 }
 
 /// The database answered that a row can't be so (a CHECK, a type): trying again would not help.

@@ -25,9 +25,10 @@ impl Target {
 pub(crate) trait Projection: Send + Sync + 'static {
     /// Its name in the checkpoints.
     const NAME: &'static str;
-    /// Its version: goes up when the rows' meaning changes, and then the tables have other names.
+    /// Its version: goes up when events fold into other rows than before. A new column comes with a migration, for both
+    /// tables and with a default: the old rows serve, kept up by today's fold, until those of the new version are complete.
     const VERSION: i64;
-    /// Its tables.
+    /// Its tables, in the order in which queries name them.
     const TABLES: &'static [&'static str];
     /// What a batch changes, in memory.
     type Fold: Default + Send;
@@ -46,13 +47,14 @@ pub(crate) trait Projection: Send + Sync + 'static {
     /// Writes each row that changed, once.
     fn save(fold: Self::Fold, tx: &mut Tx, target: Target) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Brings what was rebuilt beside into the tables that serve.
+    /// Lets what was rebuilt beside serve: the tables change their names, however long they are.
     fn swap(tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
         async move {
             for table in Self::TABLES {
                 let beside = Target::Beside.table(table);
-                execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table}")))?;
-                execute!(&mut *tx, sqlx::query(&format!("INSERT INTO {table} SELECT * FROM {beside}")))?;
+                for (from, to) in [(*table, "swapped"), (&beside, table), ("swapped", &beside)] {
+                    execute!(&mut *tx, sqlx::query(&format!("ALTER TABLE {from} RENAME TO {to}")))?;
+                }
             }
             Ok(())
         }

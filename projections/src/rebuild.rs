@@ -1,7 +1,10 @@
 //! Rebuild beside: a projection is made anew from the first event in tables of its own while the old ones serve; when it
 //! has caught up, it takes their place in one transaction. Interrupted, it goes on where it was.
 
-use store::{Store, StoreError, execute, within};
+use std::time::Duration;
+
+use store::{Store, StoreError, Tx, execute, within};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     account_status::AccountStatus,
@@ -9,6 +12,9 @@ use crate::{
     projection::{Projection, Target},
     work::Work,
 };
+
+/// How long a rebuild that the database interrupted waits before it goes on.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
@@ -25,27 +31,68 @@ pub async fn rebuild(store: &Store, name: &str, progress: Progress<'_>) -> Resul
     }
 }
 
+/// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
+pub(crate) async fn outdated(store: Store, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ((), ()) = async { tokio::join!(up_to_date::<AccountStatus>(&store), up_to_date::<Work>(&store)) } => {}
+    }
+}
+
+async fn up_to_date<P: Projection>(store: &Store) {
+    loop {
+        let rebuilt = async {
+            let made_by = Follower::<P>::alone(store, Target::Serving).begin().await?.version;
+            if made_by < P::VERSION {
+                tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
+                rebuild_one::<P>(store, &|_, _| ()).await?;
+                tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
+            }
+            Ok(())
+        };
+        match rebuilt.await {
+            Ok(()) => return,
+            Err(StoreError::Unreadable(why)) => {
+                tracing::error!(projection = P::NAME, why, "can't be rebuilt; the old version goes on serving");
+                return;
+            }
+            Err(error) => tracing::warn!(projection = P::NAME, %error, "the rebuild was interrupted; it goes on"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 async fn rebuild_one<P: Projection>(store: &Store, progress: Progress<'_>) -> Result<(), StoreError> {
     let serving = Follower::<P>::alone(store, Target::Serving);
     let beside = Follower::<P>::alone(store, Target::Beside);
-    serving.checkpoint().await?;
-    if beside.checkpoint().await?.0 == 0 {
-        let mut tx = store.database().begin().await?;
-        for table in P::TABLES {
-            execute!(&mut tx, sqlx::query(&format!("DELETE FROM {}", Target::Beside.table(table))))?;
-        }
-        tx.commit().await?;
-    }
+    serving.begin().await?;
+    begin(store, &serving, &beside).await?;
     loop {
         match beside.step(BATCH).await? {
             Step::More => progress(beside.reached(), store.head().await?),
             Step::Busy => tokio::time::sleep(TURN).await,
-            Step::Poisoned { position, failure } => {
-                return Err(StoreError::Unreadable(format!("position {position}: {failure}")));
-            }
+            Step::Poisoned { position, failure } => return Err(unreadable(position, &failure)),
             Step::Wait => return take_over(store, &serving, &beside).await,
         }
     }
+}
+
+/// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
+async fn begin<P: Projection>(store: &Store, serving: &Follower<P>, beside: &Follower<P>) -> Result<(), StoreError> {
+    let mut tx = store.database().begin().await?;
+    lock(store, &mut tx, serving).await?;
+    match lock(store, &mut tx, beside).await? {
+        Some((_, version)) if version > P::VERSION => {
+            return Err(StoreError::Unreadable("a newer program is rebuilding it".to_owned()));
+        }
+        Some((_, version)) if version == P::VERSION => return Ok(()),
+        _ => {}
+    }
+    empty::<P>(&mut tx).await?;
+    execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
+    let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2)";
+    execute!(&mut tx, sqlx::query(sql).bind(beside.name()).bind(P::VERSION))?;
+    Ok(tx.commit().await?)
 }
 
 /// With both checkpoints locked: what came meanwhile is folded, and the rebuilt rows take the place of the old ones.
@@ -55,28 +102,45 @@ async fn take_over<P: Projection>(
     beside: &Follower<P>,
 ) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    let lock = if store.database().is_shared() { " FOR UPDATE" } else { "" };
-    let sql = format!("SELECT position FROM checkpoints WHERE name = $1 AND version = $2{lock}");
-    let mut positions = [0; 2];
-    for (follower, position) in [serving, beside].into_iter().zip(&mut positions) {
-        *position = within!(&mut tx, on =>
-            sqlx::query_scalar(&sql).bind(follower.name()).bind(P::VERSION).fetch_one(on))?;
-    }
-    let reached = match beside.advance(&mut tx, positions[1], i64::MAX).await? {
+    lock(store, &mut tx, serving).await?;
+    // Nobody: another node was there first.
+    let Some((position, _)) = lock(store, &mut tx, beside).await? else { return Ok(()) };
+    let reached = match beside.advance(&mut tx, position, i64::MAX).await? {
         Ok(reached) => reached,
-        Err(Step::Poisoned { position, failure }) => {
-            return Err(StoreError::Unreadable(format!("position {position}: {failure}")));
-        }
-        Err(_) => positions[1],
+        Err(Step::Poisoned { position, failure }) => return Err(unreadable(position, &failure)),
+        Err(_) => position,
     };
     P::swap(&mut tx).await?;
-    for table in P::TABLES {
-        execute!(&mut tx, sqlx::query(&format!("DELETE FROM {}", Target::Beside.table(table))))?;
-    }
+    empty::<P>(&mut tx).await?;
     let sql =
-        "UPDATE checkpoints SET position = $1, failed_position = NULL, failure = NULL WHERE name = $2 AND version = $3";
-    execute!(&mut tx, sqlx::query(sql).bind(reached).bind(serving.name()).bind(P::VERSION))?;
-    let sql = "DELETE FROM checkpoints WHERE name = $1 AND version = $2";
-    execute!(&mut tx, sqlx::query(sql).bind(beside.name()).bind(P::VERSION))?;
+        "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3";
+    execute!(&mut tx, sqlx::query(sql).bind(P::VERSION).bind(reached).bind(serving.name()))?;
+    execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
     Ok(tx.commit().await?)
+}
+
+/// Locks a checkpoint until the transaction ends: its position and version.
+async fn lock<P: Projection>(
+    store: &Store,
+    tx: &mut Tx,
+    follower: &Follower<P>,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let lock = if store.database().is_shared() { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT position, version FROM checkpoints WHERE name = $1{lock}");
+    Ok(within!(tx, on => sqlx::query_as(&sql).bind(follower.name()).fetch_optional(on))?)
+}
+
+async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
+    let delete = match tx {
+        Tx::Sqlite(_) => "DELETE FROM",
+        Tx::Postgres(_) => "TRUNCATE",
+    };
+    for table in P::TABLES {
+        execute!(&mut *tx, sqlx::query(&format!("{delete} {}", Target::Beside.table(table))))?;
+    }
+    Ok(())
+}
+
+fn unreadable(position: i64, failure: &str) -> StoreError {
+    StoreError::Unreadable(format!("position {position}: {failure}"))
 }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, TokenEvent, account::Plan};
-use store::{Bulk, Entry, Event, StoreError, Tx, execute};
+use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
+use store::{Bulk, Entry, Event, StoreError, Tx, execute, within};
 
 use crate::{
+    account,
     projection::{Projection, Target},
     queue::Priority,
 };
@@ -108,6 +109,7 @@ impl Projection for Work {
 
     /// Reconciled: what workers made of a row since its cause stays as it is.
     async fn swap(tx: &mut Tx) -> Result<(), StoreError> {
+        rested(tx).await?;
         for sql in [
             "DELETE FROM work_v1 WHERE kind = 'pull' AND key NOT IN (SELECT key FROM work_v1_rebuild)",
             "UPDATE work_v1 SET free_widgets = new.free_widgets, upgraded_widgets = new.upgraded_widgets \
@@ -141,6 +143,33 @@ impl Pull {
             Some(Due::Sooner(..)) | None => self.due = Some(Due::Sooner(at, position)),
         }
     }
+}
+
+/// Rows that were lost and whose feed is younger than their cause need no pull now: when they are due again comes from the
+/// feed, as if they had never been lost.
+async fn rested(tx: &mut Tx) -> Result<(), StoreError> {
+    let sql = "SELECT new.key, new.upgraded_widgets, max(f.fetched_at) FROM work_v1_rebuild AS new \
+               JOIN feeds f ON f.account_id = new.key WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
+               AND NOT EXISTS (SELECT 1 FROM work_v1 AS old WHERE old.kind = new.kind AND old.key = new.key) \
+               GROUP BY new.key, new.upgraded_widgets";
+    let rows: Vec<(String, i64, DateTime<Utc>)> = within!(&mut *tx, on => sqlx::query_as(sql).fetch_all(on))?;
+    let mut next = Vec::new();
+    for (key, upgraded, fetched_at) in &rows {
+        let plan = if *upgraded > 0 { Plan::Upgraded } else { Plan::Free };
+        // The usual intervals: whatever else is configured holds from the next pull on.
+        next.push(PullIntervals::default().next_pull(account(key)?, plan, *fetched_at));
+    }
+    let bulk =
+        Bulk::default().text("key", rows.iter().map(|(key, ..)| key.as_str())).time("due_at", next.iter().copied());
+    let normal = Priority::Normal.number();
+    let update = |rows: &str| {
+        format!(
+            "UPDATE work_v1_rebuild AS row SET due_at = new.due_at, priority = {normal} FROM ({rows}) AS new \
+             WHERE row.kind = 'pull' AND row.key = new.key"
+        )
+    };
+    bulk.run(tx, update).await?;
+    Ok(())
 }
 
 async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {

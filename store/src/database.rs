@@ -185,36 +185,17 @@ macro_rules! execute {
     };
 }
 
-/// Builds a query of many rows for whichever engine it is, and runs it in its transaction:
-/// `build!(tx, query => { query.push("…").push_bind(id); }, fetch Row)`, or `execute` instead of `fetch`.
+/// Runs one sqlx query that writes, as a transaction of its own: one round trip.
+/// `autocommit!(database, pool => sqlx::query(SQL).bind(id).execute(pool))`.
 #[macro_export]
-macro_rules! build {
-    ($tx:expr, $query:ident => $build:block, fetch $row:ty) => {
-        match $tx {
-            $crate::Tx::Sqlite(tx) => {
-                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Sqlite>::new("");
-                $build
-                $query.build_query_as::<$row>().fetch_all(&mut **tx).await
+macro_rules! autocommit {
+    ($database:expr, $pool:ident => $query:expr) => {
+        match $database {
+            $crate::Database::Sqlite(pools) => {
+                let $pool = &pools.write;
+                $query.await.map(|done| done.rows_affected())
             }
-            $crate::Tx::Postgres(tx) => {
-                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Postgres>::new("");
-                $build
-                $query.build_query_as::<$row>().fetch_all(&mut **tx).await
-            }
-        }
-    };
-    ($tx:expr, $query:ident => $build:block, execute) => {
-        match $tx {
-            $crate::Tx::Sqlite(tx) => {
-                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Sqlite>::new("");
-                $build
-                $query.build().execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            $crate::Tx::Postgres(tx) => {
-                let mut $query = $crate::sqlx::QueryBuilder::<$crate::sqlx::Postgres>::new("");
-                $build
-                $query.build().execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
+            $crate::Database::Postgres($pool) => $query.await.map(|done| done.rows_affected()),
         }
     };
 }
@@ -239,9 +220,10 @@ async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError
 async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreError> {
     let connect = PgConnectOptions::from_str(url)?
         .application_name("relight")
-        // Whoever holds the journal's order and stops talking must not stop everybody else for long.
+        // Whoever holds the journal's order or a checkpoint and stops talking, as a frozen machine does, must not stop
+        // everybody else for long.
         .options([
-            ("idle_in_transaction_session_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "4s"),
             ("statement_timeout", "60s"),
             ("timezone", "UTC"),
             // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and

@@ -9,6 +9,8 @@ use std::{
     sync::OnceLock,
 };
 
+use chrono::{DateTime, Utc};
+use domain::{Actor, Metadata};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -101,6 +103,18 @@ impl TestDatabase {
         let database = Database::open(&self.url, options).await.expect("the database opens");
         database.migrate().await.expect("the migrations run");
         Store::new(database)
+    }
+}
+
+/// Who did something at some time, for events in tests.
+pub fn metadata(at: DateTime<Utc>) -> Metadata {
+    Metadata {
+        at,
+        actor: Actor::Visitor,
+        correlation: "test".to_owned(),
+        causation: None,
+        request: None,
+        program: "relight test",
     }
 }
 

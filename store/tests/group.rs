@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::DateTime;
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId,
-    account::Plan,
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
 };
 use futures::future::join_all;
 use store::{
-    CommitError, Decision, ExecuteError, Store, StoreError, Unit, Write, on_both_engines, testing::TestDatabase,
+    CommitError, Decision, ExecuteError, Store, StoreError, Unit, Write, on_both_engines,
+    testing::{self, TestDatabase},
 };
 use uuid::Uuid;
 
@@ -18,14 +18,7 @@ fn account() -> AccountId {
 }
 
 fn metadata() -> Metadata {
-    Metadata {
-        at: DateTime::from_timestamp(1_790_000_000, 0).expect("a time"),
-        actor: Actor::Visitor,
-        correlation: "test".to_owned(),
-        causation: None,
-        request: None,
-        program: "relight test",
-    }
+    testing::metadata(DateTime::from_timestamp(1_790_000_000, 0).expect("a time"))
 }
 
 fn connect() -> AccountCommand {

@@ -7,22 +7,15 @@ use std::{
 };
 
 use chrono::DateTime;
-use domain::{Account, AccountCommand, AccountId, Actor, Connection, Metadata, UserId};
+use domain::{Account, AccountCommand, AccountId, Connection, UserId};
 use store::{
     Database, Options, Store, Tx, execute, on_both_engines,
-    testing::{Engine, TestDatabase},
+    testing::{self, Engine, TestDatabase},
 };
 use uuid::Uuid;
 
 async fn connected(store: &Store) -> i64 {
-    let mut unit = store.unit(Metadata {
-        at: DateTime::from_timestamp(1_790_000_000, 0).expect("a time"),
-        actor: Actor::Visitor,
-        correlation: "test".to_owned(),
-        causation: None,
-        request: None,
-        program: "relight test",
-    });
+    let mut unit = store.unit(testing::metadata(DateTime::from_timestamp(1_790_000_000, 0).expect("a time")));
     let user = UserId::new(Uuid::now_v7());
     let command = AccountCommand::Connect { connection: Connection::Consumer, user };
     unit.execute::<Account>(AccountId::new(Uuid::now_v7()), command).await.expect("decides");

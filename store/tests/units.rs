@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Account, AccountCommand, AccountError, AccountEvent, AccountId, Actor, Authority, Connection, Metadata, UserId,
-    WidgetId, account::Plan,
+    Account, AccountCommand, AccountError, AccountEvent, AccountId, Authority, Connection, Metadata, UserId, WidgetId,
+    account::Plan,
 };
 use store::{
     CommitError, Decision, Event, ExecuteError, Filter, Store, StoreError, Unit, Write, on_both_engines, read,
-    testing::TestDatabase,
+    testing::{self, TestDatabase},
 };
 use uuid::Uuid;
 
@@ -22,14 +22,7 @@ fn at() -> DateTime<Utc> {
 }
 
 fn metadata() -> Metadata {
-    Metadata {
-        at: at(),
-        actor: Actor::Visitor,
-        correlation: "attempt-1".to_owned(),
-        causation: None,
-        request: Some("request-1".to_owned()),
-        program: "relight test",
-    }
+    Metadata { request: Some("request-1".to_owned()), ..testing::metadata(at()) }
 }
 
 fn connect() -> AccountCommand {

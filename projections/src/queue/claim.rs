@@ -27,6 +27,8 @@ fn reserved(limit: u32) -> u32 {
     (limit / 4).max(1)
 }
 
+static CLAIMS: AtomicU64 = AtomicU64::new(0);
+
 /// Claims what is due now for a node: first priority first, but a share of each claim for what has waited too long.
 ///
 /// # Errors
@@ -46,7 +48,6 @@ pub async fn claim(
         }
     }
     // Each claim's own: a worker that was late for one changes nothing of the next, of the same node either.
-    static CLAIMS: AtomicU64 = AtomicU64::new(0);
     let lease = format!("{node}:{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
     let sql = statement(database, limit);
     let aged = now - AGED;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Bulk, Database, StoreError, Tx, execute};
+use store::{Bulk, Database, StoreError, Tx, autocommit};
 
 use super::{Claimed, Priority};
 
@@ -56,19 +56,12 @@ pub async fn retry(
     due_at: DateTime<Utc>,
     error: &str,
 ) -> Result<(), StoreError> {
-    let mut tx = database.begin().await?;
     let sql = "UPDATE work_v1 SET due_at = $1, attempts = attempts + 1, last_error = $2, lease = NULL, \
                leased_until = NULL WHERE kind = $3 AND key = $4 AND lease = $5";
-    execute!(
-        &mut tx,
-        sqlx::query(sql)
-            .bind(due_at)
-            .bind(error)
-            .bind(claimed.kind.name())
-            .bind(claimed.account.to_string())
-            .bind(&claimed.lease.0)
-    )?;
-    Ok(tx.commit().await?)
+    let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
+    autocommit!(database, pool =>
+        sqlx::query(sql).bind(due_at).bind(error).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
+    Ok(())
 }
 
 /// Gives everything back that a node has claimed and not completed, as it was: it stops.
@@ -76,21 +69,22 @@ pub async fn retry(
 /// # Errors
 /// When the database fails.
 pub async fn release(database: &Database, node: &str) -> Result<u64, StoreError> {
-    let mut tx = database.begin().await?;
     let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
-    let released = execute!(&mut tx, sqlx::query(sql).bind(node))?;
-    tx.commit().await?;
-    Ok(released)
+    Ok(autocommit!(database, pool => sqlx::query(sql).bind(node).execute(pool))?)
 }
 
-/// Makes a check of an account due now, unless one is under way already: one at a time an account, over all nodes.
+/// Makes a check of an account due now, unless one is under way already: one at a time an account, over all nodes. It
+/// doesn't wait for the disk: whoever looks asks again.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn ask_check(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let mut tx = database.begin().await?;
-    let sql = "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
-               VALUES ('check', $1, $1, 0, 0, $2, $3, 0) ON CONFLICT (kind, key) DO NOTHING";
-    execute!(&mut tx, sqlx::query(sql).bind(account.to_string()).bind(Priority::First.number()).bind(now))?;
-    Ok(tx.commit().await?)
+    let sql = format!(
+        "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
+         VALUES ('check', $1, $1, 0, 0, {}, $2, 0) ON CONFLICT (kind, key) DO NOTHING RETURNING {}",
+        Priority::First.number(),
+        database.unhurried()
+    );
+    autocommit!(database, pool => sqlx::query(&sql).bind(account.to_string()).bind(now).execute(pool))?;
+    Ok(())
 }

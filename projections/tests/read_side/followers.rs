@@ -1,0 +1,118 @@
+//! Followers: an event counts once, whatever the batches and however many nodes; one that can't be applied stops its
+//! follower alone.
+
+use std::time::{Duration, Instant};
+
+use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
+use projections::{Followers, states};
+use store::{Database, on_both_engines, sqlx, testing::TestDatabase};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::world::{TABLES, do_sql, happen, metadata, until_all_follow, views};
+
+on_both_engines! {
+    async fn an_event_counts_once_whatever_the_batches_and_the_nodes(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let nodes = [database.store().await, database.store().await];
+        let stop = CancellationToken::new();
+        let followers = nodes.each_ref().map(|store| Followers::start(store, &stop));
+        let ids: Vec<_> = (0..12).map(|_| AccountId::new(Uuid::now_v7())).collect();
+        let writers = nodes.each_ref().map(|store| {
+            let (store, ids) = (store.clone(), ids.clone());
+            tokio::spawn(async move {
+                for (minutes, id) in (0..).zip(&ids) {
+                    happen(&store, *id, minutes, 0).await;
+                    happen(&store, *id, minutes, 8).await;
+                }
+                for minutes in 100..500_u32 {
+                    // Any numbers will do, as long as they are many.
+                    let choice = minutes.wrapping_mul(2_654_435_761).rotate_left(minutes % 7) >> 5;
+                    happen(&store, ids[choice as usize % ids.len()], minutes.into(), choice / 12).await;
+                }
+            })
+        });
+        for writer in writers {
+            writer.await.expect("no panic");
+        }
+        happen(&nodes[0], ids[0], 600, 76).await;
+        until_all_follow(&nodes[0]).await;
+        stop.cancel();
+        for followers in followers {
+            followers.stopped().await;
+        }
+        let grown = views(&nodes[0]).await;
+        for (table, _) in TABLES {
+            do_sql(&nodes[0], &format!("DELETE FROM {table}")).await;
+        }
+        do_sql(&nodes[0], "DELETE FROM checkpoints").await;
+        // The same from the first event on, all of it at once.
+        let stop = CancellationToken::new();
+        let followers = Followers::start(&nodes[0], &stop);
+        until_all_follow(&nodes[0]).await;
+        stop.cancel();
+        followers.stopped().await;
+        assert_eq!(grown, views(&nodes[0]).await);
+        assert!(grown.contains("expired") && grown.contains("disconnected") && grown.contains("upgraded"), "{grown}");
+    }
+
+    async fn a_node_that_stops_talking_loses_its_turn(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let (store, frozen) = (database.store().await, database.store().await);
+        happen(&store, AccountId::new(Uuid::now_v7()), 0, 0).await;
+        projections::catch_up(&store, "account_status").await.expect("follows");
+        // In the middle of its turn; on SQLite there is nobody else.
+        let Database::Postgres(pool) = frozen.database() else { return };
+        let mut turn = pool.begin().await.expect("begins");
+        let lock = "SELECT 1 FROM checkpoints WHERE name = 'account_status' FOR UPDATE";
+        sqlx::query(lock).execute(&mut *turn).await.expect("locked");
+        happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
+        let stop = CancellationToken::new();
+        let followers = Followers::start(&store, &stop);
+        until_all_follow(&store).await;
+        assert!(turn.commit().await.is_err(), "it still has its turn");
+        stop.cancel();
+        followers.stopped().await;
+    }
+
+    async fn an_event_that_cannot_be_applied_stops_its_follower_alone(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let (good, bad, later) =
+            (AccountId::new(Uuid::now_v7()), AccountId::new(Uuid::now_v7()), AccountId::new(Uuid::now_v7()));
+        let widget = WidgetId::new(Uuid::now_v7());
+        let add = || AccountCommand::AddWidget { widget, plan: Plan::Free, by: Authority::Staff };
+        happen(&store, good, 0, 0).await;
+        happen(&store, bad, 0, 0).await;
+        let mut poison = 0;
+        for id in [good, bad] {
+            // The same widget in two accounts: no view can show that.
+            let mut unit = store.unit(metadata(1));
+            unit.execute::<Account>(id, add()).await.expect("decides");
+            poison = unit.commit().await.expect("commits").position.expect("a position");
+        }
+        happen(&store, later, 2, 0).await;
+        let stop = CancellationToken::new();
+        let followers = Followers::start(&store, &stop);
+        let head = store.head().await.expect("a head");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let stopped = loop {
+            let states = states(&store).await.expect("states");
+            let of = |name: &str| states.iter().find(|state| state.name == name).cloned();
+            if let (Some(status), Some(work)) = (of("account_status"), of("work"))
+                && status.failure.is_some()
+                && work.position == head
+            {
+                assert_eq!(work.failure, None);
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{states:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert_eq!((stopped.position, stopped.failure.map(|(position, _)| position)), (poison - 1, Some(poison)));
+        let shown = views(&store).await;
+        assert!(!shown.split("work_v1").next().is_some_and(|views| views.contains(&later.to_string())), "skipped");
+        stop.cancel();
+        followers.stopped().await;
+    }
+}

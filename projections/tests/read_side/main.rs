@@ -1,0 +1,6 @@
+//! The read side on both engines.
+
+mod followers;
+mod queue;
+mod rebuilds;
+mod world;

@@ -115,7 +115,9 @@ async fn caught_up(store: &Store, pool: &PgPool) -> Result<Vec<Figure>> {
         let begun = Instant::now();
         scan(pool).await?;
         bare.push(events / begun.elapsed().as_secs_f64());
-        sqlx::raw_sql("TRUNCATE account_status_v1, account_rights_v1, widgets_v1, checkpoints").execute(pool).await?;
+        sqlx::raw_sql("TRUNCATE account_status_v1, account_rights_v1, widgets_v1, account_counts_v1, checkpoints")
+            .execute(pool)
+            .await?;
         let begun = Instant::now();
         catch_up(store, "account_status").await?;
         ours.push(events / begun.elapsed().as_secs_f64());

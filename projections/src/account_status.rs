@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
-use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
+use store::{Bulk, Entry, Event, StoreError, Tx, execute, fetch_among};
 
 use crate::projection::{Projection, Target};
 
-/// Folds events into `account_status_v1`, `account_rights_v1` and `widgets_v1`.
+/// Folds events into `account_status_v1`, `account_rights_v1`, `widgets_v1` and `account_counts_v1`.
 pub(crate) struct AccountStatus;
 
 /// One row of the view.
@@ -39,6 +39,8 @@ pub(crate) struct Fold {
     rows: HashMap<String, Row>,
     /// Which accounts were looked for already.
     loaded: HashSet<String>,
+    /// By status: how many of those that were loaded had it.
+    before: BTreeMap<String, i64>,
     erased: BTreeSet<String>,
     /// By user and account; `None`: taken away.
     rights: BTreeMap<(String, String), Option<Right>>,
@@ -56,8 +58,9 @@ struct Widget {
 
 impl Projection for AccountStatus {
     const NAME: &'static str = "account_status";
-    const VERSION: i64 = 1;
-    const TABLES: &'static [&'static str] = &["account_rights_v1", "account_status_v1", "widgets_v1"];
+    const VERSION: i64 = 2;
+    const TABLES: &'static [&'static str] =
+        &["account_rights_v1", "account_status_v1", "widgets_v1", "account_counts_v1"];
     type Fold = Fold;
 
     async fn load(fold: &mut Fold, tx: &mut Tx, target: Target, entries: &[Entry]) -> Result<(), StoreError> {
@@ -68,6 +71,9 @@ impl Projection for AccountStatus {
         let table = target.table("account_status_v1");
         let select = |among: &str| format!("SELECT {COLUMNS} FROM {table} WHERE account_id {among}");
         let rows: Vec<Row> = fetch_among(tx, &missing, select).await?;
+        for row in &rows {
+            *fold.before.entry(row.status.clone()).or_default() += 1;
+        }
         fold.rows.extend(rows.into_iter().map(|row| (row.account_id.clone(), row)));
         fold.loaded.extend(missing.into_iter().map(str::to_owned));
         Ok(())
@@ -93,13 +99,14 @@ impl Projection for AccountStatus {
     }
 
     async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
-        for table in Self::TABLES.iter().map(|table| target.table(table)) {
+        for table in ["account_rights_v1", "account_status_v1", "widgets_v1"].map(|table| target.table(table)) {
             let gone = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
             gone.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
         let mut rows: Vec<_> = fold.rows.values().collect();
         // In the order of the key: neighbours are on one page, and followers never wait for each other in a circle.
         rows.sort_unstable_by(|a, b| a.account_id.cmp(&b.account_id));
+        save_counts(tx, target, fold.before, &rows).await?;
         save_rows(tx, target, rows).await?;
         save_rights(tx, target, &fold.rights).await?;
         save_widgets(tx, target, &fold.widgets).await
@@ -244,6 +251,32 @@ async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> Result<(), S
     let insert =
         |rows: &str| format!("INSERT INTO {table} ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}");
     bulk.run(tx, insert).await?;
+    Ok(())
+}
+
+/// How many more or fewer accounts have each status than before.
+async fn save_counts(
+    tx: &mut Tx,
+    target: Target,
+    before: BTreeMap<String, i64>,
+    rows: &[&Row],
+) -> Result<(), StoreError> {
+    let mut more: BTreeMap<_, _> = before.into_iter().map(|(status, accounts)| (status, -accounts)).collect();
+    for row in rows {
+        *more.entry(row.status.clone()).or_default() += 1;
+    }
+    more.retain(|_, more| *more != 0);
+    let bulk = Bulk::default().text("status", more.keys().map(String::as_str)).int("accounts", more.values().copied());
+    let table = target.table("account_counts_v1");
+    let insert = |rows: &str| {
+        format!(
+            "INSERT INTO {table} (status, accounts) {rows} \
+             ON CONFLICT (status) DO UPDATE SET accounts = {table}.accounts + excluded.accounts"
+        )
+    };
+    if bulk.run(tx, insert).await? > 0 {
+        execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table} WHERE accounts = 0")))?;
+    }
     Ok(())
 }
 

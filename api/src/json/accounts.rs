@@ -8,7 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use domain::LinkId;
 use projections::{
-    accounts::{self, Filter, Status},
+    accounts::{self, Cursor, Filter, Status},
     queue,
 };
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::{List, idempotency::NewId};
 use crate::{
     app::App,
     error::{Error, JsonError},
-    pages::accounts::{cursor, parse_cursor},
+    pages::accounts::parse_cursor,
     query::JsonQuery,
     sign_in::api_key::Caller,
 };
@@ -90,10 +90,10 @@ impl From<accounts::Account> for Account {
 /// What a list is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct ListQuery {
-    /// Only those with this status: `active`, `expired` or `disconnected`.
+    /// Only those with this status: `active`, `expired` or `disconnected`; the latest that came to it first.
     #[serde(default)]
     status: Option<String>,
-    /// Only those whose name contains this.
+    /// Only those whose name contains this; begins with it, if it has fewer than three characters.
     #[serde(default)]
     q: Option<String>,
     /// How many, 1 to 200; 50 unless told.
@@ -115,7 +115,7 @@ pub fn limit(given: Option<i64>) -> Result<i64, Error> {
     }
 }
 
-/// The accounts, by name.
+/// The accounts, by name; those of one status by when they came to it.
 #[utoipa::path(get, path = "/accounts", params(ListQuery), security(("key" = [])), tag = "accounts",
     responses((status = 200, body = List<Account>)))]
 pub async fn list(
@@ -130,13 +130,13 @@ pub async fn list(
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 100 || q.contains('\0')) {
         return Err(Error::Bad("q must have at most 100 characters.".to_owned()).into());
     }
-    let after = parse_cursor(query.after.as_deref().unwrap_or_default())?;
+    let after = parse_cursor(query.after.as_deref().unwrap_or_default(), query.status.as_deref())?;
     let filter = Filter { status: query.status, search: query.q.filter(|q| !q.is_empty()), after };
     let mut found = accounts::list(app.database(), caller.viewer(), &filter, limit + 1).await?;
     let fits = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > fits;
     found.truncate(fits);
-    let next = found.last().filter(|_| more).map(cursor);
+    let next = found.last().filter(|_| more).map(|last| Cursor::of(&filter, last).to_string());
     Ok(Json(List { data: found.into_iter().map(Account::from).collect(), next }))
 }
 

@@ -66,7 +66,8 @@ pub async fn list(
     found.truncate(usize::try_from(LIMIT).unwrap_or(usize::MAX));
     let next = found.last().filter(|_| more).map(|last| {
         let mut next = url::form_urlencoded::Serializer::new(String::from("/accounts?"));
-        next.append_pair("q", &query.q).append_pair("status", &query.status).append_pair("after", &cursor(last));
+        let after = Cursor::of(&filter, last).to_string();
+        next.append_pair("q", &query.q).append_pair("status", &query.status).append_pair("after", &after);
         next.finish()
     });
     let now = app.commands.clock.now();
@@ -106,28 +107,23 @@ fn filter(query: &ListQuery) -> Result<Filter, Error> {
     Ok(Filter {
         status: status.map(str::to_owned),
         search: Some(search.to_owned()).filter(|search| !search.is_empty()),
-        after: parse_cursor(&query.after)?,
+        after: parse_cursor(&query.after, status)?,
     })
 }
 
-/// Where a list goes on, as a text.
-pub fn cursor(last: &Account) -> String {
-    format!("{}~{}", last.username.to_lowercase(), last.id)
-}
-
-/// Reads where a list goes on.
+/// Reads where a list goes on: nothing at its beginning.
 ///
 /// # Errors
-/// [`Error::Bad`] if it is no cursor of ours.
-pub fn parse_cursor(text: &str) -> Result<Option<Cursor>, Error> {
+/// [`Error::Bad`] if it is no cursor of ours, or one of a list in another order.
+pub fn parse_cursor(text: &str, status: Option<&str>) -> Result<Option<Cursor>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
-    let (username, id) = text
-        .rsplit_once('~')
-        .filter(|_| text.len() < 300 && !text.contains('\0'))
-        .ok_or_else(|| Error::Bad("That is no cursor.".to_owned()))?;
-    Ok(Some(Cursor { username: username.to_owned(), id: id.to_owned() }))
+    let cursor = Some(text).filter(|text| text.len() < 300 && !text.contains('\0')).and_then(|text| text.parse().ok());
+    match (cursor, status) {
+        (Some(cursor @ Cursor::Name(..)), None) | (Some(cursor @ Cursor::Since(..)), Some(_)) => Ok(Some(cursor)),
+        _ => Err(Error::Bad("That is no cursor of this list.".to_owned())),
+    }
 }
 
 /// How long before the end an account counts as expiring soon: the last of the days on which a person can still act.

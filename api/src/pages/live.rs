@@ -32,6 +32,8 @@ use crate::{app::App, error::Error, query::Query, sign_in::user::SignedIn};
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often a list is told at most that something has changed: with many accounts there is always something new.
+const LIST: Duration = Duration::from_secs(1);
 /// How often an open page looks at its account again, and for how long.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LOOKS_ON: Duration = Duration::from_mins(5);
@@ -111,6 +113,9 @@ fn stream(
             {
                 yield Ok(Event::default().event("changed").data(&now));
                 shown = now;
+                if accounts.is_empty() {
+                    tokio::time::sleep(LIST).await;
+                }
             }
             tokio::select! {
                 _ = status.changed() => {}
@@ -131,8 +136,8 @@ fn stream(
 /// When the database fails.
 pub async fn state(app: &App, accounts: &[AccountId]) -> Result<String, StoreError> {
     if accounts.is_empty() {
-        let position: Option<i64> = read!(app.database(), pool =>
-            sqlx::query_scalar("SELECT max(position) FROM account_status_v1").fetch_one(pool))?;
+        let sql = "SELECT position FROM checkpoints WHERE name = 'account_status'";
+        let position: Option<i64> = read!(app.database(), pool => sqlx::query_scalar(sql).fetch_optional(pool))?;
         return Ok(position.unwrap_or(0).to_string());
     }
     let mut state = DefaultHasher::new();

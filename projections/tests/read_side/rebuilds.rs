@@ -70,7 +70,8 @@ on_both_engines! {
         do_sql(&store, "INSERT INTO account_status_v1_rebuild SELECT * FROM account_status_v1 WHERE position = 2").await;
         do_sql(&store, "INSERT INTO account_rights_v1_rebuild SELECT * FROM account_rights_v1 WHERE account_id IN \
             (SELECT account_id FROM account_status_v1 WHERE position = 2)").await;
-        do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 1, 2)").await;
+        do_sql(&store, "INSERT INTO account_counts_v1_rebuild VALUES ('disconnected', 1)").await;
+        do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 2, 2)").await;
         let seen = std::sync::Mutex::new(Vec::new());
         rebuild(&store, "account_status", &|position, head| seen.lock().expect("unbroken").push((position, head)))
             .await

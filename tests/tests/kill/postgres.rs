@@ -148,8 +148,12 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
         let sql = format!("SELECT t::text FROM {table} t ORDER BY {order}");
         read!(store.database(), pool => sqlx::query_scalar(&sql).fetch_all(pool)).expect("rows")
     };
-    let tables =
-        [("account_status_v1", "account_id"), ("account_rights_v1", "account_id"), ("widgets_v1", "widget_id")];
+    let tables = [
+        ("account_status_v1", "account_id"),
+        ("account_rights_v1", "account_id"),
+        ("widgets_v1", "widget_id"),
+        ("account_counts_v1", "status"),
+    ];
     let mut grown = Vec::new();
     for (table, order) in tables {
         grown.push(view(table, order).await);

@@ -1,12 +1,14 @@
 //! What pages and API ask of accounts: lists with search and filter, one account, who sees it.
 
-use std::fmt::Write;
+mod list;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, Reason, Right, UserId};
 use store::{Database, StoreError, read};
 
 use crate::{account, parse};
+
+pub use list::{Cursor, Filter, counts, list};
 
 /// An account as its view shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,26 +84,6 @@ pub enum Viewer {
     Staff,
 }
 
-/// Which accounts to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only those with this status.
-    pub status: Option<String>,
-    /// Only those whose name contains this.
-    pub search: Option<String>,
-    /// Only those after this one: a cursor that a list ended with.
-    pub after: Option<Cursor>,
-}
-
-/// Where a list goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    /// The last name, lowercase.
-    pub username: String,
-    /// The last id.
-    pub id: String,
-}
-
 #[derive(sqlx::FromRow)]
 struct Row {
     account_id: String,
@@ -122,99 +104,30 @@ struct Row {
     position: i64,
 }
 
-const SELECT: &str = "SELECT s.account_id, p.instagram_id, p.username, s.connection, s.status, s.reason, s.since, \
+const COLUMNS: &str = "s.account_id, p.instagram_id, p.username, s.connection, s.status, s.reason, s.since, \
     s.expires_at, s.data_access_expires_at, s.data_access_estimated, s.granted_at, c.checked_at, s.generation, \
-    s.free_widgets, s.upgraded_widgets, s.position FROM profiles p \
-    JOIN account_status_v1 s ON s.account_id = p.account_id LEFT JOIN checks c ON c.account_id = s.account_id";
+    s.free_widgets, s.upgraded_widgets, s.position";
 
 /// One account, if the viewer may see it.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> Result<Option<Account>, StoreError> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM account_status_v1 s JOIN profiles p ON p.account_id = s.account_id \
+         LEFT JOIN checks c ON c.account_id = s.account_id WHERE s.account_id = $1"
+    );
     let row: Option<Row> = match viewer {
-        Viewer::Staff => {
-            let sql = format!("{SELECT} WHERE p.account_id = $1");
-            read!(database, pool => sqlx::query_as(&sql).bind(id.to_string()).fetch_optional(pool))?
-        }
+        Viewer::Staff => read!(database, pool => sqlx::query_as(&select).bind(id.to_string()).fetch_optional(pool))?,
         Viewer::User(user) => {
             let sql = format!(
-                "{SELECT} JOIN account_rights_v1 r ON r.account_id = p.account_id WHERE p.account_id = $1 AND r.user_id = $2"
+                "{select} AND EXISTS (SELECT 1 FROM account_rights_v1 r WHERE r.account_id = $1 AND r.user_id = $2)"
             );
             read!(database, pool =>
                 sqlx::query_as(&sql).bind(id.to_string()).bind(user.to_string()).fetch_optional(pool))?
         }
     };
     row.map(of_row).transpose()
-}
-
-/// The accounts that a viewer sees, by name.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list(
-    database: &Database,
-    viewer: Viewer,
-    filter: &Filter,
-    limit: i64,
-) -> Result<Vec<Account>, StoreError> {
-    let mut sql = SELECT.to_owned();
-    let mut binds: Vec<String> = Vec::new();
-    if let Viewer::User(user) = viewer {
-        binds.push(user.to_string());
-        sql.push_str(" JOIN account_rights_v1 r ON r.account_id = p.account_id AND r.user_id = $1");
-    }
-    let mut word = " WHERE";
-    let mut condition = |text: &str, values: Vec<String>| {
-        let mut text = text.to_owned();
-        for value in values {
-            binds.push(value);
-            text = text.replacen('?', &format!("${}", binds.len()), 1);
-        }
-        let _ = write!(sql, "{word} {text}");
-        word = " AND";
-    };
-    if let Some(status) = &filter.status {
-        condition("s.status = ?", vec![status.clone()]);
-    }
-    if let Some(search) = &filter.search {
-        condition("p.username_lower LIKE ? ESCAPE '\\'", vec![format!("%{}%", escaped(&search.to_lowercase()))]);
-    }
-    if let Some(after) = &filter.after {
-        condition("(p.username_lower, p.account_id) > (?, ?)", vec![after.username.clone(), after.id.clone()]);
-    }
-    let _ = write!(sql, " ORDER BY p.username_lower, p.account_id LIMIT {limit}");
-    macro_rules! fetch {
-        ($pool:expr) => {{
-            let mut query = sqlx::query_as::<_, Row>(&sql);
-            for bind in &binds {
-                query = query.bind(bind);
-            }
-            query.fetch_all($pool)
-        }};
-    }
-    let rows = read!(database, pool => fetch!(pool))?;
-    rows.into_iter().map(of_row).collect()
-}
-
-/// How many of the viewer's accounts have each status: active, expired, disconnected.
-///
-/// # Errors
-/// When the database fails.
-pub async fn counts(database: &Database, viewer: Viewer) -> Result<[i64; 3], StoreError> {
-    let rows: Vec<(String, i64)> = match viewer {
-        Viewer::Staff => {
-            let sql = "SELECT status, count(*) FROM account_status_v1 GROUP BY status";
-            read!(database, pool => sqlx::query_as(sql).fetch_all(pool))?
-        }
-        Viewer::User(user) => {
-            let sql = "SELECT s.status, count(*) FROM account_rights_v1 r \
-                       JOIN account_status_v1 s ON s.account_id = r.account_id WHERE r.user_id = $1 GROUP BY s.status";
-            read!(database, pool => sqlx::query_as(sql).bind(user.to_string()).fetch_all(pool))?
-        }
-    };
-    let count = |status: &str| rows.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
-    Ok([count("active"), count("expired"), count("disconnected")])
 }
 
 /// Who has which right on an account.
@@ -251,9 +164,4 @@ fn of_row(row: Row) -> Result<Account, StoreError> {
         upgraded_widgets: row.upgraded_widgets,
         position: row.position,
     })
-}
-
-/// What is searched for is a text, not a pattern.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

@@ -1,0 +1,199 @@
+//! Lists of accounts, and how many there are: as quick with a million of them as with ten.
+//!
+//! Each list is a range of an index, whose first table is named first: the engines keep to that (SQLite is told by `CROSS
+//! JOIN`) or know better from their statistics (PostgreSQL).
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::ParseIdError;
+use store::{Database, StoreError, read};
+
+use super::{Account, COLUMNS, Row, Viewer, of_row};
+
+/// Which accounts to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those with this status, the latest first; all of them come by name.
+    pub status: Option<String>,
+    /// Only those whose name contains this, or begins with it if it is shorter than three characters.
+    pub search: Option<String>,
+    /// Only those after this one: a cursor that a list in the same order ended with.
+    pub after: Option<Cursor>,
+}
+
+/// Where a list goes on: after a name or an instant, and an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// In a list by name.
+    Name(String, String),
+    /// In a list of one status.
+    Since(DateTime<Utc>, String),
+}
+
+impl Cursor {
+    /// Where a list goes on that ended with this account.
+    pub fn of(filter: &Filter, last: &Account) -> Self {
+        match filter.status {
+            None => Self::Name(last.username.to_lowercase(), last.id.to_string()),
+            Some(_) => Self::Since(last.since, last.id.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name, id) => write!(f, "{name}~{id}"),
+            Self::Since(since, id) => write!(f, "~{}~{id}", since.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let (key, id) = text.rsplit_once('~').ok_or(ParseIdError)?;
+        match key.strip_prefix('~') {
+            None => Ok(Self::Name(key.to_owned(), id.to_owned())),
+            Some(since) => Ok(Self::Since(since.parse().map_err(|_| ParseIdError)?, id.to_owned())),
+        }
+    }
+}
+
+/// Names that are found by an index of their parts are sorted afterwards; more than this are rather found by going
+/// through all names in their order, for then they stand close.
+const FEW: i64 = 2_000;
+
+/// A query while it is put together.
+#[derive(Default)]
+struct Asked {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+enum Value {
+    Text(String),
+    Time(DateTime<Utc>),
+}
+
+impl Asked {
+    /// A condition, in which each `?` is the next of the values.
+    fn that(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+        let mut condition = condition.to_owned();
+        for value in values {
+            self.values.push(value);
+            condition = condition.replacen('?', &format!("${}", self.values.len()), 1);
+        }
+        self.conditions.push(condition);
+    }
+}
+
+/// The accounts that a viewer sees, by name; those of one status by when they came to it, the latest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    database: &Database,
+    viewer: Viewer,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Account>, StoreError> {
+    let mut asked = Asked::default();
+    asked.that("p.account_id = s.account_id", []);
+    let indexed = match &filter.search {
+        Some(search) => by_parts(database, &search.to_lowercase(), &mut asked).await?,
+        None => false,
+    };
+    if let Viewer::User(user) = viewer {
+        asked.that("r.user_id = ? AND r.account_id = s.account_id", [Value::Text(user.to_string())]);
+    }
+    let from = match (viewer, &filter.status, indexed) {
+        (Viewer::User(_), _, false) => "account_rights_v1 r CROSS JOIN account_status_v1 s CROSS JOIN profiles p",
+        (Viewer::User(_), _, true) => {
+            "profiles_search CROSS JOIN profiles p CROSS JOIN account_rights_v1 r CROSS JOIN account_status_v1 s"
+        }
+        (Viewer::Staff, _, true) => "profiles_search CROSS JOIN profiles p CROSS JOIN account_status_v1 s",
+        (Viewer::Staff, None, false) => "profiles p CROSS JOIN account_status_v1 s",
+        (Viewer::Staff, Some(_), false) => "account_status_v1 s CROSS JOIN profiles p",
+    };
+    if let Some(status) = &filter.status {
+        asked.that("s.status = ?", [Value::Text(status.clone())]);
+    }
+    match filter.after.clone() {
+        Some(Cursor::Name(name, id)) => {
+            asked.that("(p.username_lower, p.account_id) > (?, ?)", [Value::Text(name), Value::Text(id)]);
+        }
+        Some(Cursor::Since(since, id)) => {
+            asked.that("(s.since, s.account_id) < (?, ?)", [Value::Time(since), Value::Text(id)]);
+        }
+        None => {}
+    }
+    let order = match filter.status {
+        None => "p.username_lower, p.account_id",
+        Some(_) => "s.since DESC, s.account_id DESC",
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {from} LEFT JOIN checks c ON c.account_id = s.account_id \
+         WHERE {} ORDER BY {order} LIMIT {limit}",
+        asked.conditions.join(" AND ")
+    );
+    macro_rules! fetch {
+        ($pool:expr) => {{
+            // Not kept: the best plan depends on what is asked for, and PostgreSQL would settle on one for all.
+            let mut query = sqlx::query_as::<_, Row>(&sql).persistent(false);
+            for value in &asked.values {
+                query = match value {
+                    Value::Text(text) => query.bind(text),
+                    Value::Time(at) => query.bind(at),
+                };
+            }
+            query.fetch_all($pool)
+        }};
+    }
+    let rows = read!(database, pool => fetch!(pool))?;
+    rows.into_iter().map(of_row).collect()
+}
+
+/// Asks for names by a part of them; whether the index of parts, which is a table of its own on SQLite, comes first.
+async fn by_parts(database: &Database, search: &str, asked: &mut Asked) -> Result<bool, StoreError> {
+    if search.chars().count() < 3 {
+        let (from, to) = (search.to_owned(), format!("{search}\u{10ffff}"));
+        asked.that("p.username_lower >= ? AND p.username_lower < ?", [Value::Text(from), Value::Text(to)]);
+        return Ok(false);
+    }
+    if let Database::Sqlite(pools) = database {
+        let phrase = format!("\"{}\"", search.replace('"', "\"\""));
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM profiles_search WHERE profiles_search MATCH $1 LIMIT $2)";
+        let found: i64 = sqlx::query_scalar(sql).bind(&phrase).bind(FEW + 1).fetch_one(&pools.read).await?;
+        if found <= FEW {
+            asked.that("profiles_search MATCH ? AND p.number = profiles_search.rowid", [Value::Text(phrase)]);
+            return Ok(true);
+        }
+    }
+    // What is searched for is a text, not a pattern.
+    let text = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    asked.that("p.username_lower LIKE ? ESCAPE '\\'", [Value::Text(format!("%{text}%"))]);
+    Ok(false)
+}
+
+/// How many of the viewer's accounts have each status: active, expired, disconnected.
+///
+/// # Errors
+/// When the database fails.
+pub async fn counts(database: &Database, viewer: Viewer) -> Result<[i64; 3], StoreError> {
+    let rows: Vec<(String, i64)> = match viewer {
+        Viewer::Staff => {
+            let sql = "SELECT status, accounts FROM account_counts_v1";
+            read!(database, pool => sqlx::query_as(sql).fetch_all(pool))?
+        }
+        Viewer::User(user) => {
+            let sql = "SELECT s.status, count(*) FROM account_rights_v1 r \
+                       JOIN account_status_v1 s ON s.account_id = r.account_id WHERE r.user_id = $1 GROUP BY s.status";
+            read!(database, pool => sqlx::query_as(sql).bind(user.to_string()).fetch_all(pool))?
+        }
+    };
+    let count = |status: &str| rows.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
+    Ok([count("active"), count("expired"), count("disconnected")])
+}

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
 use domain::{Connection, account::Plan};
+use store::testing::Engine;
 use tests::{browser::Browser, process::Settings};
 
 use crate::{
@@ -25,7 +26,7 @@ const ROUNDS: usize = 5;
 const LASTS: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure() -> Result<Vec<Figure>> {
-    let Place { settings, sandbox, .. } = &place().await?;
+    let Place { settings, sandbox, .. } = &place(Engine::Sqlite).await?;
     let process = settings.start().await;
     let widget = fresh_widget(settings, sandbox).await;
     let host = settings.base.trim_start_matches("http://").to_owned();

@@ -2,6 +2,7 @@
 //!
 //! Each figure stands beside its limit, measured in the same run; absolute times mean little on a shared machine.
 
+mod accounts;
 mod append;
 mod feed;
 mod figure;
@@ -49,6 +50,12 @@ enum Command {
     Queue,
     /// A warm feed beside a bare handler that returns the same bytes.
     Feed,
+    /// The lists of a million accounts, as pages and by the API.
+    Accounts {
+        /// How many there are.
+        #[arg(long, default_value_t = 1_000_000)]
+        accounts: u32,
+    },
     /// Memory and start of the program on SQLite.
     Serve,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
@@ -76,11 +83,13 @@ async fn main() -> Result<()> {
             figures.extend(append::measure(peers).await?);
             figures.extend(follow::measure(1_000_000).await?);
             figures.extend(queue::measure(peers).await?);
+            figures.extend(accounts::measure(1_000_000).await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
+        Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
         Command::Queue => figures.extend(queue::measure(peers).await?),
         Command::Append => figures.extend(append::measure(peers).await?),

@@ -18,23 +18,23 @@ const IDLE: Duration = Duration::from_secs(5);
 pub(crate) struct Place {
     pub(crate) settings: Settings,
     pub(crate) sandbox: Sandbox,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     _folder: tempfile::TempDir,
 }
 
-pub(crate) async fn place() -> Result<Place> {
+pub(crate) async fn place(engine: Engine) -> Result<Place> {
     let sandbox = tests::sandbox().await;
-    let database = TestDatabase::new(Engine::Sqlite).await;
+    let database = TestDatabase::new(engine).await;
     let folder = tempfile::tempdir()?;
     let mut settings = Settings::new(&sandbox, &database, folder.path());
     settings.unset("DATABASE__CONNECTIONS").set("LOG", "warn");
     let add = ["user", "add", "--email", "ann@example.com", "--role", "owner", "--password-stdin"];
     anyhow::ensure!(settings.run(&add, PASSWORD).status.success(), "the user can't be added");
-    Ok(Place { settings, sandbox, _database: database, _folder: folder })
+    Ok(Place { settings, sandbox, database, _folder: folder })
 }
 
 pub(crate) async fn measure() -> Result<Vec<Figure>> {
-    let Place { settings, sandbox, .. } = &place().await?;
+    let Place { settings, sandbox, .. } = &place(Engine::Sqlite).await?;
     let process = settings.start().await;
     let owner = Browser::new(&settings.base);
     owner.sign_in("ann@example.com", PASSWORD).await;

@@ -225,6 +225,8 @@ async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreErr
         .options([
             ("idle_in_transaction_session_timeout", "4s"),
             ("statement_timeout", "60s"),
+            // Short queries of many: helpers would take longer to start than most of them last.
+            ("max_parallel_workers_per_gather", "0"),
             ("timezone", "UTC"),
             // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and
             // its locks with it: another node takes over.

@@ -18,7 +18,7 @@ use super::{List, idempotency::NewId};
 use crate::{
     app::App,
     error::{Error, JsonError},
-    pages::accounts::parse_cursor,
+    pages::accounts::with_cursor,
     query::JsonQuery,
     sign_in::api_key::Caller,
 };
@@ -130,8 +130,8 @@ pub async fn list(
     if query.q.as_ref().is_some_and(|q| q.chars().count() > 100 || q.contains('\0')) {
         return Err(Error::Bad("q must have at most 100 characters.".to_owned()).into());
     }
-    let after = parse_cursor(query.after.as_deref().unwrap_or_default(), query.status.as_deref())?;
-    let filter = Filter { status: query.status, search: query.q.filter(|q| !q.is_empty()), after };
+    let filter = Filter { status: query.status, search: query.q.filter(|q| !q.is_empty()), after: None };
+    let filter = with_cursor(filter, query.after.as_deref().unwrap_or_default())?;
     let mut found = accounts::list(app.database(), caller.viewer(), &filter, limit + 1).await?;
     let fits = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > fits;

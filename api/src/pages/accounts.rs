@@ -104,26 +104,21 @@ fn filter(query: &ListQuery) -> Result<Filter, Error> {
     if search.chars().count() > 100 || search.contains('\0') {
         return Err(Error::Bad("That is too long to search for.".to_owned()));
     }
-    Ok(Filter {
-        status: status.map(str::to_owned),
-        search: Some(search.to_owned()).filter(|search| !search.is_empty()),
-        after: parse_cursor(&query.after, status)?,
-    })
+    let search = Some(search.to_owned()).filter(|search| !search.is_empty());
+    with_cursor(Filter { status: status.map(str::to_owned), search, after: None }, &query.after)
 }
 
-/// Reads where a list goes on: nothing at its beginning.
+/// Adds where the list goes on; nothing is its beginning.
 ///
 /// # Errors
 /// [`Error::Bad`] if it is no cursor of ours, or one of a list in another order.
-pub fn parse_cursor(text: &str, status: Option<&str>) -> Result<Option<Cursor>, Error> {
-    if text.is_empty() {
-        return Ok(None);
+pub fn with_cursor(mut filter: Filter, after: &str) -> Result<Filter, Error> {
+    if after.is_empty() {
+        return Ok(filter);
     }
-    let cursor = Some(text).filter(|text| text.len() < 300 && !text.contains('\0')).and_then(|text| text.parse().ok());
-    match (cursor, status) {
-        (Some(cursor @ Cursor::Name(..)), None) | (Some(cursor @ Cursor::Since(..)), Some(_)) => Ok(Some(cursor)),
-        _ => Err(Error::Bad("That is no cursor of this list.".to_owned())),
-    }
+    let cursor = Some(after).filter(|text| text.len() < 300 && !text.contains('\0')).and_then(|text| text.parse().ok());
+    filter.after = cursor.filter(|cursor: &Cursor| cursor.fits(&filter));
+    if filter.after.is_some() { Ok(filter) } else { Err(Error::Bad("That is no cursor of this list.".to_owned())) }
 }
 
 /// How long before the end an account counts as expiring soon: the last of the days on which a person can still act.

@@ -32,6 +32,11 @@ pub enum Cursor {
 }
 
 impl Cursor {
+    /// Whether a list that a filter leaves can go on here.
+    pub fn fits(&self, filter: &Filter) -> bool {
+        matches!(self, Self::Since(..)) == filter.status.is_some()
+    }
+
     /// Where a list goes on that ended with this account.
     pub fn of(filter: &Filter, last: &Account) -> Self {
         match filter.status {
@@ -62,9 +67,21 @@ impl FromStr for Cursor {
     }
 }
 
-/// Names that are found by an index of their parts are sorted afterwards; more than this are rather found by going
-/// through all names in their order, for then they stand close.
+/// Names that are found by an index of their parts are sorted afterwards. More than this are rather found by going through
+/// all names in their order, for then they stand close.
 const FEW: i64 = 2_000;
+/// So many of the next names are looked at to know whether enough of them fit.
+const NEAR: i64 = 20_000;
+/// As many as a page shows.
+const ENOUGH: i64 = 51;
+
+/// How names that fit are found.
+enum Way {
+    /// By going through all of them in the list's order.
+    Through,
+    /// By an index of their parts: what is read first.
+    Parts(String),
+}
 
 /// A query while it is put together.
 #[derive(Default)]
@@ -83,14 +100,19 @@ impl Asked {
     fn that(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         let mut condition = condition.to_owned();
         for value in values {
-            self.values.push(value);
-            condition = condition.replacen('?', &format!("${}", self.values.len()), 1);
+            condition = condition.replacen('?', &self.value(value), 1);
         }
         self.conditions.push(condition);
     }
+
+    /// A value's place in the text.
+    fn value(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
 }
 
-/// The accounts that a viewer sees, by name; those of one status by when they came to it, the latest first.
+/// The accounts that a viewer sees, in the filter's order.
 ///
 /// # Errors
 /// When the database fails.
@@ -102,21 +124,22 @@ pub async fn list(
 ) -> Result<Vec<Account>, StoreError> {
     let mut asked = Asked::default();
     asked.that("p.account_id = s.account_id", []);
-    let indexed = match &filter.search {
-        Some(search) => by_parts(database, &search.to_lowercase(), &mut asked).await?,
-        None => false,
-    };
+    let way = by_parts(database, filter, &mut asked).await?;
     if let Viewer::User(user) = viewer {
         asked.that("r.user_id = ? AND r.account_id = s.account_id", [Value::Text(user.to_string())]);
     }
-    let from = match (viewer, &filter.status, indexed) {
-        (Viewer::User(_), _, false) => "account_rights_v1 r CROSS JOIN account_status_v1 s CROSS JOIN profiles p",
-        (Viewer::User(_), _, true) => {
-            "profiles_search CROSS JOIN profiles p CROSS JOIN account_rights_v1 r CROSS JOIN account_status_v1 s"
+    let from = match (viewer, &filter.status, way) {
+        (Viewer::User(_), _, Way::Through) => {
+            "account_rights_v1 r CROSS JOIN account_status_v1 s CROSS JOIN profiles p".to_owned()
         }
-        (Viewer::Staff, _, true) => "profiles_search CROSS JOIN profiles p CROSS JOIN account_status_v1 s",
-        (Viewer::Staff, None, false) => "profiles p CROSS JOIN account_status_v1 s",
-        (Viewer::Staff, Some(_), false) => "account_status_v1 s CROSS JOIN profiles p",
+        (Viewer::User(_), _, Way::Parts(parts)) => {
+            format!("{parts} CROSS JOIN profiles p CROSS JOIN account_rights_v1 r CROSS JOIN account_status_v1 s")
+        }
+        (Viewer::Staff, _, Way::Parts(parts)) => {
+            format!("{parts} CROSS JOIN profiles p CROSS JOIN account_status_v1 s")
+        }
+        (Viewer::Staff, None, Way::Through) => "profiles p CROSS JOIN account_status_v1 s".to_owned(),
+        (Viewer::Staff, Some(_), Way::Through) => "account_status_v1 s CROSS JOIN profiles p".to_owned(),
     };
     if let Some(status) = &filter.status {
         asked.that("s.status = ?", [Value::Text(status.clone())]);
@@ -156,26 +179,54 @@ pub async fn list(
     rows.into_iter().map(of_row).collect()
 }
 
-/// Asks for names by a part of them; whether the index of parts, which is a table of its own on SQLite, comes first.
-async fn by_parts(database: &Database, search: &str, asked: &mut Asked) -> Result<bool, StoreError> {
+/// Asks for names by a part of them, and says how they are best looked for. PostgreSQL would guess, from a sample that
+/// can be far off: it is asked instead, and told.
+async fn by_parts(database: &Database, filter: &Filter, asked: &mut Asked) -> Result<Way, StoreError> {
+    let Some(search) = filter.search.as_ref().map(|search| search.to_lowercase()) else { return Ok(Way::Through) };
     if search.chars().count() < 3 {
-        let (from, to) = (search.to_owned(), format!("{search}\u{10ffff}"));
+        let (from, to) = (search.clone(), format!("{search}\u{10ffff}"));
         asked.that("p.username_lower >= ? AND p.username_lower < ?", [Value::Text(from), Value::Text(to)]);
-        return Ok(false);
+        return Ok(Way::Through);
     }
-    if let Database::Sqlite(pools) = database {
-        let phrase = format!("\"{}\"", search.replace('"', "\"\""));
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM profiles_search WHERE profiles_search MATCH $1 LIMIT $2)";
-        let found: i64 = sqlx::query_scalar(sql).bind(&phrase).bind(FEW + 1).fetch_one(&pools.read).await?;
-        if found <= FEW {
-            asked.that("profiles_search MATCH ? AND p.number = profiles_search.rowid", [Value::Text(phrase)]);
-            return Ok(true);
+    // What is searched for is a text, not a pattern and not a query.
+    let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+    let phrase = format!("\"{}\"", search.replace('"', "\"\""));
+    let rare = match database {
+        Database::Sqlite(pools) => {
+            let sql = "SELECT count(*) FROM (SELECT 1 FROM profiles_search WHERE profiles_search MATCH $1 LIMIT $2)";
+            let found: i64 = sqlx::query_scalar(sql).bind(&phrase).bind(FEW + 1).fetch_one(&pools.read).await?;
+            found <= FEW
         }
+        Database::Postgres(pool) => {
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT 1 FROM (SELECT username_lower FROM profiles WHERE username_lower >= $2 \
+                 ORDER BY username_lower, account_id LIMIT {NEAR}) AS near WHERE username_lower LIKE $1 LIMIT {ENOUGH}) AS found"
+            );
+            let from = if let Some(Cursor::Name(name, _)) = &filter.after { name } else { "" };
+            let found: i64 = sqlx::query_scalar(&sql).bind(&pattern).bind(from).fetch_one(pool).await?;
+            found < ENOUGH
+        }
+    };
+    match (database, rare) {
+        (Database::Sqlite(_), true) => {
+            asked.that("profiles_search MATCH ? AND p.number = profiles_search.rowid", [Value::Text(phrase)]);
+        }
+        (Database::Postgres(_), true) => asked.that("found.account_id = p.account_id", []),
+        // No index and no estimate leads the planners away from the list's order.
+        (Database::Sqlite(_), false) => asked.that("instr(p.username_lower, ?) > 0", [Value::Text(search)]),
+        (Database::Postgres(_), false) => asked.that("strpos(p.username_lower, ?) > 0", [Value::Text(search)]),
     }
-    // What is searched for is a text, not a pattern.
-    let text = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    asked.that("p.username_lower LIKE ? ESCAPE '\\'", [Value::Text(format!("%{text}%"))]);
-    Ok(false)
+    Ok(match (database, rare) {
+        (_, false) => Way::Through,
+        (Database::Sqlite(_), true) => Way::Parts("profiles_search".to_owned()),
+        (Database::Postgres(_), true) => {
+            let pattern = asked.value(Value::Text(pattern));
+            // OFFSET 0 keeps the planner from mixing this with the rest.
+            Way::Parts(format!(
+                "(SELECT account_id FROM profiles WHERE username_lower LIKE {pattern} ESCAPE '\\' OFFSET 0) AS found"
+            ))
+        }
+    })
 }
 
 /// How many of the viewer's accounts have each status: active, expired, disconnected.

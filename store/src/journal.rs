@@ -11,7 +11,7 @@ use domain::{AccountEvent, AccountId, TokenEvent};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
-use sqlx::types::Json;
+use sqlx::{ColumnIndex, Row as _, types::Json};
 use tokio::sync::mpsc;
 
 use crate::{Database, Store, StoreError, Tx, read};
@@ -242,8 +242,10 @@ async fn entries<'c, D, E>(on: E, payload: &str, position: i64, limit: i64) -> R
 where
     D: sqlx::Database,
     E: sqlx::Executor<'c, Database = D>,
-    EntryRow: for<'r> sqlx::FromRow<'r, D::Row>,
-    i64: for<'q> sqlx::Encode<'q, D> + sqlx::Type<D>,
+    usize: ColumnIndex<D::Row>,
+    i64: for<'q> sqlx::Encode<'q, D> + for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
+    DateTime<Utc>: for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
+    for<'r> &'r str: sqlx::Decode<'r, D> + sqlx::Type<D>,
     for<'q> D::Arguments<'q>: sqlx::IntoArguments<'q, D>,
 {
     let sql = format!(
@@ -251,23 +253,18 @@ where
          WHERE position > $1 ORDER BY position LIMIT $2"
     );
     let upcasters = domain::upcasters();
-    let mut rows = sqlx::query_as::<_, EntryRow>(&sql).bind(position).bind(limit).fetch(on);
+    let mut rows = sqlx::query(&sql).bind(position).bind(limit).fetch(on);
     let mut entries = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        entries.push(entry(row, &upcasters));
+        let (aggregate, payload) = (row.try_get(1)?, row.try_get(5)?);
+        let event = match upcast(aggregate, row.try_get(3)?, row.try_get(4)?, payload, &upcasters) {
+            None => decode(aggregate, payload),
+            Some(today) => today.and_then(|today| decode(&today.aggregate_type, &today.payload.to_string())),
+        };
+        let account_id = row.try_get::<&str, _>(2)?.to_owned();
+        entries.push(Entry { position: row.try_get(0)?, account_id, at: row.try_get(6)?, event });
     }
     Ok(entries)
-}
-
-type EntryRow = (i64, String, String, String, String, String, DateTime<Utc>);
-
-fn entry(row: EntryRow, upcasters: &[Box<dyn EventUpcaster>]) -> Entry {
-    let (position, aggregate, account_id, event_type, version, payload, at) = row;
-    let event = match upcast(&aggregate, &event_type, &version, &payload, upcasters) {
-        None => decode(&aggregate, &payload),
-        Some(today) => today.and_then(|today| decode(&today.aggregate_type, &today.payload.to_string())),
-    };
-    Entry { position, account_id, at, event }
 }
 
 fn decode(aggregate: &str, payload: &str) -> Result<Event, String> {

@@ -79,6 +79,10 @@ impl Projection for AccountStatus {
         Ok(())
     }
 
+    fn accounts(fold: &Fold) -> usize {
+        fold.loaded.len()
+    }
+
     fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
         if let Event::Account(AccountEvent::Erased) = event {
             fold.erase(&entry.account_id);

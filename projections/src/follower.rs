@@ -23,8 +23,10 @@ use crate::{
 
 /// How many events are read at once.
 const READ: i64 = 10_000;
-/// How many are folded into one transaction at most.
-pub(crate) const BATCH: i64 = 100_000;
+/// How many are folded into one transaction at most: the more, the fewer rows are written, for each once…
+pub(crate) const BATCH: i64 = 500_000;
+/// …and of how many accounts, which is what takes memory.
+const ACCOUNTS: usize = 50_000;
 /// How long a follower sleeps at most when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -256,7 +258,7 @@ impl<P: Projection> Follower<P> {
         let (mut last, mut poisoned) = (position, None);
         let (at_once, until) = (limit.min(READ), position.saturating_add(limit));
         let mut ahead = None;
-        while last < until {
+        while last < until && P::accounts(&fold) < ACCOUNTS {
             let mut entries = match &mut ahead {
                 None => self.store.entries_within(tx, last, at_once).await?,
                 Some(ahead) => {

@@ -41,6 +41,9 @@ pub(crate) trait Projection: Send + Sync + 'static {
         entries: &[Entry],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// How many accounts it changes.
+    fn accounts(fold: &Self::Fold) -> usize;
+
     /// Folds one event. Decides nothing, asks nobody.
     fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event);
 

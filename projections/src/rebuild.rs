@@ -8,11 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     account_status::AccountStatus,
-    follower::{BATCH, Follower, Step, TURN},
+    follower::{Follower, Step, TURN},
     projection::{Projection, Target},
     work::Work,
 };
 
+/// How many events are folded between two words on the progress.
+const STEP: i64 = 200_000;
 /// How long a rebuild that the database interrupted waits before it goes on.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -68,7 +70,7 @@ async fn rebuild_one<P: Projection>(store: &Store, progress: Progress<'_>) -> Re
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
     loop {
-        match beside.step(BATCH).await? {
+        match beside.step(STEP).await? {
             Step::More => progress(beside.reached(), store.head().await?),
             Step::Busy => tokio::time::sleep(TURN).await,
             Step::Poisoned { position, failure } => return Err(unreadable(position, &failure)),
@@ -105,11 +107,14 @@ async fn take_over<P: Projection>(
     lock(store, &mut tx, serving).await?;
     // Nobody: another node was there first.
     let Some((position, _)) = lock(store, &mut tx, beside).await? else { return Ok(()) };
-    let reached = match beside.advance(&mut tx, position, i64::MAX).await? {
-        Ok(reached) => reached,
-        Err(Step::Poisoned { position, failure }) => return Err(unreadable(position, &failure)),
-        Err(_) => position,
-    };
+    let mut reached = position;
+    loop {
+        match beside.advance(&mut tx, reached, STEP).await? {
+            Ok(more) if more > reached => reached = more,
+            Err(Step::Poisoned { position, failure }) => return Err(unreadable(position, &failure)),
+            _ => break,
+        }
+    }
     P::swap(&mut tx).await?;
     empty::<P>(&mut tx).await?;
     let sql =

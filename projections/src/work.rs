@@ -57,6 +57,10 @@ impl Projection for Work {
         Ok(())
     }
 
+    fn accounts(fold: &Fold) -> usize {
+        fold.pulls.len()
+    }
+
     fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
         if let Event::Account(AccountEvent::Erased) = event {
             fold.pulls.remove(&entry.account_id);

@@ -118,6 +118,26 @@ pub fn metadata(at: DateTime<Utc>) -> Metadata {
     }
 }
 
+/// A table's rows as texts, in an order.
+///
+/// # Panics
+/// When the database fails.
+pub async fn rows(database: &Database, table: &str, order: &str) -> Vec<String> {
+    match database {
+        Database::Postgres(pool) => {
+            let sql = format!("SELECT t::text FROM {table} t ORDER BY {order}");
+            sqlx::query_scalar(&sql).fetch_all(pool).await.expect("rows")
+        }
+        Database::Sqlite(pools) => {
+            let sql = format!("SELECT name FROM pragma_table_info('{table}')");
+            let columns: Vec<String> = sqlx::query_scalar(&sql).fetch_all(&pools.read).await.expect("columns");
+            let row = columns.iter().map(|name| format!("coalesce(CAST({name} AS TEXT), '-')")).collect::<Vec<_>>();
+            let sql = format!("SELECT {} FROM {table} ORDER BY {order}", row.join(" || ' ' || "));
+            sqlx::query_scalar(&sql).fetch_all(&pools.read).await.expect("rows")
+        }
+    }
+}
+
 /// A new database, copied from one that is already migrated.
 async fn from_template() -> String {
     let server = postgres_url();

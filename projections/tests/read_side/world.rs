@@ -11,7 +11,7 @@ use domain::{
     token::{Grant, Revocation, Way},
 };
 use projections::states;
-use store::{Database, Store, execute, sqlx, testing};
+use store::{Store, execute, sqlx, testing};
 use uuid::Uuid;
 
 pub(crate) fn at(minutes: i64) -> DateTime<Utc> {
@@ -85,19 +85,7 @@ pub(crate) const TABLES: [(&str, &str); 5] = [
 pub(crate) async fn views(store: &Store) -> String {
     let mut all = String::new();
     for (table, order) in TABLES {
-        let rows: Vec<String> = match store.database() {
-            Database::Postgres(pool) => {
-                let sql = format!("SELECT t::text FROM {table} t ORDER BY {order}");
-                sqlx::query_scalar(&sql).fetch_all(pool).await.expect("rows")
-            }
-            Database::Sqlite(pools) => {
-                let sql = format!("SELECT name FROM pragma_table_info('{table}')");
-                let columns: Vec<String> = sqlx::query_scalar(&sql).fetch_all(&pools.read).await.expect("columns");
-                let row = columns.iter().map(|name| format!("coalesce(CAST({name} AS TEXT), '-')")).collect::<Vec<_>>();
-                let sql = format!("SELECT {} FROM {table} ORDER BY {order}", row.join(" || ' ' || "));
-                sqlx::query_scalar(&sql).fetch_all(&pools.read).await.expect("rows")
-            }
-        };
+        let rows = testing::rows(store.database(), table, order).await;
         all.extend([table.to_owned()].into_iter().chain(rows).map(|line| line + "\n"));
     }
     all

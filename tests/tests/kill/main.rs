@@ -12,7 +12,10 @@ use std::{
 };
 
 use domain::{Account, AccountId, Actor, Connection, Metadata, Token, account::Standing};
-use projections::accounts::{Status, Viewer, account_for};
+use projections::{
+    accounts::{Status, Viewer, account_for},
+    rebuild::rebuild,
+};
 use reqwest::StatusCode;
 use sandbox::{
     Sandbox,
@@ -20,7 +23,7 @@ use sandbox::{
 };
 use store::{
     Event, Recorded, Store, on_both_engines, read,
-    testing::{TestDatabase, use_durable_postgres},
+    testing::{TestDatabase, rows, use_durable_postgres},
 };
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 use url::Url;
@@ -138,8 +141,10 @@ on_both_engines! {
             }
         }
         assert!(answered > 0 && unanswered > 0, "killed before and after answers: {answered}, {unanswered}");
-        look_at(&database.store().await).await;
-        drop(process);
+        let store = database.store().await;
+        look_at(&store).await;
+        process.kill();
+        like_a_fresh_rebuild(&store).await;
     }
 }
 
@@ -188,6 +193,27 @@ async fn look_at(store: &Store) {
         let view = account_for(database, account, Viewer::Staff).await.expect("reads").expect("a row");
         assert_eq!((view.status, view.generation), (Status::Active, i64::from(token.generation())));
         assert_eq!((view.expires_at, view.position), (current.expires_at, story.last().expect("an event").position));
+    }
+}
+
+/// The views are what a rebuild from the first event makes of them.
+async fn like_a_fresh_rebuild(store: &Store) {
+    let tables = [
+        ("account_status_v1", "account_id"),
+        ("account_rights_v1", "account_id, user_id"),
+        ("widgets_v1", "widget_id"),
+        ("account_counts_v1", "status"),
+        ("work_v1", "kind, key"),
+    ];
+    let mut grown = Vec::new();
+    for (table, order) in tables {
+        grown.push(rows(store.database(), table, order).await);
+    }
+    for name in ["account_status", "work"] {
+        rebuild(store, name, &|_, _| {}).await.expect("rebuilt");
+    }
+    for ((table, order), grown) in tables.into_iter().zip(grown) {
+        assert_eq!(rows(store.database(), table, order).await, grown, "{table} is not what its events say");
     }
 }
 

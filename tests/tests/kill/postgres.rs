@@ -14,12 +14,14 @@ use std::{
 use domain::{
     Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
 };
-use projections::{Followers, rebuild::rebuild};
+use projections::Followers;
 use store::{
-    Database, Decision, ExecuteError, Store, StoreError, Unit, read,
+    Database, Decision, ExecuteError, Store, StoreError, Unit,
     testing::{Engine, TestDatabase},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::like_a_fresh_rebuild;
 
 /// How often it dies.
 const KILLS: u32 = 10;
@@ -144,22 +146,5 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     }
     stop.cancel();
     followers.stopped().await;
-    let view = async |table: &str, order: &str| -> Vec<String> {
-        let sql = format!("SELECT t::text FROM {table} t ORDER BY {order}");
-        read!(store.database(), pool => sqlx::query_scalar(&sql).fetch_all(pool)).expect("rows")
-    };
-    let tables = [
-        ("account_status_v1", "account_id"),
-        ("account_rights_v1", "account_id"),
-        ("widgets_v1", "widget_id"),
-        ("account_counts_v1", "status"),
-    ];
-    let mut grown = Vec::new();
-    for (table, order) in tables {
-        grown.push(view(table, order).await);
-    }
-    rebuild(&store, "account_status", &|_, _| {}).await.expect("rebuilt");
-    for ((table, order), grown) in tables.into_iter().zip(grown) {
-        assert!(view(table, order).await == grown, "{table} is not what its events say");
-    }
+    like_a_fresh_rebuild(&store).await;
 }

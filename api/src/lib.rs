@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod json;
 pub mod limits;
+pub mod meta_calls;
 pub mod pages;
 pub mod query;
 pub mod reach;

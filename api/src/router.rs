@@ -18,7 +18,7 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 use crate::{
     app::App,
     error::{Error, explain},
-    json,
+    json, meta_calls,
     pages::{
         account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, see_other,
         staff, token, widget,
@@ -102,6 +102,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/assets/widget.css", get(assets::widget_style))
         .route("/assets/live.js", get(assets::live))
         .route("/assets/icon.svg", get(assets::icon))
+        .route("/meta/{connection}/deauthorize", post(meta_calls::deauthorize))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(async || Error::Missing)

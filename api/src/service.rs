@@ -31,6 +31,7 @@ pub struct Service {
     stop: CancellationToken,
     server: JoinHandle<()>,
     workers: JoinHandle<()>,
+    clock: JoinHandle<()>,
     tidy: JoinHandle<()>,
     followers: Followers,
 }
@@ -124,6 +125,7 @@ impl Service {
         };
         let router = router(&app).map_err(anyhow::Error::msg)?;
         let workers = tokio::spawn(workers::run(app.clone(), followers.work_position(), stop.clone()));
+        let clock = tokio::spawn(workers::clock::run(app.clone(), followers.work_position(), stop.clone()));
         let tidy = tokio::spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn({
             let stop = stop.clone();
@@ -140,13 +142,13 @@ impl Service {
                 }
             }
         });
-        Ok(Self { app, address, stop, server, workers, tidy, followers })
+        Ok(Self { app, address, stop, server, workers, clock, tidy, followers })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
     pub async fn stop(self) {
         self.stop.cancel();
-        let _ = tokio::join!(self.server, self.workers, self.tidy);
+        let _ = tokio::join!(self.server, self.workers, self.clock, self.tidy);
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;

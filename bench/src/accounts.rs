@@ -148,7 +148,7 @@ async fn fill(database: &Database, accounts: u32) -> Result<()> {
              {ends}, false, 1, 1, n FROM ({numbers}) AS numbers"
         ),
         "INSERT INTO account_counts_v1 SELECT status, count(*) FROM account_status_v1 GROUP BY status".to_owned(),
-        "INSERT INTO checkpoints (name, version) VALUES ('account_status', 2), ('work', 1)".to_owned(),
+        "INSERT INTO checkpoints (name, version) VALUES ('account_status', 2), ('work', 2)".to_owned(),
     ];
     let mut tx = database.begin().await?;
     for sql in &statements {

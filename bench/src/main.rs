@@ -12,6 +12,7 @@ mod peers;
 mod queue;
 mod refresh;
 mod serve;
+mod storm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -56,6 +57,12 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         accounts: u32,
     },
+    /// Very many tokens that run out at one moment.
+    Storm {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        accounts: u32,
+    },
     /// Memory and start of the program on SQLite.
     Serve,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
@@ -84,11 +91,13 @@ async fn main() -> Result<()> {
             figures.extend(follow::measure(1_000_000).await?);
             figures.extend(queue::measure(peers).await?);
             figures.extend(accounts::measure(1_000_000).await?);
+            figures.extend(storm::measure(100_000).await?);
             figures.extend(serve::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
+        Command::Storm { accounts } => figures.extend(storm::measure(accounts).await?),
         Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
         Command::Queue => figures.extend(queue::measure(peers).await?),

@@ -1,6 +1,10 @@
 //! Check: asks Meta whether an account's token works.
 
-use domain::{Account, AccountId, Connection, Token, TokenCommand, TokenId, Verdict, account::Standing, failure::Call};
+use chrono::{DateTime, Utc};
+use domain::{
+    Account, AccountId, Connection, Token, TokenCommand, TokenId, Verdict, account::Standing, failure::Call,
+    token::Current,
+};
 use store::{Decision, Unit};
 
 use crate::{Commands, Context, Error};
@@ -31,6 +35,7 @@ impl Commands {
         };
         match asked {
             Ok(()) => {
+                self.worked(account, connection).await?;
                 self.expire(account, context).await?;
                 Ok(Checked::Works(opened.id))
             }
@@ -41,13 +46,13 @@ impl Commands {
         }
     }
 
-    /// Marks the account's token expired if one of its clocks ran out.
+    /// Marks the account's token expired if one of its clocks ran out. Otherwise says when the next one does, if any.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn expire(&self, account: AccountId, context: &Context) -> Result<(), Error> {
-        self.store.run(&self.metadata(context), &Expire { account }).await?;
-        Ok(())
+    pub async fn expire(&self, account: AccountId, context: &Context) -> Result<Option<DateTime<Utc>>, Error> {
+        let (next, _) = self.store.run(&self.metadata(context), &Expire { account }).await?;
+        Ok(next)
     }
 
     /// How the account is connected, if it has a token that can be used.
@@ -70,11 +75,12 @@ struct Expire {
 }
 
 impl Decision for Expire {
-    type Output = ();
+    type Output = Option<DateTime<Utc>>;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+    async fn decide(&self, unit: &mut Unit) -> Result<Self::Output, Error> {
         let at = unit.metadata().at;
-        Ok(unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?)
+        unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?;
+        Ok(unit.load::<Token>(self.account).await?.active().and_then(Current::runs_out_at))
     }
 }

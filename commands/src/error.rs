@@ -18,6 +18,9 @@ pub enum Error {
     /// No app is configured for this login.
     #[error("no app is configured for this login")]
     NotOffered,
+    /// What claims to come from Meta isn't signed by it.
+    #[error("the signature is not Meta's")]
+    BadSignature,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -32,7 +32,10 @@ impl Commands {
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(posts) => Ok(Pulled::Posts(opened.id, posts)),
+            Ok(posts) => {
+                self.worked(account, connection).await?;
+                Ok(Pulled::Posts(opened.id, posts))
+            }
             Err(error) => {
                 tracing::info!(%account, %error, "a pull failed");
                 let verdict = self.report_failure(account, opened.id, Call::Pull, &error, context).await?;

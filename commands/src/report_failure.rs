@@ -10,8 +10,8 @@ use store::{Decision, Unit};
 use crate::{Commands, Context, Error, login::verdict};
 
 impl Commands {
-    /// Judges what a call with a token met. Where that is explicit, the token expires at once; the verdict says what else
-    /// the caller should do.
+    /// Judges what a call with a token met. Where that is explicit, the token expires at once; where it isn't clear, it is
+    /// held; the verdict says what else the caller should do.
     ///
     /// # Errors
     /// When the store fails.
@@ -24,7 +24,7 @@ impl Commands {
         context: &Context,
     ) -> Result<Verdict, Error> {
         let verdict = verdict(error);
-        if let Verdict::Expired(reason) = verdict {
+        if let Some(reason) = verdict.against_the_token() {
             let answer = error.answer();
             let evidence = Evidence {
                 call,
@@ -33,17 +33,22 @@ impl Commands {
                 subcode: answer.and_then(|answer| answer.subcode),
                 trace: answer.and_then(|answer| answer.trace.clone()),
             };
-            self.store.run(&self.metadata(context), &Report { account, token, reason, evidence }).await?;
+            if let Verdict::Expired(_) = verdict {
+                self.store.run(&self.metadata(context), &Report { account, token, reason, evidence }).await?;
+            } else {
+                self.hold(account, token, reason, &evidence).await?;
+            }
         }
         Ok(verdict)
     }
 }
 
-struct Report {
-    account: AccountId,
-    token: TokenId,
-    reason: Reason,
-    evidence: Evidence,
+/// What is said against a token, for sure.
+pub(crate) struct Report {
+    pub(crate) account: AccountId,
+    pub(crate) token: TokenId,
+    pub(crate) reason: Reason,
+    pub(crate) evidence: Evidence,
 }
 
 impl Decision for Report {

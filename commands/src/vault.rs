@@ -167,6 +167,23 @@ impl Vault {
         .bind(at))
     }
 
+    /// The write that puts a renewed token in the place of the one that it came from; refuses the unit if that isn't the
+    /// account's current one any more.
+    pub(crate) fn replace(
+        &self,
+        account: AccountId,
+        previous: TokenId,
+        id: TokenId,
+        token: &SecretString,
+        at: DateTime<Utc>,
+    ) -> Result<Write, Error> {
+        let sealed = self.seal(token.expose_secret().as_bytes(), &bound_to(account, id))?;
+        let sql = "UPDATE vault SET token_id = $1, key_id = $2, sealed = $3, sealed_at = $4 \
+                   WHERE account_id = $5 AND token_id = $6";
+        let write = Write::new(sql).bind(id).bind(sealed.key_id).bind(sealed.bytes).bind(at).bind(account);
+        Ok(write.bind(previous).guarded())
+    }
+
     /// The write that destroys the account's token.
     pub(crate) fn destroy(account: AccountId) -> Write {
         Write::new("DELETE FROM vault WHERE account_id = $1").bind(account)

@@ -82,6 +82,8 @@ pub enum Call {
     Renew,
     /// One of the calls that end a login.
     Grant,
+    /// Meta called us: the person removed the app.
+    Deauthorization,
 }
 
 /// An error as Meta answered it. The message is only read here; it never goes into an event.

@@ -37,6 +37,30 @@ impl PullIntervals {
     }
 }
 
+/// How long a token must be before Meta extends it. Source: Meta's "Refresh a Long-Lived Token" (Instagram Platform).
+const MINIMUM_AGE: TimeDelta = TimeDelta::hours(24);
+
+/// Meta tells nobody that a token died: each is asked about at least once a day. Source: Meta's "Debugging and Error
+/// Handling" for access tokens.
+const ASK_EVERY: TimeDelta = TimeDelta::hours(24);
+
+/// When a session that began at `since` is extended: when a third of its life is left, spread over a fortieth of it, and
+/// never before Meta allows it. `None`: it has no end, or ends before that.
+///
+/// A spread of a day and a half over sessions of 60 days leaves no minute of a crowd far above the average.
+pub fn renewal(account: AccountId, since: DateTime<Utc>, expires_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    let ends = expires_at?;
+    let life = ends - since;
+    let due = ends - life / 3 + jitter(account, life / 40);
+    let due = due.max(since + MINIMUM_AGE);
+    (due < ends).then_some(due)
+}
+
+/// When Meta is asked about a token of which it was last heard at `heard_at`; a call that worked counts as asking.
+pub fn next_check(account: AccountId, heard_at: DateTime<Utc>) -> DateTime<Utc> {
+    heard_at + ASK_EVERY - jitter(account, ASK_EVERY / 8)
+}
+
 /// How long after a failed try the next one is made: doubling from 5 seconds up to 30 minutes, plus jitter.
 ///
 /// `attempts` counts the tries that failed, so the first failure is 1.
@@ -73,6 +97,44 @@ mod tests {
         assert_eq!(intervals.next_pull(account(0), Plan::Upgraded, at) - at, TimeDelta::minutes(30));
         assert_eq!(intervals.next_pull(account(0), Plan::Free, at) - at, TimeDelta::hours(6));
         assert_eq!(intervals.next_pull(account(u32::MAX), Plan::Upgraded, at) - at, TimeDelta::minutes(27));
+    }
+
+    #[test]
+    fn a_session_is_extended_when_a_third_of_its_life_is_left() {
+        let since = DateTime::UNIX_EPOCH;
+        let after = |low, life: TimeDelta| renewal(account(low), since, Some(since + life)).map(|due| due - since);
+        assert_eq!(after(0, TimeDelta::days(60)), Some(TimeDelta::days(40)));
+        assert_eq!(after(u32::MAX, TimeDelta::days(60)), Some(TimeDelta::hours(40 * 24 + 36)));
+        assert_eq!(after(0, TimeDelta::hours(30)), Some(TimeDelta::hours(24)), "Meta refuses younger ones");
+        assert_eq!(after(0, TimeDelta::hours(24)), None);
+        assert_eq!(renewal(account(0), since, None), None);
+    }
+
+    #[test]
+    fn a_crowd_of_one_moment_is_extended_without_a_rush() {
+        // Well mixed, as random ids are (SplitMix64).
+        let mixed = |number: u64| {
+            let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            u32::try_from((mixed ^ (mixed >> 31)) >> 32).expect("32 bits")
+        };
+        let ends = DateTime::UNIX_EPOCH + TimeDelta::days(60);
+        let mut minutes = std::collections::BTreeMap::<i64, u32>::new();
+        for number in 0..100_000 {
+            let due = renewal(account(mixed(number)), DateTime::UNIX_EPOCH, Some(ends)).expect("it has an end");
+            *minutes.entry(due.timestamp() / 60).or_default() += 1;
+        }
+        let average = 100_000 / u32::try_from(minutes.len()).expect("not many");
+        let busiest = minutes.values().copied().max().expect("some");
+        assert!(busiest < 2 * average, "{busiest} in the busiest minute, {average} on average");
+    }
+
+    #[test]
+    fn each_token_is_asked_about_at_least_once_a_day() {
+        let at = DateTime::UNIX_EPOCH;
+        assert_eq!(next_check(account(0), at) - at, TimeDelta::hours(24));
+        assert_eq!(next_check(account(u32::MAX), at) - at, TimeDelta::hours(21));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     error::Fields,
     media::Pages,
     shape::{id, optional_id},
+    signed_request::{self, SignedRequest},
 };
 
 /// How many Pages of one person are looked at. Who manages more must choose fewer in the login's dialog.
@@ -117,6 +118,11 @@ impl Business {
             [("client_id", self.config.app_id.as_str()), ("client_secret", self.config.app_secret.expose_secret())];
         let answer: Answer = self.http.send(self.http.get(url, query).query(&app)).await?;
         Ok(LongToken { token: answer.access_token, expires_in: answer.expires_in.and_then(TimeDelta::try_seconds) })
+    }
+
+    /// What Meta sent signed with the app's secret; `None` if it didn't.
+    pub fn verify(&self, signed_request: &str) -> Option<SignedRequest> {
+        signed_request::verify(&self.config.app_secret, signed_request)
     }
 
     /// What Meta knows of a token. An invalid one is an error, as Meta puts it inside the answer.

@@ -12,6 +12,7 @@ use crate::{
     config::below,
     media::Pages,
     shape::{Wrapped, id, optional_id, permissions},
+    signed_request::{self, SignedRequest},
 };
 
 /// The client of one app with Instagram Login.
@@ -113,6 +114,11 @@ impl Consumer {
         let query = [("grant_type", "ig_refresh_token"), ("access_token", token.expose_secret())];
         let url = below(&self.config.graph_url, &["refresh_access_token"]);
         self.http.send::<Answer>(self.http.get(url, &query)).await.map(Into::into)
+    }
+
+    /// What Meta sent signed with the app's secret; `None` if it didn't.
+    pub fn verify(&self, signed_request: &str) -> Option<SignedRequest> {
+        signed_request::verify(&self.config.app_secret, signed_request)
     }
 
     /// Whose token it is.

@@ -14,6 +14,7 @@ mod error;
 mod http;
 mod media;
 mod shape;
+mod signed_request;
 
 pub use business::{AuthType, Business, Page, TokenFacts};
 pub use config::{BusinessConfig, ConsumerConfig};
@@ -22,6 +23,7 @@ pub use error::{ErrorAnswer, MetaError};
 pub use http::{Http, builder, client};
 pub use media::{MediaType, Post};
 pub use shape::Profile;
+pub use signed_request::SignedRequest;
 
 use chrono::TimeDelta;
 use secrecy::SecretString;

@@ -54,6 +54,15 @@ pub async fn store(
     Ok(())
 }
 
+/// When Meta was last heard about an account's token.
+///
+/// # Errors
+/// When the database fails.
+pub async fn heard_at(database: &Database, account: AccountId) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let sql = "SELECT checked_at FROM checks WHERE account_id = $1";
+    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(account.to_string()).fetch_optional(pool))?)
+}
+
 /// Notes that Meta said something about a token just now.
 ///
 /// # Errors

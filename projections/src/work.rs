@@ -6,13 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
+use domain::{
+    AccountEvent, TokenEvent,
+    account::Plan,
+    schedule::{self, PullIntervals},
+    token::Current,
+};
 use store::{Bulk, Entry, Event, StoreError, Tx, execute, within};
 
 use crate::{
     account,
     projection::{Projection, Target},
-    queue::Priority,
+    queue::{Kind, Priority},
 };
 
 /// Folds events into `work_v1`.
@@ -22,6 +27,7 @@ pub(crate) struct Work;
 #[derive(Default)]
 pub(crate) struct Fold {
     pulls: BTreeMap<String, Pull>,
+    timers: BTreeMap<String, Timers>,
     erased: BTreeSet<String>,
 }
 
@@ -33,8 +39,15 @@ struct Pull {
     free: i64,
     upgraded: i64,
     due: Option<Due>,
-    /// It rested in between: a check of the old token is of no use any more.
-    rested: bool,
+}
+
+/// What a batch changes about what is due by the clocks of an account's token.
+#[derive(Default)]
+struct Timers {
+    /// The token that they were for is gone, or another one took its place.
+    gone: bool,
+    /// When each is due now, and by which event.
+    set: BTreeMap<&'static str, (DateTime<Utc>, i64)>,
 }
 
 /// When a pull is due, and by which event.
@@ -49,7 +62,7 @@ enum Due {
 
 impl Projection for Work {
     const NAME: &'static str = "work";
-    const VERSION: i64 = 1;
+    const VERSION: i64 = 2;
     const TABLES: &'static [&'static str] = &["work_v1"];
     type Fold = Fold;
 
@@ -64,8 +77,12 @@ impl Projection for Work {
     fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
         if let Event::Account(AccountEvent::Erased) = event {
             fold.pulls.remove(&entry.account_id);
+            fold.timers.remove(&entry.account_id);
             fold.erased.insert(entry.account_id.clone());
             return;
+        }
+        if let Event::Token(event) = event {
+            fold.timers.entry(entry.account_id.clone()).or_default().apply(entry, event);
         }
         let pull = fold.pulls.entry(entry.account_id.clone()).or_default();
         let (at, position) = (entry.at, entry.position);
@@ -75,7 +92,6 @@ impl Projection for Work {
             }
             Event::Token(TokenEvent::Expired { .. } | TokenEvent::Revoked { .. }) => {
                 pull.due = Some(Due::Rests(position));
-                pull.rested = true;
             }
             Event::Account(AccountEvent::Connected { .. }) => pull.created = Some(position),
             // A new widget shows what is stored; only a feed of its plan that isn't there yet is worth a pull.
@@ -105,17 +121,15 @@ impl Projection for Work {
         save_created(tx, &work, &fold.pulls).await?;
         save_counts(tx, &work, &fold.pulls).await?;
         save_due(tx, &work, &fold.pulls).await?;
-        let rested = fold.pulls.iter().filter(|(_, pull)| pull.rested).map(|(account, _)| account.as_str());
-        let rested = Bulk::default().text("key", rested);
-        rested.run(tx, |keys| format!("DELETE FROM {work} WHERE kind = 'check' AND key IN ({keys})")).await?;
-        Ok(())
+        save_timers(tx, &work, &fold.timers).await
     }
 
     /// Reconciled: what workers made of a row since its cause stays as it is.
     async fn swap(tx: &mut Tx) -> Result<(), StoreError> {
         rested(tx).await?;
         for sql in [
-            "DELETE FROM work_v1 WHERE kind = 'pull' AND key NOT IN (SELECT key FROM work_v1_rebuild)",
+            "DELETE FROM work_v1 WHERE NOT EXISTS (SELECT 1 FROM work_v1_rebuild AS new \
+             WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
             "UPDATE work_v1 SET free_widgets = new.free_widgets, upgraded_widgets = new.upgraded_widgets \
              FROM work_v1_rebuild AS new WHERE work_v1.kind = new.kind AND work_v1.key = new.key",
             "UPDATE work_v1 SET due_at = new.due_at, priority = new.priority, cause = new.cause, attempts = 0, \
@@ -128,6 +142,38 @@ impl Projection for Work {
             execute!(&mut *tx, sqlx::query(sql))?;
         }
         Ok(())
+    }
+}
+
+impl Timers {
+    fn apply(&mut self, entry: &Entry, event: &TokenEvent) {
+        match event {
+            TokenEvent::Issued { grant, .. } | TokenEvent::Refreshed { grant, .. } => {
+                self.end();
+                let Ok(account) = account(&entry.account_id) else { return };
+                let ends = Current::of(grant).runs_out_at();
+                self.set(Kind::Expire, ends, entry);
+                self.set(Kind::Renew, schedule::renewal(account, grant.granted_at, grant.expires_at), entry);
+                self.set(Kind::Check, Some(schedule::next_check(account, grant.granted_at)), entry);
+            }
+            // When it expires is seen when it would have: who looks then knows both clocks.
+            TokenEvent::Renewed { expires_at, .. } => {
+                let Ok(account) = account(&entry.account_id) else { return };
+                self.set(Kind::Renew, schedule::renewal(account, entry.at, *expires_at), entry);
+            }
+            TokenEvent::Expired { .. } | TokenEvent::Revoked { .. } => self.end(),
+        }
+    }
+
+    fn end(&mut self) {
+        self.gone = true;
+        self.set.clear();
+    }
+
+    fn set(&mut self, kind: Kind, due_at: Option<DateTime<Utc>>, entry: &Entry) {
+        if let Some(due_at) = due_at {
+            self.set.insert(kind.name(), (due_at, entry.position));
+        }
     }
 }
 
@@ -187,6 +233,34 @@ async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -
             "INSERT INTO {work} (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
              SELECT 'pull', account_id, account_id, 0, 0, {normal}, cause FROM ({rows}) AS new WHERE true \
              ON CONFLICT (kind, key) DO NOTHING"
+        )
+    };
+    rows.run(tx, insert).await?;
+    Ok(())
+}
+
+async fn save_timers(tx: &mut Tx, work: &str, timers: &BTreeMap<String, Timers>) -> Result<(), StoreError> {
+    let kinds = Kind::TIMERS.map(|kind| format!("'{}'", kind.name())).join(", ");
+    let gone =
+        Bulk::default().text("key", timers.iter().filter(|(_, timers)| timers.gone).map(|(key, _)| key.as_str()));
+    gone.run(tx, |keys| format!("DELETE FROM {work} WHERE kind IN ({kinds}) AND key IN ({keys})")).await?;
+    let set: Vec<_> = timers
+        .iter()
+        .flat_map(|(key, timers)| timers.set.iter().map(move |(kind, (due, cause))| (*kind, key, *due, *cause)))
+        .collect();
+    let rows = Bulk::default()
+        .text("kind", set.iter().map(|(kind, ..)| *kind))
+        .text("key", set.iter().map(|(_, key, ..)| key.as_str()))
+        .time("due_at", set.iter().map(|(_, _, due, _)| *due))
+        .int("cause", set.iter().map(|(.., cause)| *cause));
+    let (normal, clock, expire) = (Priority::Normal.number(), Priority::Clock.number(), Kind::Expire.name());
+    let insert = |rows: &str| {
+        format!(
+            "INSERT INTO {work} (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
+             SELECT kind, key, key, 0, 0, CASE kind WHEN '{expire}' THEN {clock} ELSE {normal} END, due_at, cause \
+             FROM ({rows}) AS new WHERE true ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at, \
+             priority = excluded.priority, cause = excluded.cause, attempts = 0, last_error = NULL, lease = NULL, \
+             leased_until = NULL WHERE {work}.cause < excluded.cause"
         )
     };
     rows.run(tx, insert).await?;

@@ -4,6 +4,7 @@
 //! of Meta's APIs, since a shared mistake would hide itself. A library for tests, a program for people. What can be
 //! done to it (a changed password, a removed app, an outage) is the list in [`Action`], by page, by JSON or from code.
 
+mod callbacks;
 mod cast;
 mod consent;
 mod control;

@@ -7,6 +7,7 @@ use api::{
     service::Service,
     sign_in::{Role, Users, api_key},
 };
+use chrono::TimeDelta;
 use commands::Clock;
 use domain::AccountId;
 use sandbox::{Action, Sandbox};
@@ -92,6 +93,12 @@ impl Relight {
         let base = config.public_url();
         let service = Service::start(config, clock.clone()).await.expect("Relight starts");
         Self { sandbox, base, clock, service, database }
+    }
+
+    /// Time passes, here and at Meta.
+    pub fn pass(&self, time: TimeDelta) {
+        self.sandbox.world().clock.forward(time);
+        self.clock.forward(time);
     }
 
     /// Stops it as SIGTERM would, and leaves the database and the sandbox.

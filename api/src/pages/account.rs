@@ -18,6 +18,7 @@ use tower_sessions::Session;
 use super::{
     Me,
     accounts::{pill, status_words},
+    clocks,
     history::{ChapterRow, chapters, evidence},
     render_with_login, short,
 };
@@ -52,8 +53,10 @@ struct AccountPage {
     is_owner: bool,
     expires: String,
     data_access: String,
+    ends_first: &'static str,
     granted: String,
     checked: String,
+    tries: Vec<String>,
     widgets: Vec<WidgetRow>,
     free_every: String,
     upgraded_every: String,
@@ -164,10 +167,12 @@ pub async fn page(
         may_refresh: may_edit && app.commands.offers(connection),
         may_edit,
         is_owner,
-        expires: expires(&account, now),
-        data_access: data_access(&account, now),
-        granted: moment(account.granted_at, now, "never"),
-        checked: moment(account.checked_at, now, "not yet"),
+        expires: clocks::expires(&account, now),
+        data_access: clocks::data_access(&account, now),
+        ends_first: clocks::ends_first(&account),
+        tries: clocks::tries(&app, &account, now).await?,
+        granted: clocks::moment(account.granted_at, now, "never"),
+        checked: clocks::moment(account.checked_at, now, "not yet"),
         widgets: widget_rows(&app, &account, now).await?,
         free_every: every(app.config.pull.free_minutes),
         upgraded_every: every(app.config.pull.upgraded_minutes),
@@ -184,22 +189,6 @@ pub async fn page(
         },
     };
     render_with_login(&page)
-}
-
-fn moment(at: Option<DateTime<Utc>>, now: DateTime<Utc>, otherwise: &str) -> String {
-    at.map_or_else(|| otherwise.to_owned(), |at| Moment { at, now }.to_string())
-}
-
-fn expires(account: &Account, now: DateTime<Utc>) -> String {
-    match account.status {
-        Status::Disconnected => "no token".to_owned(),
-        _ => moment(account.expires_at, now, "no end"),
-    }
-}
-
-fn data_access(account: &Account, now: DateTime<Utc>) -> String {
-    let end = moment(account.data_access_expires_at, now, "no end known");
-    if account.data_access_estimated { format!("{end} (our estimate: Meta tells no date)") } else { end }
 }
 
 fn every(minutes: u32) -> String {

@@ -1,15 +1,15 @@
 //! An account's token history as its page shows it, and what its verdict rests on.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use axum_login::AuthnBackend;
 use chrono::{DateTime, Utc};
-use domain::UserId;
+use domain::{Evidence, TokenEvent, UserId, failure::Call};
 use projections::{
     accounts::{Account, Status},
     story::{self, About},
 };
-use store::Filter;
+use store::{Event, Filter};
 
 use super::short;
 use crate::{
@@ -31,6 +31,8 @@ pub(super) struct ChapterRow {
     pub(super) when: Moment,
     pub(super) state: String,
     pub(super) position: i64,
+    /// What it rests on, if a token expired with it.
+    pub(super) evidence: Option<String>,
 }
 
 /// The history, newest first, and whether older events were left out. Events name nobody; here people are called by name,
@@ -61,6 +63,10 @@ pub(super) async fn chapters(
             who,
             when: Moment { at: chapter.recorded.at, now },
             state: chapter.state,
+            evidence: match chapter.recorded.event()? {
+                Event::Token(TokenEvent::Expired { evidence, .. }) => Some(rests_on(evidence)),
+                _ => None,
+            },
             position: chapter.recorded.position,
         });
     }
@@ -108,8 +114,32 @@ pub fn who(actor: &str) -> &'static str {
     }
 }
 
-/// By what the verdict is supported.
+/// Since when the token can't be used, and by what that is known.
 pub(super) fn evidence(chapters: &[ChapterRow], status: Status) -> Option<String> {
-    let expired = chapters.iter().find(|chapter| chapter.words.starts_with("Token expired"))?;
-    matches!(status, Status::Expired(_)).then(|| format!("Noticed {}.", expired.when.plain()))
+    let expired = chapters.iter().find(|chapter| chapter.evidence.is_some())?;
+    let rests_on = expired.evidence.as_deref().unwrap_or_default();
+    matches!(status, Status::Expired(_)).then(|| format!("Noticed {}: {rests_on}.", expired.when.plain()))
+}
+
+/// What Meta answered, by which its support finds the call.
+fn rests_on(evidence: Option<Evidence>) -> String {
+    let Some(evidence) = evidence else { return "its time ran out".to_owned() };
+    let mut said = match evidence.call {
+        Call::Pull => "fetching posts",
+        Call::Check => "asking about the token",
+        Call::Renew => "extending the session",
+        Call::Grant => "at a login",
+        Call::Deauthorization => return "Meta told us".to_owned(),
+    }
+    .to_owned();
+    if let Some(code) = evidence.code {
+        let _ = write!(said, ", Meta answered error {code}");
+    }
+    if let Some(subcode) = evidence.subcode {
+        let _ = write!(said, ", subcode {subcode}");
+    }
+    if let Some(trace) = evidence.trace {
+        let _ = write!(said, ", trace {trace}");
+    }
+    said
 }

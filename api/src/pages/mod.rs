@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod assets;
 pub mod attempt;
 pub mod browser;
+pub mod clocks;
 pub mod connect;
 pub mod history;
 pub mod link;

@@ -1,7 +1,7 @@
-//! A check: somebody looks at an account, so Meta is asked whether its token works.
+//! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
 use commands::check::Checked;
-use domain::{TokenId, Verdict};
+use domain::{TokenId, Verdict, schedule::next_check};
 use projections::{
     feeds,
     queue::{self, Claimed},
@@ -10,25 +10,36 @@ use projections::{
 use super::{context, failed};
 use crate::app::App;
 
-/// Who looks doesn't wait longer than a few tries; the next look asks again.
-const TRIES: u32 = 3;
-
 pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    let now = app.commands.clock.now();
+    if !claimed.first
+        && claimed.attempts == 0
+        && let Some(heard) = feeds::heard_at(app.database(), claimed.account).await?
+        && next_check(claimed.account, heard) > now
+    {
+        // A call that worked counts as asking.
+        let mut tx = app.database().begin().await?;
+        queue::complete(&mut tx, &[(claimed, Some(next_check(claimed.account, heard)))]).await?;
+        return Ok(tx.commit().await?);
+    }
     match app.commands.check(claimed.account, &context()).await? {
-        Checked::Works(token) | Checked::Failed(token, Verdict::Expired(_)) => end(app, claimed, Some(token)).await,
-        Checked::Failed(_, verdict) if claimed.attempts + 1 < TRIES => failed(app, claimed, verdict).await,
-        Checked::Failed(..) | Checked::Nothing => end(app, claimed, None).await,
+        Checked::Works(token) => end(app, claimed, Some(token), true).await,
+        Checked::Failed(token, Verdict::Expired(_)) => end(app, claimed, Some(token), false).await,
+        Checked::Failed(_, verdict) => failed(app, claimed, verdict).await,
+        Checked::Nothing => end(app, claimed, None, false).await,
     }
 }
 
-/// Ends the job, and notes when Meta was heard.
-async fn end(app: &App, claimed: &Claimed, heard: Option<TokenId>) -> Result<(), commands::Error> {
+/// Ends the job, and notes when Meta was heard; `again`: tomorrow, unless something happens.
+async fn end(app: &App, claimed: &Claimed, heard: Option<TokenId>, again: bool) -> Result<(), commands::Error> {
+    let now = app.commands.clock.now();
+    let next = again.then(|| next_check(claimed.account, now));
     let mut tx = app.database().begin().await?;
-    if queue::complete(&mut tx, &[(claimed, None)]).await? != [true] {
+    if queue::complete(&mut tx, &[(claimed, next)]).await? != [true] {
         return Ok(());
     }
     if let Some(token) = heard {
-        feeds::heard(&mut tx, claimed.account, token, app.commands.clock.now()).await?;
+        feeds::heard(&mut tx, claimed.account, token, now).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -1,15 +1,20 @@
 //! Workers: claim what is due, first priority first, and do it; each account on its own, so that none delays another.
 
 mod check;
+pub mod clock;
 mod pull;
+mod renew;
 pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use commands::Context;
+use commands::{Context, hold};
 use domain::{Actor, Verdict, schedule::backoff};
-use projections::queue::{self, Claimed, Kind};
+use projections::{
+    accounts,
+    queue::{self, Claimed, Kind},
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -83,6 +88,9 @@ async fn job(app: App, claimed: Claimed, permit: OwnedSemaphorePermit) {
     let done = match claimed.kind {
         Kind::Pull => pull::pull(&app, &claimed).await,
         Kind::Check => check::check(&app, &claimed).await,
+        Kind::Renew => renew::renew(&app, &claimed).await,
+        // Not claimed here: see `clock`.
+        Kind::Expire => Ok(()),
     };
     if let Err(error) = done {
         tracing::warn!(account = %claimed.account, kind = claimed.kind.name(), %error, "a job failed; it is tried again");
@@ -107,13 +115,27 @@ async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Re
     Ok(queue::retry(app.database(), claimed, due_at, error).await?)
 }
 
+/// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
+/// meanwhile, to know whether the app works.
+async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    let other = accounts::another_active(app.database(), claimed.account).await?;
+    if app.commands.decide_held(claimed.account, other.is_some(), &context()).await? {
+        return Ok(());
+    }
+    if let Some(other) = other {
+        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
+    }
+    let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
+    later(app, claimed, wait, "Meta refused, and may not mean the token").await
+}
+
 /// What a failed call leads to, besides what the domain decided: how long to wait, and what support reads.
 async fn failed(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<(), commands::Error> {
     let usual = backoff(claimed.account, claimed.attempts.saturating_add(1));
     match verdict {
         // The event that follows lets the account's work rest.
         Verdict::Expired(_) => Ok(()),
-        Verdict::Unclear(_) => later(app, claimed, usual, "Meta refused, and may not mean the token").await,
+        Verdict::Unclear(_) => unclear(app, claimed).await,
         Verdict::Passing => later(app, claimed, usual, "Meta could not answer").await,
         Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
             later(app, claimed, usual.max(TimeDelta::minutes(10)), "Meta limits our calls").await

@@ -53,7 +53,8 @@ pub struct DataAccess {
 }
 
 impl Current {
-    fn of(grant: &Grant) -> Self {
+    /// The current token after a grant.
+    pub fn of(grant: &Grant) -> Self {
         Self {
             id: grant.token,
             connection: grant.connection,
@@ -68,6 +69,14 @@ impl Current {
         let data_access_ended = self.data_access.is_some_and(|end| !end.estimated && end.ends_at <= at);
         let session_ended = self.expires_at.is_some_and(|end| end <= at);
         if data_access_ended { Some(Reason::DataAccessEnded) } else { session_ended.then_some(Reason::Lifetime) }
+    }
+}
+
+impl Current {
+    /// When one of its clocks runs out first, if that is known and not just estimated.
+    pub fn runs_out_at(&self) -> Option<DateTime<Utc>> {
+        let data_access = self.data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
+        [self.expires_at, data_access].into_iter().flatten().min()
     }
 }
 

@@ -130,6 +130,20 @@ pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> 
     row.map(of_row).transpose()
 }
 
+/// Another active account of the same app, if there is one: to ask whether the app works. The one that
+/// came to life last.
+///
+/// # Errors
+/// When the database fails.
+pub async fn another_active(database: &Database, than: AccountId) -> Result<Option<AccountId>, StoreError> {
+    let sql = "SELECT s.account_id FROM account_status_v1 s WHERE s.status = 'active' AND s.account_id <> $1 \
+               AND s.connection = (SELECT connection FROM account_status_v1 WHERE account_id = $1) \
+               ORDER BY s.since DESC LIMIT 1";
+    let found: Option<String> =
+        read!(database, pool => sqlx::query_scalar(sql).bind(than.to_string()).fetch_optional(pool))?;
+    found.map(|id| account(&id)).transpose()
+}
+
 /// Who has which right on an account.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use store::{Database, StoreError, read};
+use store::{Database, StoreError};
 
 use super::{Claimed, Lease, Priority};
 use crate::{LEASE, account, parse};
@@ -39,17 +39,49 @@ pub async fn claim(
     now: DateTime<Utc>,
     limit: u32,
 ) -> Result<Vec<Claimed>, StoreError> {
-    // On SQLite, an idle queue is looked at without a write: there is one writer. Each class is a range of the index.
-    if !database.is_shared() {
-        let sql = "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
-                   OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)";
-        if !read!(database, pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))? {
+    let (first, normal) = (Priority::First.number(), Priority::Normal.number());
+    // Those that have waited too long are the first of their class again, after first priority.
+    let classes = [
+        class(database, normal, "$3", reserved(limit), ""),
+        class(database, first, "$2", limit, ""),
+        class(database, normal, "$2", limit, " OFFSET (SELECT count(*) FROM class0)"),
+    ];
+    claim_classes(database, node, now, limit, &classes).await
+}
+
+/// Claims what is due by the clock alone, and takes no call.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim_clock(
+    database: &Database,
+    node: &str,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Claimed>, StoreError> {
+    let classes = [class(database, Priority::Clock.number(), "$2", limit, "")];
+    claim_classes(database, node, now, limit, &classes).await
+}
+
+async fn claim_classes(
+    database: &Database,
+    node: &str,
+    now: DateTime<Utc>,
+    limit: u32,
+    classes: &[String],
+) -> Result<Vec<Claimed>, StoreError> {
+    // On SQLite, an idle queue is looked at without a write, for there is one writer. Each class is a range of the index.
+    if let Database::Sqlite(pools) = database {
+        let due =
+            |priority: i64| format!("EXISTS (SELECT 1 FROM work_v1 WHERE priority = {priority} AND due_at <= $1)");
+        let sql = format!("SELECT {} OR {} OR {}", due(0), due(1), due(2));
+        if !sqlx::query_scalar(&sql).bind(now).fetch_one(&pools.read).await? {
             return Ok(Vec::new());
         }
     }
     // Each claim's own: a worker that was late for one changes nothing of the next, of the same node either.
     let lease = format!("{node}:{}", CLAIMS.fetch_add(1, Ordering::Relaxed));
-    let sql = statement(database, limit);
+    let sql = statement(database, limit, classes);
     let aged = now - AGED;
     let mut rows: Vec<Row> = match database {
         Database::Sqlite(pools) => {
@@ -72,36 +104,35 @@ pub async fn claim(
     rows.into_iter().map(claimed).collect()
 }
 
+/// The clock of leases, the database's own, as both engines say it: now, and after so many seconds.
+fn leases_clock(database: &Database, seconds: i64) -> String {
+    match database {
+        Database::Sqlite(_) => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+{seconds} seconds')"),
+        Database::Postgres(_) => format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
+    }
+}
+
+fn class(database: &Database, priority: i64, due: &str, most: u32, offset: &str) -> String {
+    let (now, lock) = (leases_clock(database, 0), database.skip_locked());
+    format!(
+        "SELECT kind, key FROM work_v1 WHERE priority = {priority} AND due_at <= {due} \
+         AND (leased_until IS NULL OR leased_until < {now}) ORDER BY due_at LIMIT {most}{offset}{lock}"
+    )
+}
+
 /// The classes are read in their order, and no further than there is room. The limits stand in the text: the planner
 /// would not believe a parameter to be small.
-fn statement(database: &Database, limit: u32) -> String {
-    let (first, normal) = (Priority::First.number(), Priority::Normal.number());
-    let (lock, seconds) = (database.skip_locked(), LEASE.num_seconds());
-    let (leases_now, leased_until, unhurried) = match database {
-        Database::Sqlite(_) => {
-            let clock = |after: &str| format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'{after})");
-            (clock(""), clock(&format!(", '+{seconds} seconds'")), "''")
-        }
-        Database::Postgres(_) => (
-            "CURRENT_TIMESTAMP".to_owned(),
-            format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
-            database.unhurried(),
-        ),
-    };
-    let class = |priority: i64, due: &str, most: u32, offset: &str| {
-        format!(
-            "SELECT kind, key FROM work_v1 WHERE priority = {priority} AND due_at <= {due} \
-             AND (leased_until IS NULL OR leased_until < {leases_now}) ORDER BY due_at LIMIT {most}{offset}{lock}"
-        )
-    };
-    // Those that have waited too long are the first of their class again, after first priority.
+fn statement(database: &Database, limit: u32, classes: &[String]) -> String {
+    let with = classes.iter().enumerate().map(|(number, class)| format!("class{number} AS ({class}), "));
+    let all = (0..classes.len()).map(|number| format!("SELECT * FROM class{number}")).collect::<Vec<_>>();
     format!(
-        "WITH aged AS ({}), first AS ({}), normal AS ({}), \
-         chosen AS (SELECT * FROM aged UNION ALL SELECT * FROM first UNION ALL SELECT * FROM normal LIMIT {limit}) \
-         UPDATE work_v1 SET lease = $1, leased_until = {leased_until} WHERE (kind, key) IN (SELECT kind, key FROM chosen) \
-         RETURNING kind, account_id, priority, due_at, attempts, free_widgets, upgraded_widgets, {unhurried}",
-        class(normal, "$3", reserved(limit), ""),
-        class(first, "$2", limit, ""),
-        class(normal, "$2", limit, " OFFSET (SELECT count(*) FROM aged)"),
+        "WITH {}chosen AS ({} LIMIT {limit}) \
+         UPDATE work_v1 SET lease = $1, leased_until = {} WHERE (kind, key) IN (SELECT kind, key FROM chosen) \
+         AND $2 IS NOT NULL AND $3 IS NOT NULL \
+         RETURNING kind, account_id, priority, due_at, attempts, free_widgets, upgraded_widgets, {}",
+        with.collect::<String>(),
+        all.join(" UNION ALL "),
+        leases_clock(database, LEASE.num_seconds()),
+        database.unhurried(),
     )
 }

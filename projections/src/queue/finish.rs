@@ -6,19 +6,20 @@ use chrono::{DateTime, Utc};
 use domain::AccountId;
 use store::{Bulk, Database, StoreError, Tx, autocommit};
 
-use super::{Claimed, Priority};
+use super::{Claimed, Kind, Priority};
 
-/// Completes things in the transaction that stores their results, and says when each is due again. Those whose lease isn't
-/// held any more stay as they are, and their results must not be stored: for each, whether it was.
+/// Completes things in the transaction that stores their results, and says when each is due again; `None`: not before
+/// something happens. Those whose lease isn't held any more stay as they are, and their results must not be stored: for each, whether it was.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -> Result<Vec<bool>, StoreError> {
-    let (rows, ends): (Vec<_>, Vec<_>) = done.iter().copied().partition(|(claimed, _)| claimed.kind.stays());
-    let normal = Priority::Normal.number();
+    let stays = |(claimed, next): &(&Claimed, Option<_>)| claimed.kind == Kind::Pull || next.is_some();
+    let (rows, ends): (Vec<_>, Vec<_>) = done.iter().copied().partition(stays);
+    let (normal, clock, expire) = (Priority::Normal.number(), Priority::Clock.number(), Kind::Expire.name());
     let update = |rows: &str| {
         format!(
-            "UPDATE work_v1 SET due_at = done.next, priority = {normal}, attempts = 0, last_error = NULL, lease = NULL, \
+            "UPDATE work_v1 SET due_at = done.next, priority = CASE done.kind WHEN '{expire}' THEN {clock} ELSE {normal} END, attempts = 0, last_error = NULL, lease = NULL, \
              leased_until = NULL FROM ({rows}) AS done WHERE work_v1.kind = done.kind AND work_v1.key = done.key \
              AND work_v1.lease = done.lease RETURNING work_v1.kind, work_v1.key"
         )
@@ -56,8 +57,10 @@ pub async fn retry(
     due_at: DateTime<Utc>,
     error: &str,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE work_v1 SET due_at = $1, attempts = attempts + 1, last_error = $2, lease = NULL, \
-               leased_until = NULL WHERE kind = $3 AND key = $4 AND lease = $5";
+    // Somebody who waits doesn't for ever: after a few tries it stands in line with the others.
+    let sql = "UPDATE work_v1 SET due_at = $1, priority = CASE WHEN priority = 0 AND attempts >= 3 THEN 1 ELSE priority END, \
+               attempts = attempts + 1, last_error = $2, lease = NULL, leased_until = NULL \
+               WHERE kind = $3 AND key = $4 AND lease = $5";
     let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
     autocommit!(database, pool =>
         sqlx::query(sql).bind(due_at).bind(error).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
@@ -73,17 +76,19 @@ pub async fn release(database: &Database, node: &str) -> Result<u64, StoreError>
     Ok(autocommit!(database, pool => sqlx::query(sql).bind(node).execute(pool))?)
 }
 
-/// Makes a check of an account due now, unless one is under way already: one at a time an account, over all nodes. It
-/// doesn't wait for the disk: whoever looks asks again.
+/// Makes a check of an account due now, unless one is under way or waits for another try: one at a time an account, over
+/// all nodes. It doesn't wait for the disk: whoever looks asks again.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn ask_check(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
-         VALUES ('check', $1, $1, 0, 0, {}, $2, 0) ON CONFLICT (kind, key) DO NOTHING RETURNING {}",
-        Priority::First.number(),
-        database.unhurried()
+         VALUES ('check', $1, $1, 0, 0, {first}, $2, 0) ON CONFLICT (kind, key) DO UPDATE SET priority = {first}, \
+         due_at = excluded.due_at WHERE work_v1.lease IS NULL AND work_v1.attempts = 0 \
+         AND work_v1.due_at > excluded.due_at RETURNING {}",
+        database.unhurried(),
+        first = Priority::First.number(),
     );
     autocommit!(database, pool => sqlx::query(&sql).bind(account.to_string()).bind(now).execute(pool))?;
     Ok(())

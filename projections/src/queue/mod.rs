@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 
 use domain::{AccountId, ParseIdError};
 
-pub use claim::claim;
+pub use claim::{claim, claim_clock};
 pub use finish::{ask_check, complete, release, retry};
 pub use waiting::{Waiting, waiting};
 
@@ -22,6 +22,10 @@ pub enum Kind {
     Pull,
     /// Asking Meta whether a token works.
     Check,
+    /// Extending a token's session.
+    Renew,
+    /// Marking a token expired when one of its clocks has run out.
+    Expire,
 }
 
 impl Kind {
@@ -30,20 +34,23 @@ impl Kind {
         match self {
             Self::Pull => "pull",
             Self::Check => "check",
+            Self::Renew => "renew",
+            Self::Expire => "expire",
         }
     }
 
-    /// Whether its row stays when it is done, for the next time.
-    pub(crate) const fn stays(self) -> bool {
-        matches!(self, Self::Pull)
-    }
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Pull, Self::Check, Self::Renew, Self::Expire];
+
+    /// Those that are due by a token's clocks, and go with it.
+    pub(crate) const TIMERS: [Self; 3] = [Self::Check, Self::Renew, Self::Expire];
 }
 
 impl FromStr for Kind {
     type Err = ParseIdError;
 
     fn from_str(name: &str) -> Result<Self, ParseIdError> {
-        [Self::Pull, Self::Check].into_iter().find(|kind| kind.name() == name).ok_or(ParseIdError)
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(ParseIdError)
     }
 }
 
@@ -54,6 +61,8 @@ pub enum Priority {
     First,
     /// The schedule.
     Normal,
+    /// What takes no call, only the time: apart from the others, for there may be very many at one moment.
+    Clock,
 }
 
 impl Priority {
@@ -62,6 +71,7 @@ impl Priority {
         match self {
             Self::First => 0,
             Self::Normal => 1,
+            Self::Clock => 2,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod api;
 mod connect;
+mod deauthorize;
 mod feeds;
 mod forms;
 mod refresh;
 mod refusals;
 mod rights;
+mod tokens;

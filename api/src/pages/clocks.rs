@@ -1,0 +1,69 @@
+//! A token's two clocks in words, and what Relight is trying meanwhile.
+
+use chrono::{DateTime, Utc};
+use projections::{
+    accounts::{Account, Status},
+    queue::{self, Waiting},
+};
+
+use crate::{app::App, error::Error, words::Moment};
+
+/// An instant as HTML.
+pub fn moment(at: Option<DateTime<Utc>>, now: DateTime<Utc>, otherwise: &str) -> String {
+    at.map_or_else(|| otherwise.to_owned(), |at| Moment { at, now }.to_string())
+}
+
+/// When the session ends.
+pub fn expires(account: &Account, now: DateTime<Utc>) -> String {
+    match account.status {
+        Status::Disconnected => "no token".to_owned(),
+        _ => moment(account.expires_at, now, "no end"),
+    }
+}
+
+/// When data access ends.
+pub fn data_access(account: &Account, now: DateTime<Utc>) -> String {
+    let end = moment(account.data_access_expires_at, now, "no end known");
+    if account.data_access_estimated { format!("{end} (our estimate: Meta tells no date)") } else { end }
+}
+
+/// Which clock decides, and who can restart it.
+pub fn ends_first(account: &Account) -> &'static str {
+    if account.status != Status::Active {
+        return "A person is needed: only a login helps now.";
+    }
+    match (account.expires_at, account.data_access_expires_at) {
+        (None, None) => "Nothing ends by itself.",
+        (Some(session), data_access) if data_access.is_none_or(|end| session <= end) => {
+            "The session, which we extend in time: nobody need do anything."
+        }
+        _ if account.data_access_estimated => {
+            "Data access, by our estimate: then somebody with the login should refresh the token."
+        }
+        _ => "Data access: before then, somebody with the login must refresh the token.",
+    }
+}
+
+/// What failed and is tried again, a line each.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+    let line = |waiting: Waiting| {
+        let (what, due) = match waiting.kind.as_str() {
+            "pull" => ("Fetching the posts", waiting.due_at?),
+            "check" => ("Asking Meta about the token", waiting.due_at?),
+            "renew" => ("Extending the session", waiting.due_at?),
+            _ => return None,
+        };
+        let times = match waiting.attempts {
+            0 => return None,
+            1 => "once".to_owned(),
+            times => format!("{times} times"),
+        };
+        let why = waiting.last_error.unwrap_or_default();
+        Some(format!("{what} failed {times}: {why}. It is tried again {}.", Moment { at: due, now }))
+    };
+    let waiting = queue::waiting(app.database(), Some(account.id), 20).await?;
+    Ok(waiting.into_iter().filter_map(line).collect())
+}

@@ -1,0 +1,68 @@
+//! Deauthorize: Meta says that somebody removed the app. Every account whose current generation that person granted before
+//! then can't be read any more, and is marked so at once.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Account, AccountCommand, AccountId, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
+    failure::Call,
+};
+use store::{Decision, StoreError, Unit, read};
+
+use crate::{Commands, Context, Error};
+
+impl Commands {
+    /// Takes in a deauthorize callback; says how many accounts it was about. Repeats, and requests older than the accounts'
+    /// logins, change nothing.
+    ///
+    /// # Errors
+    /// [`Error::BadSignature`] if Meta didn't sign it; when the store fails, and then Meta may send it again.
+    pub async fn deauthorize(
+        &self,
+        connection: Connection,
+        signed_request: &str,
+        context: &Context,
+    ) -> Result<usize, Error> {
+        let signed = match (connection, &self.consumer, &self.business) {
+            (Connection::Consumer, Some(consumer), _) => consumer.verify(signed_request),
+            (Connection::Business, _, Some(business)) => business.verify(signed_request),
+            _ => return Err(Error::NotOffered),
+        };
+        let signed = signed.ok_or(Error::BadSignature)?;
+        let sql = "SELECT account_id FROM profiles WHERE grantor_id = $1";
+        let ids: Vec<String> = read!(self.store.database(), pool =>
+            sqlx::query_scalar(sql).bind(&signed.user_id).fetch_all(pool))?;
+        for id in &ids {
+            let account =
+                id.parse().map_err(|_| StoreError::Unreadable("a profile without an account's id".to_owned()))?;
+            let removed = Deauthorize { account, connection, issued_at: signed.issued_at };
+            self.store.run(&self.metadata(context), &removed).await?;
+        }
+        Ok(ids.len())
+    }
+}
+
+struct Deauthorize {
+    account: AccountId,
+    connection: Connection,
+    issued_at: DateTime<Utc>,
+}
+
+impl Decision for Deauthorize {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let Self { account, connection, issued_at } = *self;
+        let at = unit.metadata().at;
+        let uses = unit.load::<Account>(account).await?.standing();
+        let token = unit.load::<Token>(account).await?.active().copied();
+        let Some(token) = token.filter(|token| token.granted_at < issued_at) else { return Ok(()) };
+        if uses != Standing::Connected(connection) {
+            return Ok(());
+        }
+        unit.execute::<Account>(account, AccountCommand::RecordDeauthorization { issued_at }).await?;
+        let evidence = Evidence { call: Call::Deauthorization, at, code: None, subcode: None, trace: None };
+        let report = TokenCommand::ReportFailure { token: token.id, reason: Reason::AppRemoved, evidence };
+        Ok(unit.execute::<Token>(account, report).await?)
+    }
+}

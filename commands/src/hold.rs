@@ -1,0 +1,127 @@
+//! Hold: what Meta says against a token without saying it clearly may be the app's fault, or its own. It is held until
+//! another account of the app is seen to work and this token fails once more; with no other account to ask, until it has
+//! failed for a while. Passing errors hold nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{AccountId, Connection, Evidence, Reason, TokenId};
+use store::{Decision, Unit, Write, autocommit, read};
+
+use crate::{Commands, Context, Error, report_failure::Report};
+
+/// How far apart two failures must be to count as two.
+pub const APART: TimeDelta = TimeDelta::minutes(1);
+/// With no other account to ask: so many failures…
+const ALONE_FAILURES: i64 = 3;
+/// …over so long.
+const ALONE_FOR: TimeDelta = TimeDelta::minutes(10);
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    token_id: String,
+    reason: String,
+    evidence: String,
+    first_at: DateTime<Utc>,
+    last_at: DateTime<Utc>,
+    failures: i64,
+}
+
+impl Row {
+    /// Whether what is held is sure by now.
+    fn is_sure(&self, worked_at: Option<DateTime<Utc>>, others: bool) -> bool {
+        if others {
+            self.failures >= 2 && worked_at.is_some_and(|at| at >= self.first_at)
+        } else {
+            self.failures >= ALONE_FAILURES && self.last_at - self.first_at >= ALONE_FOR
+        }
+    }
+}
+
+impl Commands {
+    /// Holds against a token what a call met.
+    pub(crate) async fn hold(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        reason: Reason,
+        evidence: &Evidence,
+    ) -> Result<(), Error> {
+        let (id, token, at) = (account.to_string(), token.to_string(), evidence.at);
+        let evidence = serde_json::to_string(evidence).unwrap_or_default();
+        let apart = at - APART;
+        // One that was held against an earlier token begins anew.
+        let sql = "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures) \
+                   VALUES ($1, $2, $3, $4, $5, $5, 1) ON CONFLICT (account_id) DO UPDATE SET \
+                   first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at ELSE excluded.first_at END, \
+                   failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
+                   WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
+                   last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
+                   THEN verdicts.last_at ELSE excluded.last_at END, \
+                   token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence";
+        autocommit!(self.store.database(), pool => sqlx::query(sql)
+            .bind(&id).bind(&token).bind(reason.name()).bind(&evidence).bind(at).bind(apart).execute(pool))?;
+        Ok(())
+    }
+
+    /// Expires the account's token if what is held against it is sure by now; `others`: whether other accounts of the app
+    /// could be asked. Whether it did.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide_held(&self, account: AccountId, others: bool, context: &Context) -> Result<bool, Error> {
+        let Some(connection) = self.usable(account).await? else { return Ok(false) };
+        let sql = "SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1";
+        let held: Option<Row> = read!(self.store.database(), pool =>
+            sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
+        let Some(held) = held else { return Ok(false) };
+        let worked_at: Option<DateTime<Utc>> = read!(self.store.database(), pool =>
+            sqlx::query_scalar("SELECT worked_at FROM apps WHERE connection = $1")
+                .bind(connection.name()).fetch_optional(pool))?;
+        let parsed = (held.token_id.parse(), Reason::from_name(&held.reason), serde_json::from_str(&held.evidence));
+        let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(worked_at, others), parsed) else {
+            return Ok(false);
+        };
+        let report = Report { account, token, reason, evidence };
+        self.store.run(&self.metadata(context), &Settle(report)).await?;
+        Ok(true)
+    }
+
+    /// A call of an account worked: nothing is held against it any more, and its app works.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
+        let (id, now) = (account.to_string(), self.clock.now());
+        let sql = "SELECT (SELECT count(*) FROM verdicts WHERE account_id = $1), \
+                   (SELECT count(*) FROM apps WHERE connection = $2 AND worked_at > $3)";
+        let (held, told): (i64, i64) = read!(self.store.database(), pool =>
+            sqlx::query_as(sql).bind(&id).bind(connection.name()).bind(now - APART).fetch_one(pool))?;
+        if held > 0 {
+            let sql = "DELETE FROM verdicts WHERE account_id = $1";
+            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&id).execute(pool))?;
+        }
+        // To the minute, or now if somebody waits to know.
+        let waits: bool = told > 0
+            && read!(self.store.database(), pool => sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM verdicts)").fetch_one(pool))?;
+        if told == 0 || waits {
+            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
+                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at \
+                       WHERE apps.worked_at < excluded.worked_at";
+            let name = connection.name();
+            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(name).bind(now).execute(pool))?;
+        }
+        Ok(())
+    }
+}
+
+struct Settle(Report);
+
+impl Decision for Settle {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        self.0.decide(unit).await?;
+        unit.write(Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(self.0.account));
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Renew: extends the session of a token while it still can be; data access goes on as before.
+
+use chrono::{DateTime, Utc};
+use domain::{AccountId, Connection, Token, TokenCommand, TokenId, Verdict, failure::Call};
+use secrecy::SecretString;
+use store::{Decision, StoreError, Unit};
+
+use crate::{Commands, Context, Error, new_id};
+
+/// What a renewal came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The session was extended; by the token that Meta answered with.
+    Done,
+    /// Meta answered otherwise; the verdict says what that means.
+    Failed(Verdict),
+    /// There is no token any more that this was for.
+    Nothing,
+}
+
+impl Commands {
+    /// Extends the session of the account's token.
+    ///
+    /// # Errors
+    /// When the store or the vault fails.
+    pub async fn renew(&self, account: AccountId, context: &Context) -> Result<Renewal, Error> {
+        let Some(connection) = self.usable(account).await? else { return Ok(Renewal::Nothing) };
+        let opened = self.open_token(account).await?;
+        let asked = match (connection, &self.consumer, &self.business) {
+            (Connection::Consumer, Some(consumer), _) => consumer.renew(&opened.token).await,
+            (Connection::Business, _, Some(business)) => business.extend(&opened.token).await,
+            _ => return Err(Error::NotOffered),
+        };
+        match asked {
+            Ok(long) => {
+                let expires_at = long.expires_in.map(|life| self.clock.now() + life);
+                let token = TokenId::new(new_id());
+                let renew =
+                    Renew { commands: self, account, previous: opened.id, token, string: long.token, expires_at };
+                let recorded = match self.store.run(&self.metadata(context), &renew).await {
+                    Ok((recorded, _)) => recorded,
+                    // Another token took its place meanwhile: this result is dropped, with its token.
+                    Err(Error::Store(StoreError::Refused)) => false,
+                    Err(error) => return Err(error),
+                };
+                self.worked(account, connection).await?;
+                Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
+            }
+            Err(error) => {
+                let verdict = self.report_failure(account, opened.id, Call::Renew, &error, context).await?;
+                tracing::info!(%account, %error, ?verdict, "a renewal failed");
+                Ok(Renewal::Failed(verdict))
+            }
+        }
+    }
+}
+
+struct Renew<'a> {
+    commands: &'a Commands,
+    account: AccountId,
+    previous: TokenId,
+    token: TokenId,
+    string: SecretString,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Decision for Renew<'_> {
+    /// Whether the renewed token is the account's current one.
+    type Output = bool;
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
+        let Self { commands, account, previous, token, expires_at, .. } = self;
+        let command = TokenCommand::RecordRenewal { previous: *previous, token: *token, expires_at: *expires_at };
+        unit.execute::<Token>(*account, command).await?;
+        if unit.load::<Token>(*account).await?.active().is_none_or(|current| current.id != *token) {
+            return Ok(false);
+        }
+        let at = unit.metadata().at;
+        unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
+        Ok(true)
+    }
+}

@@ -129,8 +129,9 @@ impl<'a> Bulk<'a> {
     /// The rows, from one JSON array.
     fn sqlite(&self) -> String {
         let values = self.names.iter().enumerate().map(|(index, name)| format!("value ->> {index} AS {name}"));
-        // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join.
-        format!("SELECT {} FROM json_each($1) WHERE true", values.collect::<Vec<_>>().join(", "))
+        // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join; without the LIMIT, it might read
+        // the JSON again for each row of a table that the rows are joined with.
+        format!("SELECT {} FROM json_each($1) WHERE true LIMIT -1", values.collect::<Vec<_>>().join(", "))
     }
 
     fn rows(&self) -> String {

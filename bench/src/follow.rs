@@ -9,8 +9,8 @@ use std::{
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Account, AccountCommand, AccountEvent, AccountId, Actor, AttemptId, Authority, Connection, Evidence, Metadata,
-    Reason, Token, TokenCommand, TokenEvent, TokenId, UserId, WidgetId,
+    Account, AccountCommand, AccountEvent, AccountId, AttemptId, Authority, Connection, Evidence, Reason, Token,
+    TokenCommand, TokenEvent, TokenId, UserId, WidgetId,
     account::Plan,
     failure::Call,
     token::{Grant, Way},
@@ -21,7 +21,7 @@ use serde_json::Value;
 use store::{
     Database, Filter, Options, Store,
     sqlx::{self, PgPool},
-    testing::{Engine, TestDatabase},
+    testing::{Engine, TestDatabase, metadata},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -49,17 +49,6 @@ pub(crate) async fn measure(events: u32) -> Result<Vec<Figure>> {
     figures.push(visible(&store).await?);
     figures.push(history(&store, &pool).await?);
     Ok(figures)
-}
-
-fn metadata(at: DateTime<Utc>) -> Metadata {
-    Metadata {
-        at,
-        actor: Actor::Relight,
-        correlation: "01a20f1c-b02f-7330-9487-e2c072c6a6f2".to_owned(),
-        causation: None,
-        request: None,
-        program: "bench",
-    }
 }
 
 /// All accounts live side by side: in each round each of them has ten events.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use chrono::TimeDelta;
 use domain::{
-    Account, AccountCommand, AccountId, Actor, AttemptId, Connection, Metadata, Token, TokenCommand, TokenId, UserId,
+    Account, AccountCommand, AccountId, AttemptId, Connection, Token, TokenCommand, TokenId, UserId,
     token::{Grant, Way},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::accounts::{Viewer, counts};
-use store::testing::Engine;
+use store::testing::{Engine, metadata};
 use tests::relight::Relight;
 use uuid::Uuid;
 
@@ -51,14 +51,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
 
 async fn connected(relight: &Relight) -> Result<()> {
     let (id, at) = (AccountId::new(Uuid::now_v7()), relight.clock.now());
-    let mut unit = relight.store().unit(Metadata {
-        at,
-        actor: Actor::Visitor,
-        correlation: "01a20f1c-b02f-7330-9487-e2c072c6a6f2".to_owned(),
-        causation: None,
-        request: None,
-        program: "bench",
-    });
+    let mut unit = relight.store().unit(metadata(at));
     let connect = AccountCommand::Connect { connection: Connection::Consumer, user: UserId::new(Uuid::now_v7()) };
     unit.execute::<Account>(id, connect).await?;
     let grant = Grant {

@@ -82,13 +82,11 @@ async fn rebuild_one<P: Projection>(store: &Store, progress: Progress<'_>) -> Re
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
 async fn begin<P: Projection>(store: &Store, serving: &Follower<P>, beside: &Follower<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    lock(store, &mut tx, serving).await?;
-    match lock(store, &mut tx, beside).await? {
-        Some((_, version)) if version > P::VERSION => {
-            return Err(StoreError::Unreadable("a newer program is rebuilding it".to_owned()));
-        }
-        Some((_, version)) if version == P::VERSION => return Ok(()),
-        _ => {}
+    not_newer::<P>(lock(store, &mut tx, serving).await?)?;
+    let begun = lock(store, &mut tx, beside).await?;
+    not_newer::<P>(begun)?;
+    if begun.is_some_and(|(_, version)| version == P::VERSION) {
+        return Ok(());
     }
     empty::<P>(&mut tx).await?;
     execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
@@ -104,9 +102,11 @@ async fn take_over<P: Projection>(
     beside: &Follower<P>,
 ) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    lock(store, &mut tx, serving).await?;
+    not_newer::<P>(lock(store, &mut tx, serving).await?)?;
+    let begun = lock(store, &mut tx, beside).await?;
+    not_newer::<P>(begun)?;
     // Nobody: another node was there first.
-    let Some((position, _)) = lock(store, &mut tx, beside).await? else { return Ok(()) };
+    let Some((position, _)) = begun else { return Ok(()) };
     let mut reached = position;
     loop {
         match beside.advance(&mut tx, reached, STEP).await? {
@@ -122,6 +122,16 @@ async fn take_over<P: Projection>(
     execute!(&mut tx, sqlx::query(sql).bind(P::VERSION).bind(reached).bind(serving.name()))?;
     execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
     Ok(tx.commit().await?)
+}
+
+/// Versions only go upward: what a newer program made, or is making, is left to it.
+fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreError> {
+    match checkpoint {
+        Some((_, version)) if version > P::VERSION => {
+            Err(StoreError::Unreadable(format!("version {version} is of a newer program")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Locks a checkpoint until the transaction ends: its position and version.

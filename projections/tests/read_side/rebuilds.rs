@@ -128,6 +128,13 @@ on_both_engines! {
         let before = views(&store).await;
         happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
         projections::catch_up(&store, "account_status").await.expect("rests");
+        assert!(rebuild(&store, "account_status", &|_, _| {}).await.is_err(), "versions only go upward");
+        // Nor does it take over what a newer one has half built.
+        do_sql(&store, "UPDATE checkpoints SET version = 2 WHERE name = 'account_status'").await;
+        do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 99, 1)").await;
+        assert!(rebuild(&store, "account_status", &|_, _| {}).await.is_err(), "another program's rebuild");
+        do_sql(&store, "DELETE FROM checkpoints WHERE name = 'account_status_rebuild'").await;
+        do_sql(&store, "UPDATE checkpoints SET version = 99 WHERE name = 'account_status'").await;
         assert_eq!(views(&store).await, before);
         // It still knows how far the newer one is, for those who wait for it.
         do_sql(&store, "UPDATE checkpoints SET position = 42 WHERE name = 'account_status'").await;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Account, AccountId, Actor, Connection, Metadata, Token, account::Standing};
+use domain::{Account, AccountId, Connection, Token, account::Standing};
 use projections::{
     accounts::{Status, Viewer, account_for},
     rebuild::rebuild,
@@ -23,7 +23,7 @@ use sandbox::{
 };
 use store::{
     Event, Recorded, Store, on_both_engines, read,
-    testing::{TestDatabase, rows, use_durable_postgres},
+    testing::{TestDatabase, metadata, rows, use_durable_postgres},
 };
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 use url::Url;
@@ -177,14 +177,7 @@ async fn look_at(store: &Store) {
         whole(story);
         let account: AccountId = id.parse().expect("an id");
         let now = story[0].at;
-        let unit = store.unit(Metadata {
-            at: now,
-            actor: Actor::Relight,
-            correlation: String::new(),
-            causation: None,
-            request: None,
-            program: "tests",
-        });
+        let unit = store.unit(metadata(now));
         let token: Token = unit.load(account).await.expect("a token");
         let state: Account = unit.load(account).await.expect("an account");
         let current = token.active().expect("an active token");

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use projections::queue::{ask_check, claim, complete};
+use projections::queue::{Worker, ask_check, complete};
 use serde::Deserialize;
 use store::{
     Database, Options, sqlx,
@@ -97,10 +97,10 @@ async fn fill(database: &Database, kind: &str, waiting: u32, now: DateTime<Utc>)
 }
 
 async fn claims(database: &Database, now: DateTime<Utc>) -> Result<f64> {
-    let mut times = Vec::new();
+    let (mut times, bench) = (Vec::new(), Worker::new(database, "bench"));
     for _ in 0..CLAIMS {
         let begun = Instant::now();
-        let claimed = claim(database, "bench", now, 8).await?;
+        let claimed = bench.claim(now, 8).await?;
         let claim_ms = begun.elapsed().as_secs_f64() * 1_000.0;
         anyhow::ensure!(!claimed.is_empty(), "nothing was left to claim");
         let done: Vec<_> = claimed.iter().map(|claimed| (claimed, Some(now + TimeDelta::hours(6)))).collect();
@@ -118,9 +118,9 @@ async fn work(database: &Database, now: DateTime<Utc>) -> Result<f64> {
     let worker = |number: u32| {
         let database = database.clone();
         async move {
-            let (node, mut done) = (format!("worker {number}"), 0);
+            let (worker, mut done) = (Worker::new(&database, format!("worker {number}")), 0);
             loop {
-                let claimed = claim(&database, &node, now, AT_ONCE).await?;
+                let claimed = worker.claim(now, AT_ONCE).await?;
                 if claimed.is_empty() {
                     return anyhow::Ok(done);
                 }
@@ -146,9 +146,10 @@ async fn start(database: &Database, now: DateTime<Utc>) -> Result<f64> {
     let worker = tokio::spawn({
         let (database, due) = (database.clone(), due.clone());
         async move {
+            let idle = Worker::new(&database, "idle");
             loop {
                 due.notified().await;
-                for claimed in claim(&database, "idle", now, 8).await? {
+                for claimed in idle.claim(now, 8).await? {
                     if started.send(Instant::now()).is_err() {
                         return anyhow::Ok(());
                     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use projections::queue::{self, Claimed};
+use projections::queue::{self, Claimed, Worker};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +17,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Works until the token is cancelled.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
-    let node = commands::new_id().to_string();
+    let worker = Worker::new(app.database(), commands::new_id().to_string());
     while !stop.is_cancelled() {
-        match expire(&app, &node).await {
+        match expire(&app, &worker).await {
             Ok(0) => tokio::select! {
                 () = stop.cancelled() => {}
                 _ = queue_position.changed() => {}
@@ -32,11 +32,11 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
             }
         }
     }
-    let _ = queue::release(app.database(), &node).await;
+    let _ = worker.release().await;
 }
 
-async fn expire(app: &App, node: &str) -> Result<usize, commands::Error> {
-    let claimed = queue::claim_clock(app.database(), node, app.commands.clock.now(), AT_ONCE).await?;
+async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
+    let claimed = worker.claim_clock(app.commands.clock.now(), AT_ONCE).await?;
     let found = claimed.len();
     let ended: Vec<_> = stream::iter(claimed)
         .map(|claimed: Claimed| async move {

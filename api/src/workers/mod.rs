@@ -13,7 +13,7 @@ use commands::{Context, hold};
 use domain::{Actor, Verdict, schedule::backoff};
 use projections::{
     accounts,
-    queue::{self, Claimed, Kind},
+    queue::{self, Claimed, Kind, Worker},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -30,12 +30,12 @@ const FINISH: Duration = Duration::from_secs(20);
 
 /// Works until the token is cancelled; then finishes what is under way, and gives the rest back.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
-    let node = commands::new_id().to_string();
+    let worker = Worker::new(app.database(), commands::new_id().to_string());
     let free = Arc::new(Semaphore::new(app.config.pull.workers as usize));
     let mut changed = app.changed.subscribe();
     let mut jobs = JoinSet::new();
     while !stop.is_cancelled() {
-        let claimed = claim(&app, &node, &free).await;
+        let claimed = claim(&app, &worker, &free).await;
         let found = !claimed.is_empty();
         for (claimed, permit) in claimed {
             jobs.spawn(job(app.clone(), claimed, permit));
@@ -54,7 +54,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
     }
     let _ = tokio::time::timeout(FINISH, async { while jobs.join_next().await.is_some() {} }).await;
     jobs.shutdown().await;
-    match queue::release(app.database(), &node).await {
+    match worker.release().await {
         Ok(0) => {}
         Ok(released) => tracing::info!(released, "gave back what was not finished"),
         Err(error) => tracing::warn!(%error, "what was not finished waits until its lease ends"),
@@ -62,7 +62,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
 }
 
 /// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
-async fn claim(app: &App, node: &str, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
+async fn claim(app: &App, worker: &Worker, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
     let mut permits = Vec::new();
     while let Ok(permit) = free.clone().try_acquire_owned() {
         permits.push(permit);
@@ -71,7 +71,7 @@ async fn claim(app: &App, node: &str, free: &Arc<Semaphore>) -> Vec<(Claimed, Ow
     if limit == 0 {
         return Vec::new();
     }
-    match queue::claim(app.database(), node, app.commands.clock.now(), limit).await {
+    match worker.claim(app.commands.clock.now(), limit).await {
         Ok(claimed) => claimed.into_iter().zip(permits).collect(),
         Err(error) => {
             tracing::warn!(%error, "the queue can't be read; trying again");

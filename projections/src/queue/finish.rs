@@ -67,15 +67,6 @@ pub async fn retry(
     Ok(())
 }
 
-/// Gives everything back that a node has claimed and not completed, as it was: it stops.
-///
-/// # Errors
-/// When the database fails.
-pub async fn release(database: &Database, node: &str) -> Result<u64, StoreError> {
-    let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
-    Ok(autocommit!(database, pool => sqlx::query(sql).bind(node).execute(pool))?)
-}
-
 /// Makes a check of an account due now, unless one is under way or waits for another try: one at a time an account, over
 /// all nodes. It doesn't wait for the disk: whoever looks asks again.
 ///

@@ -6,14 +6,15 @@
 mod claim;
 mod finish;
 mod waiting;
+mod worker;
 
 use std::{fmt, str::FromStr};
 
 use domain::{AccountId, ParseIdError};
 
-pub use claim::{claim, claim_clock};
-pub use finish::{ask_check, complete, release, retry};
+pub use finish::{ask_check, complete, retry};
 pub use waiting::{Waiting, waiting};
+pub use worker::Worker;
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,21 +59,32 @@ impl FromStr for Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// Somebody is waiting: after a refresh, or looking at the page.
-    First,
+    First = 0,
     /// The schedule.
-    Normal,
+    Normal = 1,
     /// What takes no call, only the time: apart from the others, for there may be very many at one moment.
-    Clock,
+    Clock = 2,
 }
 
 impl Priority {
     /// The number in rows.
     pub const fn number(self) -> i64 {
-        match self {
-            Self::First => 0,
-            Self::Normal => 1,
-            Self::Clock => 2,
-        }
+        self as i64
+    }
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl TryFrom<i64> for Priority {
+    type Error = ParseIdError;
+
+    fn try_from(number: i64) -> Result<Self, ParseIdError> {
+        [Self::First, Self::Normal, Self::Clock]
+            .into_iter()
+            .find(|priority| priority.number() == number)
+            .ok_or(ParseIdError)
     }
 }
 

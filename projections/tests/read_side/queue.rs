@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use projections::queue::{Claimed, claim, complete, release, retry};
+use projections::queue::{Claimed, Worker, complete, retry};
 use store::{Store, execute, on_both_engines, testing::TestDatabase};
 use uuid::Uuid;
 
@@ -24,8 +24,8 @@ async fn put(store: &Store, priority: i64, minutes: i64) -> AccountId {
     id
 }
 
-async fn take(store: &Store, lease: &str, limit: u32) -> Vec<Claimed> {
-    claim(store.database(), lease, now(), limit).await.expect("claims")
+async fn take(store: &Store, node: &str, limit: u32) -> Vec<Claimed> {
+    Worker::new(store.database(), node).claim(now(), limit).await.expect("claims")
 }
 
 fn accounts(claimed: &[Claimed]) -> Vec<AccountId> {
@@ -123,7 +123,7 @@ on_both_engines! {
         assert_eq!(other.account, id);
         assert!(!end(&store, &late, None).await);
         retry(store.database(), &late, now(), "late").await.expect("no error");
-        assert_eq!(release(store.database(), "late").await.expect("no error"), 0);
+        assert_eq!(Worker::new(store.database(), "late").release().await.expect("no error"), 0);
         assert!(end(&store, &other, Some(now() + TimeDelta::hours(1))).await);
         assert_eq!(take(&store, "next", 1).await.len(), 0, "it is due in an hour");
     }
@@ -135,9 +135,30 @@ on_both_engines! {
         let claimed = take(&store, "a", 1).await.remove(0);
         retry(store.database(), &claimed, now() + TimeDelta::minutes(1), "Meta could not answer").await.expect("noted");
         assert_eq!(take(&store, "a", 1).await.len(), 0);
-        let later = claim(store.database(), "a", now() + TimeDelta::minutes(2), 1).await.expect("claims");
+        let [a, b] = ["a", "b"].map(|node| Worker::new(store.database(), node));
+        let later = a.claim(now() + TimeDelta::minutes(2), 1).await.expect("claims");
         assert_eq!(later[0].attempts, 1);
-        assert_eq!(release(store.database(), "a").await.expect("given back"), 1);
-        assert_eq!(claim(store.database(), "b", now() + TimeDelta::minutes(2), 1).await.expect("claims").len(), 1);
+        assert_eq!(b.release().await.expect("nothing"), 0, "it is another's");
+        assert_eq!(a.release().await.expect("given back"), 1);
+        assert_eq!(b.claim(now() + TimeDelta::minutes(2), 1).await.expect("claims").len(), 1);
+    }
+
+    async fn what_comes_with_an_earlier_due_time_is_found_too(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let worker = Worker::new(store.database(), "a");
+        let mut put_last = put(&store, 1, 1).await;
+        for minutes in 2..30 {
+            let claimed = loop {
+                let claimed = worker.claim(now(), 8).await.expect("claims");
+                if !claimed.is_empty() {
+                    break claimed;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert_eq!(accounts(&claimed), [put_last]);
+            assert!(end(&store, &claimed[0], None).await);
+            put_last = put(&store, minutes % 2, minutes).await;
+        }
     }
 }

@@ -1,0 +1,117 @@
+//! A worker's way through the queue.
+//!
+//! On PostgreSQL, what was done leaves dead entries at the front of the index until a vacuum passes, and each claim would
+//! walk over them all. So a worker begins where its last claim ended, and looks at the whole queue in between, as often as
+//! that costs little: what came with an earlier due time waits for that, a second at most.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use store::{Database, StoreError, autocommit};
+
+use super::{
+    Claimed, Priority,
+    claim::{self, Class, Row},
+};
+
+/// What has been due for this long goes before first priority, as far as [`reserved`] says: nobody waits for ever.
+const AGED: TimeDelta = TimeDelta::minutes(5);
+
+/// How much of a claim is for what has waited too long.
+fn reserved(limit: u32) -> u32 {
+    (limit / 4).max(1)
+}
+
+/// Looking at the whole queue takes no more of the time than one part in so many.
+const WHOLE_SHARE: u32 = 10;
+/// And is done at least this often.
+const WHOLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Claims for one node, and remembers how far it has come.
+#[derive(Debug)]
+pub struct Worker {
+    database: Database,
+    node: String,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When what was claimed last was due, by the number of its priority: what was due before is claimed, or came since.
+    reached: [DateTime<Utc>; 3],
+    /// When the whole queue was looked at, and how long that took.
+    whole: Option<(Instant, Duration)>,
+}
+
+impl Worker {
+    /// A worker; nobody else has its `node` as a name.
+    pub fn new(database: &Database, node: impl Into<String>) -> Self {
+        Self { database: database.clone(), node: node.into(), seen: Mutex::default() }
+    }
+
+    /// Claims what is due: first priority first, but a share of each claim for what has waited too long.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        let class = |priority, until, most, after| Class { priority, until, most, after };
+        // Those that have waited too long are the first of their class again, after first priority.
+        let classes = [
+            class(Priority::Normal, now - AGED, reserved(limit), None),
+            class(Priority::First, now, limit, None),
+            class(Priority::Normal, now, limit, Some(0)),
+        ];
+        self.take(&classes, limit).await
+    }
+
+    /// Claims what is due by the clock alone, and takes no call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_clock(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        self.take(&[Class { priority: Priority::Clock, until: now, most: limit, after: None }], limit).await
+    }
+
+    /// Gives everything back that was claimed and not completed, as it was: the worker stops.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release(&self) -> Result<u64, StoreError> {
+        let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
+        Ok(autocommit!(&self.database, pool => sqlx::query(sql).bind(&self.node).execute(pool))?)
+    }
+
+    async fn take(&self, classes: &[Class], limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        let (is_whole, reached) = self.seen().next_look();
+        let from = |priority: Priority| if is_whole { DateTime::UNIX_EPOCH } else { reached[priority.index()] };
+        let begun = Instant::now();
+        let (lease, rows) = claim::take(&self.database, &self.node, classes, limit, from).await?;
+        self.seen().note(&rows, is_whole.then(|| begun.elapsed()));
+        rows.into_iter().map(|row| row.claimed(&lease)).collect()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Whether the next look is at the whole queue; if not, where it begins.
+    fn next_look(&self) -> (bool, [DateTime<Utc>; 3]) {
+        let is_whole = self.whole.is_none_or(|(at, took)| at.elapsed() >= (took * WHOLE_SHARE).min(WHOLE_EVERY));
+        (is_whole, self.reached)
+    }
+
+    /// The rows come in the order in which they are due; where they are of old, the next look begins there again.
+    fn note(&mut self, rows: &[Row], whole: Option<Duration>) {
+        if let Some(took) = whole {
+            self.whole = Some((Instant::now(), took));
+        }
+        for row in rows {
+            self.reached[row.priority.index()] = row.due_at;
+        }
+    }
+}

@@ -17,7 +17,7 @@ use store::{Bulk, Entry, Event, StoreError, Tx, execute, within};
 use crate::{
     account,
     projection::{Projection, Target},
-    queue::{Kind, Priority},
+    queue::{self, Kind, Priority},
 };
 
 /// Folds events into `work_v1`.
@@ -113,6 +113,11 @@ impl Projection for Work {
 
     async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         let work = target.table("work_v1");
+        if target == Target::Serving {
+            let all: BTreeSet<&String> =
+                fold.erased.iter().chain(fold.pulls.keys()).chain(fold.timers.keys()).collect();
+            queue::lock(tx, all.into_iter().map(String::as_str)).await?;
+        }
         // What workers made of an erased account goes with it, wherever it was rebuilt.
         for table in [work.as_str(), "feeds", "checks"] {
             let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));

@@ -21,6 +21,7 @@ mod write;
 pub use sqlx;
 
 pub use bulk::{Bulk, fetch_among};
+pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
 #[cfg(feature = "testing")]

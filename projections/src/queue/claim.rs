@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use store::{Database, StoreError};
+use store::{Connection, Database, StoreError};
 
 use super::{Claimed, Lease, Priority};
 use crate::{LEASE, account, parse};
@@ -43,12 +43,16 @@ impl Row {
     }
 }
 
+/// A claim walks along the index, whatever the planner knows of the table: there may be many more due than it thinks.
+pub(super) const PLANNER: &[(&str, &str)] = &[("enable_sort", "off"), ("enable_bitmapscan", "off")];
+
 static CLAIMS: AtomicU64 = AtomicU64::new(0);
 
 /// Takes what is due since `from`, which is by priority, for a lease of this claim's own: a worker that was late for one
 /// changes nothing of the next, of the same node either.
 pub(super) async fn take(
     database: &Database,
+    own: &mut Connection,
     node: &str,
     classes: &[Class],
     limit: u32,
@@ -68,15 +72,20 @@ pub(super) async fn take(
     }
     let sql = statement(database, limit, classes);
     macro_rules! rows {
-        ($pool:expr) => {{
+        ($on:expr) => {{
             let query = sqlx::query_as(&sql).bind(&lease.0);
             let bound = classes.iter().fold(query, |query, class| query.bind(from(class.priority)).bind(class.until));
-            bound.fetch_all($pool).await?
+            bound.fetch_all($on).await
         }};
     }
     let mut rows: Vec<Row> = match database {
-        Database::Sqlite(pools) => rows!(&pools.write),
-        Database::Postgres(pool) => rows!(pool),
+        Database::Sqlite(pools) => rows!(&pools.write)?,
+        Database::Postgres(pool) => {
+            let mut taken = own.take(pool).await?;
+            let rows = rows!(&mut taken);
+            own.keep(taken, rows.as_ref().err());
+            rows?
+        }
     };
     rows.sort_unstable_by_key(|row| (row.priority, row.due_at));
     Ok((lease, rows))

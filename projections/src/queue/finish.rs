@@ -31,12 +31,33 @@ pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -
         )
     };
     let keys = |done: &[(&Claimed, _)]| done.iter().map(|(claimed, _)| claimed.account.to_string()).collect::<Vec<_>>();
+    if done.len() > 1 {
+        lock(tx, keys(done).iter().map(String::as_str)).await?;
+    }
     let mut held: HashSet<(String, String)> = HashSet::new();
     held.extend(bulk(&rows, &keys(&rows)).fetch::<(String, String)>(tx, update).await?);
     held.extend(bulk(&ends, &keys(&ends)).fetch::<(String, String)>(tx, delete).await?);
     let is_held =
         |(claimed, _): &(&Claimed, _)| held.contains(&(claimed.kind.name().to_owned(), claimed.account.to_string()));
     Ok(done.iter().map(is_held).collect())
+}
+
+/// Whoever changes several rows of the queue locks them first, in one order: nobody waits for one who waits for them.
+pub(crate) async fn lock<'a>(tx: &mut Tx, keys: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
+    if let Tx::Postgres(_) = tx {
+        let mut keys: Vec<_> = keys.collect();
+        keys.sort_unstable();
+        let rows = Bulk::default().text("id", keys.into_iter());
+        // Row by row, whatever the planner knows of the table.
+        let select = |ids: &str| {
+            format!(
+                "SELECT 1 FROM ({ids}) AS ids CROSS JOIN LATERAL \
+                 (SELECT 1 FROM work_v1 WHERE account_id = ids.id ORDER BY kind, key FOR UPDATE) AS locked"
+            )
+        };
+        rows.run(tx, select).await?;
+    }
+    Ok(())
 }
 
 fn bulk<'a>(done: &'a [(&'a Claimed, Option<DateTime<Utc>>)], keys: &'a [String]) -> Bulk<'a> {

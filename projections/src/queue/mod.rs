@@ -12,6 +12,7 @@ use std::{fmt, str::FromStr};
 
 use domain::{AccountId, ParseIdError};
 
+pub(crate) use finish::lock;
 pub use finish::{ask_check, complete, retry};
 pub use waiting::{Waiting, waiting};
 pub use worker::Worker;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use store::{Database, StoreError, autocommit};
+use store::{Connection, Database, StoreError, autocommit};
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
     Claimed, Priority,
@@ -35,6 +36,7 @@ const WHOLE_EVERY: Duration = Duration::from_secs(1);
 pub struct Worker {
     database: Database,
     node: String,
+    own: AsyncMutex<Connection>,
     seen: Mutex<Seen>,
 }
 
@@ -49,7 +51,8 @@ struct Seen {
 impl Worker {
     /// A worker; nobody else has its `node` as a name.
     pub fn new(database: &Database, node: impl Into<String>) -> Self {
-        Self { database: database.clone(), node: node.into(), seen: Mutex::default() }
+        let own = AsyncMutex::new(Connection::with(claim::PLANNER));
+        Self { database: database.clone(), node: node.into(), own, seen: Mutex::default() }
     }
 
     /// Claims what is due: first priority first, but a share of each claim for what has waited too long.
@@ -87,8 +90,9 @@ impl Worker {
     async fn take(&self, classes: &[Class], limit: u32) -> Result<Vec<Claimed>, StoreError> {
         let (is_whole, reached) = self.seen().next_look();
         let from = |priority: Priority| if is_whole { DateTime::UNIX_EPOCH } else { reached[priority.index()] };
+        let mut own = self.own.lock().await;
         let begun = Instant::now();
-        let (lease, rows) = claim::take(&self.database, &self.node, classes, limit, from).await?;
+        let (lease, rows) = claim::take(&self.database, &mut own, &self.node, classes, limit, from).await?;
         self.seen().note(&rows, is_whole.then(|| begun.elapsed()));
         rows.into_iter().map(|row| row.claimed(&lease)).collect()
     }

@@ -4,15 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::TimeDelta;
-use domain::{
-    Account, AccountCommand, AccountId, AttemptId, Connection, Token, TokenCommand, TokenId, UserId,
-    token::{Grant, Way},
-};
-use futures::{StreamExt, TryStreamExt, stream};
-use projections::accounts::{Viewer, counts};
-use store::testing::{Engine, metadata};
+use store::testing::Engine;
 use tests::relight::Relight;
-use uuid::Uuid;
 
 use crate::{figure::Figure, serve::memory_mib};
 
@@ -33,13 +26,14 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
         config.database.connections = 16;
     })
     .await;
-    let all = stream::iter(0..accounts).map(|_| connected(&relight));
-    all.buffer_unordered(256).try_collect::<Vec<()>>().await?;
-    until(&relight, |[active, ..]| active == i64::from(accounts)).await?;
+    relight.connect_crowd(accounts).await;
     let before = memory_mib(std::process::id())?;
     relight.clock.forward(TimeDelta::days(61));
     let begun = Instant::now();
-    until(&relight, |[_, expired, _]| expired == i64::from(accounts)).await?;
+    while relight.counts().await[1] < i64::from(accounts) {
+        ensure!(begun.elapsed() < WITHIN, "the view doesn't come there in time");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let took = begun.elapsed().as_secs_f64();
     let grown = memory_mib(std::process::id())? - before;
     let name = format!("{engine:?}: {accounts} tokens run out at one moment");
@@ -47,33 +41,4 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
         Figure::alone(format!("{name}, all shown expired"), took, "s", "≤ 30"),
         Figure::alone(format!("{name}, memory (VmRSS) grew by"), grown, "MiB", "flat"),
     ])
-}
-
-async fn connected(relight: &Relight) -> Result<()> {
-    let (id, at) = (AccountId::new(Uuid::now_v7()), relight.clock.now());
-    let mut unit = relight.store().unit(metadata(at));
-    let connect = AccountCommand::Connect { connection: Connection::Consumer, user: UserId::new(Uuid::now_v7()) };
-    unit.execute::<Account>(id, connect).await?;
-    let grant = Grant {
-        token: TokenId::new(Uuid::now_v7()),
-        attempt: AttemptId::new(Uuid::now_v7()),
-        connection: Connection::Consumer,
-        way: Way::Connect,
-        granted_at: at,
-        expires_at: Some(at + TimeDelta::days(60)),
-        data_access: None,
-        permissions: vec!["instagram_business_basic".to_owned()],
-    };
-    unit.execute::<Token>(id, TokenCommand::Accept(grant)).await?;
-    unit.commit().await?;
-    Ok(())
-}
-
-async fn until(relight: &Relight, is_so: impl Fn([i64; 3]) -> bool) -> Result<()> {
-    let begun = Instant::now();
-    while !is_so(counts(relight.store().database(), Viewer::Staff).await?) {
-        ensure!(begun.elapsed() < WITHIN, "the view doesn't come there in time");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
 }

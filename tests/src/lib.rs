@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod chromium;
+mod crowd;
 pub mod process;
 pub mod relight;
 

@@ -11,7 +11,7 @@ use super::context;
 use crate::app::App;
 
 /// How many are claimed at once, and share commits.
-const AT_ONCE: u32 = 256;
+const AT_ONCE: u32 = 1024;
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(500);
 

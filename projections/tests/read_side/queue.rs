@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
 use projections::queue::{Claimed, Worker, complete, retry};
-use store::{Store, execute, on_both_engines, testing::TestDatabase};
+use sqlx::{PgConnection, PgPool};
+use store::{Database, Store, execute, on_both_engines, testing::TestDatabase};
 use uuid::Uuid;
 
 fn now() -> DateTime<Utc> {
@@ -160,5 +161,37 @@ on_both_engines! {
             assert!(end(&store, &claimed[0], None).await);
             put_last = put(&store, minutes % 2, minutes).await;
         }
+    }
+
+    async fn rows_are_locked_in_one_order_so_that_two_never_wait_for_each_other(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let Database::Postgres(pool) = store.database() else { return };
+        for minutes in 1..=2 {
+            put(&store, 1, minutes).await;
+        }
+        let mut claimed = take(&store, "a", 2).await;
+        claimed.sort_by_key(|claimed| std::cmp::Reverse(claimed.account));
+        let row = async |on: &mut PgConnection, claimed: &Claimed| {
+            let sql = "SELECT cause FROM work_v1 WHERE key = $1 FOR UPDATE NOWAIT";
+            sqlx::query_scalar::<_, i64>(sql).bind(claimed.account.to_string()).fetch_one(on).await
+        };
+        let mut other = pool.begin().await.expect("begins");
+        row(&mut other, &claimed[1]).await.expect("nobody has it");
+        let mut tx = store.database().begin().await.expect("begins");
+        let done: Vec<_> = claimed.iter().map(|claimed| (claimed, Some(now()))).collect();
+        tokio::select! {
+            held = complete(&mut tx, &done) => panic!("it doesn't wait: {held:?}"),
+            () = waits_for_a_lock(pool) => {}
+        }
+        let mut third = pool.begin().await.expect("begins");
+        row(&mut third, &claimed[0]).await.expect("who waits for the first row doesn't hold the second");
+    }
+}
+
+async fn waits_for_a_lock(pool: &PgPool) {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.expect("counted") == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }

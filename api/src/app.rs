@@ -7,7 +7,7 @@ use store::{Database, Store};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, limits::Limits, pages::widget::FeedCache};
+use crate::{config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache};
 
 /// What every handler shares. Clones are the same.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct App {
     pub commands: Commands,
     /// The configuration.
     pub config: Arc<Config>,
+    /// The way to the mail server, if there is one.
+    pub mailer: Option<Mailer>,
     /// How often who may do what.
     pub limits: Arc<Limits>,
     /// Feeds as they were served last.

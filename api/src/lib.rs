@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod json;
 pub mod limits;
+pub mod mail;
 pub mod meta_calls;
 pub mod pages;
 pub mod query;

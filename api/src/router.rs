@@ -20,8 +20,8 @@ use crate::{
     error::{Error, explain},
     json, meta_calls,
     pages::{
-        account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, see_other,
-        staff, token, widget,
+        account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, operations,
+        see_other, settings, staff, token, widget,
     },
     request::identify,
     sign_in::{Users, sessions::Sessions},
@@ -64,7 +64,9 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/attempts", get(staff::find))
         .route("/attempts/{reference}/choose", post(attempt::choose))
         .route("/events", get(staff::events))
-        .route("/operations", get(staff::operations))
+        .route("/operations", get(operations::operations))
+        .route("/operations/incidents/{id}/{how}", post(operations::close_incident))
+        .route("/settings", get(settings::page).post(settings::save))
         .route("/logout", post(login::sign_out))
         .layer(middleware::from_fn(require_sign_in));
     let public = Router::new()

@@ -12,7 +12,9 @@ use store::{Database, Options, Store};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::App, config::Config, limits::Limits, pages::widget::FeedCache, router::router, workers};
+use crate::{
+    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router, workers,
+};
 
 /// The program's name and version, for events and logs.
 pub const PROGRAM: &str = concat!("relight ", env!("CARGO_PKG_VERSION"));
@@ -32,6 +34,8 @@ pub struct Service {
     server: JoinHandle<()>,
     workers: JoinHandle<()>,
     clock: JoinHandle<()>,
+    notices: JoinHandle<()>,
+    incidents: JoinHandle<()>,
     tidy: JoinHandle<()>,
     followers: Followers,
 }
@@ -65,7 +69,12 @@ pub async fn open(config: &Config) -> Result<Database> {
 /// When the vault's keys are missing or wrong, or TLS can't be set up.
 pub fn commands(config: &Config, database: Database, clock: Clock) -> Result<Commands> {
     let vault = vault(config, &database)?;
-    let http = Http::new(meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?);
+    let client = meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?;
+    // Each app has a budget of its own.
+    let http = || {
+        let clock = clock.clone();
+        Http::new(client.clone(), Arc::new(move || clock.now()))
+    };
     let pair = |id: &Option<String>, secret: &Option<SecretString>| id.clone().zip(secret.clone());
     let instagram = &config.instagram;
     let consumer = pair(&instagram.app_id, &instagram.app_secret).map(|(app_id, app_secret)| {
@@ -77,7 +86,7 @@ pub fn commands(config: &Config, database: Database, clock: Clock) -> Result<Com
             graph_url: instagram.graph_url.clone(),
             version: instagram.version.clone(),
         };
-        Consumer::new(config, http.clone())
+        Consumer::new(config, http())
     });
     let facebook = &config.facebook;
     let business = pair(&facebook.app_id, &facebook.app_secret).map(|(app_id, app_secret)| {
@@ -88,7 +97,7 @@ pub fn commands(config: &Config, database: Database, clock: Clock) -> Result<Com
             graph_url: facebook.graph_url.clone(),
             version: facebook.version.clone(),
         };
-        Business::new(config, http.clone())
+        Business::new(config, http())
     });
     let days = config.instagram.data_access_days;
     let settings = Settings {
@@ -111,11 +120,14 @@ impl Service {
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("http.listen: {listen} can't be listened on"))?;
         let address = listener.local_addr()?;
+        let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
+        let mailer = mailer.map_err(anyhow::Error::msg)?;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&commands.store, &stop);
+        let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
         let app = App {
             commands,
             config: Arc::new(config),
+            mailer,
             limits: Arc::new(Limits::default()),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
@@ -126,6 +138,8 @@ impl Service {
         let router = router(&app).map_err(anyhow::Error::msg)?;
         let workers = tokio::spawn(workers::run(app.clone(), followers.work_position(), stop.clone()));
         let clock = tokio::spawn(workers::clock::run(app.clone(), followers.work_position(), stop.clone()));
+        let notices = tokio::spawn(workers::notices::run(app.clone(), followers.work_position(), stop.clone()));
+        let incidents = tokio::spawn(workers::incidents::run(app.clone(), stop.clone()));
         let tidy = tokio::spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn({
             let stop = stop.clone();
@@ -142,13 +156,13 @@ impl Service {
                 }
             }
         });
-        Ok(Self { app, address, stop, server, workers, clock, tidy, followers })
+        Ok(Self { app, address, stop, server, workers, clock, notices, incidents, tidy, followers })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
     pub async fn stop(self) {
         self.stop.cancel();
-        let _ = tokio::join!(self.server, self.workers, self.clock, self.tidy);
+        let _ = tokio::join!(self.server, self.workers, self.clock, self.notices, self.incidents, self.tidy);
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;

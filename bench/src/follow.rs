@@ -108,10 +108,10 @@ async fn caught_up(store: &Store, pool: &PgPool) -> Result<Vec<Figure>> {
             .execute(pool)
             .await?;
         let begun = Instant::now();
-        catch_up(store, "account_status").await?;
+        catch_up(store, &Arc::default(), "account_status").await?;
         ours.push(events / begun.elapsed().as_secs_f64());
     }
-    catch_up(store, "work").await?;
+    catch_up(store, &Arc::default(), "work").await?;
     let name = format!("PostgreSQL: catch-up of account_status, {events} events, beside a typed scan");
     Ok(vec![Figure::alone(name, median(ours), "1/s", "ratio ≥ 0.25").beside(median(bare))])
 }
@@ -130,7 +130,7 @@ async fn scan(pool: &PgPool) -> Result<()> {
 /// From the answer of a commit to the view that shows it, at 1,000 commands a second.
 async fn visible(store: &Store) -> Result<Figure> {
     let stop = CancellationToken::new();
-    let followers = Followers::start(store, &stop);
+    let followers = Followers::start(store, &Arc::default(), &stop);
     let mut every = tokio::time::interval(Duration::from_millis(1));
     let store = Arc::new(store.clone());
     let mut commands = Vec::new();

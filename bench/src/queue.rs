@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use projections::queue::{Worker, ask_check, complete};
+use projections::queue::{Room, Worker, ask_check, complete};
 use serde::Deserialize;
 use store::{
     Database, Options, sqlx,
@@ -100,7 +100,7 @@ async fn claims(database: &Database, now: DateTime<Utc>) -> Result<f64> {
     let (mut times, bench) = (Vec::new(), Worker::new(database, "bench"));
     for _ in 0..CLAIMS {
         let begun = Instant::now();
-        let claimed = bench.claim(now, 8).await?;
+        let claimed = bench.claim(now, Room::of(8)).await?;
         let claim_ms = begun.elapsed().as_secs_f64() * 1_000.0;
         anyhow::ensure!(!claimed.is_empty(), "nothing was left to claim");
         let done: Vec<_> = claimed.iter().map(|claimed| (claimed, Some(now + TimeDelta::hours(6)))).collect();
@@ -120,7 +120,7 @@ async fn work(database: &Database, now: DateTime<Utc>) -> Result<f64> {
         async move {
             let (worker, mut done) = (Worker::new(&database, format!("worker {number}")), 0);
             loop {
-                let claimed = worker.claim(now, AT_ONCE).await?;
+                let claimed = worker.claim(now, Room::of(AT_ONCE)).await?;
                 if claimed.is_empty() {
                     return anyhow::Ok(done);
                 }
@@ -149,7 +149,7 @@ async fn start(database: &Database, now: DateTime<Utc>) -> Result<f64> {
             let idle = Worker::new(&database, "idle");
             loop {
                 due.notified().await;
-                for claimed in idle.claim(now, 8).await? {
+                for claimed in idle.claim(now, Room::of(8)).await? {
                     if started.send(Instant::now()).is_err() {
                         return anyhow::Ok(());
                     }

@@ -122,7 +122,10 @@ impl Commands {
             End::Failed => Err(Outcome::CodeRefused),
         };
         let login = match login {
-            Ok(login) => login,
+            Ok(login) => {
+                self.app_works(attempt.connection).await?;
+                login
+            }
             Err(outcome) => return self.finish(attempt, &outcome, &context).await,
         };
         match attempt.purpose {

@@ -2,20 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Account, AccountId, Connection, Token, TokenCommand, TokenId, Verdict, account::Standing, failure::Call,
-    token::Current,
+    Account, AccountId, Connection, Token, TokenCommand, TokenId, account::Standing, failure::Call, token::Current,
 };
 use store::{Decision, Unit};
 
-use crate::{Commands, Context, Error};
+use crate::{Commands, Context, Error, report_failure::Failed};
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// The token works.
     Works(TokenId),
-    /// Meta answered otherwise; the verdict says what that means.
-    Failed(TokenId, Verdict),
+    /// Meta answered otherwise.
+    Failed(TokenId, Failed),
     /// There is no active token to ask about.
     Nothing,
 }
@@ -40,8 +39,8 @@ impl Commands {
                 Ok(Checked::Works(opened.id))
             }
             Err(error) => {
-                let verdict = self.report_failure(account, opened.id, Call::Check, &error, context).await?;
-                Ok(Checked::Failed(opened.id, verdict))
+                let failed = self.report_failure(account, opened.id, Call::Check, &error, context).await?;
+                Ok(Checked::Failed(opened.id, failed))
             }
         }
     }

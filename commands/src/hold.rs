@@ -26,7 +26,7 @@ struct Row {
 }
 
 impl Row {
-    /// Whether what is held is sure by now.
+    /// Whether what is held is sure by now. After an incident it begins anew.
     fn is_sure(&self, worked_at: Option<DateTime<Utc>>, others: bool) -> bool {
         if others {
             self.failures >= 2 && worked_at.is_some_and(|at| at >= self.first_at)
@@ -69,6 +69,9 @@ impl Commands {
     /// When the store fails.
     pub async fn decide_held(&self, account: AccountId, others: bool, context: &Context) -> Result<bool, Error> {
         let Some(connection) = self.usable(account).await? else { return Ok(false) };
+        if self.open_incident(connection).await?.is_some() {
+            return Ok(false);
+        }
         let sql = "SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1";
         let held: Option<Row> = read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
@@ -90,24 +93,35 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
-        let (id, now) = (account.to_string(), self.clock.now());
-        let sql = "SELECT (SELECT count(*) FROM verdicts WHERE account_id = $1), \
-                   (SELECT count(*) FROM apps WHERE connection = $2 AND worked_at > $3)";
-        let (held, told): (i64, i64) = read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(&id).bind(connection.name()).bind(now - APART).fetch_one(pool))?;
-        if held > 0 {
-            let sql = "DELETE FROM verdicts WHERE account_id = $1";
-            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&id).execute(pool))?;
+        let sql = "DELETE FROM verdicts WHERE account_id = $1";
+        let held: bool = read!(self.store.database(), pool => sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1)").bind(account.to_string()).fetch_one(pool))?;
+        if held {
+            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(account.to_string()).execute(pool))?;
         }
+        self.app_works(connection).await
+    }
+
+    /// Calls of an app work, whoever's they are: an incident is over.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn app_works(&self, connection: Connection) -> Result<(), Error> {
+        let (name, now) = (connection.name(), self.clock.now());
+        let sql = "SELECT (SELECT count(*) FROM apps WHERE connection = $1 AND worked_at > $2), \
+                   (SELECT count(*) FROM incidents WHERE connection = $1 AND closed_at IS NULL), \
+                   EXISTS (SELECT 1 FROM verdicts)";
+        let (told, incidents, waits): (i64, i64, bool) = read!(self.store.database(), pool =>
+            sqlx::query_as(sql).bind(name).bind(now - APART).fetch_one(pool))?;
         // To the minute, or now if somebody waits to know.
-        let waits: bool = told > 0
-            && read!(self.store.database(), pool => sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM verdicts)").fetch_one(pool))?;
         if told == 0 || waits {
             let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
                        ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at \
                        WHERE apps.worked_at < excluded.worked_at";
-            let name = connection.name();
             autocommit!(self.store.database(), pool => sqlx::query(sql).bind(name).bind(now).execute(pool))?;
+        }
+        if incidents > 0 {
+            self.incident_over(connection).await?;
         }
         Ok(())
     }

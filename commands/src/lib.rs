@@ -14,8 +14,10 @@ pub mod deauthorize;
 pub mod disconnect;
 mod error;
 pub mod hold;
+pub mod incident;
 pub mod link;
 mod login;
+pub mod notices;
 pub mod outcome;
 mod profiles;
 pub mod pull;
@@ -33,7 +35,7 @@ pub use vault::Vault;
 
 use chrono::TimeDelta;
 use domain::{AccountId, Actor, Connection, Metadata};
-use meta::{Business, Consumer};
+use meta::{Budget, Business, Consumer};
 use store::Store;
 
 /// What every use case works with. Clones share everything.
@@ -83,6 +85,32 @@ impl Commands {
         match connection {
             Connection::Consumer => self.consumer.is_some(),
             Connection::Business => self.business.is_some(),
+        }
+    }
+
+    /// What Meta allows the app of a login, and how much of it is used up.
+    pub fn budget(&self, connection: Connection) -> Option<&Budget> {
+        match connection {
+            Connection::Consumer => self.consumer.as_ref().map(Consumer::budget),
+            Connection::Business => self.business.as_ref().map(Business::budget),
+        }
+    }
+
+    /// How long calls for an account should wait, so that its app isn't throttled; `None`: they may be made. `first`:
+    /// somebody waits for them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn must_wait(&self, account: AccountId, first: bool) -> Result<Option<TimeDelta>, Error> {
+        let is_short =
+            Connection::ALL.into_iter().filter_map(|connection| self.budget(connection)).any(Budget::is_short);
+        if !is_short && (first || !self.any_incident().await?) {
+            return Ok(None);
+        }
+        let Some(connection) = self.usable(account).await? else { return Ok(None) };
+        match self.budget(connection).and_then(|budget| budget.wait(first)) {
+            None if !first => self.wait_for_probe(connection).await,
+            wait => Ok(wait),
         }
     }
 

@@ -22,6 +22,14 @@ pub(crate) async fn of(database: &Database, account: AccountId) -> Result<Option
     Ok(row.map(|(instagram_id, username)| Profile { instagram_id, username }))
 }
 
+/// Who granted the account's token, as Meta's app knows them.
+pub(crate) async fn grantor(database: &Database, account: AccountId) -> Result<Option<String>, StoreError> {
+    let id: Option<Option<String>> = read!(database, pool =>
+        sqlx::query_scalar("SELECT grantor_id FROM profiles WHERE account_id = $1")
+            .bind(account.to_string()).fetch_optional(pool))?;
+    Ok(id.flatten())
+}
+
 /// The write that keeps a profile as a login showed it. Two accounts for one Instagram account conflict.
 pub(crate) fn keep(account: AccountId, profile: &Profile, grantor_id: Option<String>, at: DateTime<Utc>) -> Write {
     Write::new(

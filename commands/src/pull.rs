@@ -1,17 +1,17 @@
 //! Pull: asks Meta for an account's latest posts.
 
-use domain::{AccountId, Connection, TokenId, Verdict, failure::Call};
+use domain::{AccountId, Connection, TokenId, failure::Call};
 use meta::Post;
 
-use crate::{Commands, Context, Error, profiles};
+use crate::{Commands, Context, Error, profiles, report_failure::Failed};
 
 /// What a pull brought.
 #[derive(Debug)]
 pub enum Pulled {
     /// The posts, newest first, and by which token.
     Posts(TokenId, Vec<Post>),
-    /// Meta answered otherwise; the verdict says what that means.
-    Failed(Verdict),
+    /// Meta answered otherwise.
+    Failed(Failed),
     /// There is no active token to ask with.
     Nothing,
 }
@@ -38,8 +38,8 @@ impl Commands {
             }
             Err(error) => {
                 tracing::info!(%account, %error, "a pull failed");
-                let verdict = self.report_failure(account, opened.id, Call::Pull, &error, context).await?;
-                Ok(Pulled::Failed(verdict))
+                let failed = self.report_failure(account, opened.id, Call::Pull, &error, context).await?;
+                Ok(Pulled::Failed(failed))
             }
         }
     }

@@ -1,19 +1,19 @@
 //! Renew: extends the session of a token while it still can be; data access goes on as before.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, Connection, Token, TokenCommand, TokenId, Verdict, failure::Call};
+use domain::{AccountId, Connection, Token, TokenCommand, TokenId, failure::Call};
 use secrecy::SecretString;
 use store::{Decision, StoreError, Unit};
 
-use crate::{Commands, Context, Error, new_id};
+use crate::{Commands, Context, Error, new_id, report_failure::Failed};
 
 /// What a renewal came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewal {
     /// The session was extended; by the token that Meta answered with.
     Done,
-    /// Meta answered otherwise; the verdict says what that means.
-    Failed(Verdict),
+    /// Meta answered otherwise.
+    Failed(Failed),
     /// There is no token any more that this was for.
     Nothing,
 }
@@ -47,9 +47,9 @@ impl Commands {
                 Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
             }
             Err(error) => {
-                let verdict = self.report_failure(account, opened.id, Call::Renew, &error, context).await?;
-                tracing::info!(%account, %error, ?verdict, "a renewal failed");
-                Ok(Renewal::Failed(verdict))
+                let failed = self.report_failure(account, opened.id, Call::Renew, &error, context).await?;
+                tracing::info!(%account, %error, verdict = ?failed.verdict, "a renewal failed");
+                Ok(Renewal::Failed(failed))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Report a failure: what a call met, judged by the domain, becomes an event if the token can't be used any more.
 
+use chrono::TimeDelta;
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Evidence, Reason, Token, TokenCommand, TokenId, Verdict,
     failure::Call,
@@ -8,6 +9,15 @@ use meta::MetaError;
 use store::{Decision, Unit};
 
 use crate::{Commands, Context, Error, login::verdict};
+
+/// What a failed call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failed {
+    /// For the token, the account and the app.
+    pub verdict: Verdict,
+    /// For how long Meta shuts the account or its business out, if it says so.
+    pub shut_out: Option<TimeDelta>,
+}
 
 impl Commands {
     /// Judges what a call with a token met. Where that is explicit, the token expires at once; where it isn't clear, it is
@@ -22,8 +32,14 @@ impl Commands {
         call: Call,
         error: &MetaError,
         context: &Context,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<Failed, Error> {
         let verdict = verdict(error);
+        if verdict == Verdict::AppThrottled
+            && let Some(connection) = self.usable(account).await?
+            && let Some(budget) = self.budget(connection)
+        {
+            budget.pause();
+        }
         if let Some(reason) = verdict.against_the_token() {
             let answer = error.answer();
             let evidence = Evidence {
@@ -39,7 +55,7 @@ impl Commands {
                 self.hold(account, token, reason, &evidence).await?;
             }
         }
-        Ok(verdict)
+        Ok(Failed { verdict, shut_out: error.answer().and_then(|answer| answer.shut_out) })
     }
 }
 

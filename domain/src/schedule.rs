@@ -5,6 +5,58 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, account::Plan};
 
+/// When what is due: what can be configured of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// How often accounts are pulled.
+    pub pull: PullIntervals,
+    /// How long before its end a session is extended; `None`: when a third of its life is left.
+    pub renew_before: Option<TimeDelta>,
+    /// How long before data access ends people are reminded.
+    pub remind_before: Vec<TimeDelta>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        let remind_before = [14, 7, 1].map(TimeDelta::days).to_vec();
+        Self { pull: PullIntervals::default(), renew_before: None, remind_before }
+    }
+}
+
+impl Schedule {
+    /// When a session that began at `since` is extended: well before its end, spread over a fortieth of its life, and never
+    /// before Meta allows it. `None`: it has no end, or ends before that.
+    ///
+    /// A spread of a day and a half over sessions of 60 days leaves no minute of a crowd far above the average.
+    pub fn renewal(
+        &self,
+        account: AccountId,
+        since: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Option<DateTime<Utc>> {
+        let ends = expires_at?;
+        let life = ends - since;
+        let due = ends - self.renew_before.unwrap_or(life / 3) + jitter(account, life / 40);
+        let due = due.max(since + MINIMUM_AGE);
+        (due < ends).then_some(due)
+    }
+
+    /// When people are reminded next, after `after`, that data access ends.
+    pub fn next_reminder(&self, ends_at: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.remind_before.iter().map(|before| ends_at - *before).filter(|due| *due > after).min()
+    }
+
+    /// Which reminder it is that is due at `now`: how many days before the end it is meant for. The last one, where
+    /// several were missed; `None`: none is, or it is too late.
+    pub fn reminder_due(&self, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<u32> {
+        let due = self.remind_before.iter().filter(|before| now < ends_at && ends_at - **before <= now).min()?;
+        u32::try_from(due.num_days()).ok()
+    }
+}
+
+/// How long what happened waits to be told, so that what comes together is told together, and what passes isn't told.
+pub const GATHER: TimeDelta = TimeDelta::seconds(20);
+
 /// How often accounts are pulled, by the best plan of their widgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullIntervals {
@@ -43,18 +95,6 @@ const MINIMUM_AGE: TimeDelta = TimeDelta::hours(24);
 /// Meta tells nobody that a token died: each is asked about at least once a day. Source: Meta's "Debugging and Error
 /// Handling" for access tokens.
 const ASK_EVERY: TimeDelta = TimeDelta::hours(24);
-
-/// When a session that began at `since` is extended: when a third of its life is left, spread over a fortieth of it, and
-/// never before Meta allows it. `None`: it has no end, or ends before that.
-///
-/// A spread of a day and a half over sessions of 60 days leaves no minute of a crowd far above the average.
-pub fn renewal(account: AccountId, since: DateTime<Utc>, expires_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-    let ends = expires_at?;
-    let life = ends - since;
-    let due = ends - life / 3 + jitter(account, life / 40);
-    let due = due.max(since + MINIMUM_AGE);
-    (due < ends).then_some(due)
-}
 
 /// When Meta is asked about a token of which it was last heard at `heard_at`; a call that worked counts as asking.
 pub fn next_check(account: AccountId, heard_at: DateTime<Utc>) -> DateTime<Utc> {
@@ -102,6 +142,7 @@ mod tests {
     #[test]
     fn a_session_is_extended_when_a_third_of_its_life_is_left() {
         let since = DateTime::UNIX_EPOCH;
+        let renewal = |account, since, ends| Schedule::default().renewal(account, since, ends);
         let after = |low, life: TimeDelta| renewal(account(low), since, Some(since + life)).map(|due| due - since);
         assert_eq!(after(0, TimeDelta::days(60)), Some(TimeDelta::days(40)));
         assert_eq!(after(u32::MAX, TimeDelta::days(60)), Some(TimeDelta::hours(40 * 24 + 36)));
@@ -122,12 +163,24 @@ mod tests {
         let ends = DateTime::UNIX_EPOCH + TimeDelta::days(60);
         let mut minutes = std::collections::BTreeMap::<i64, u32>::new();
         for number in 0..100_000 {
-            let due = renewal(account(mixed(number)), DateTime::UNIX_EPOCH, Some(ends)).expect("it has an end");
+            let due = Schedule::default().renewal(account(mixed(number)), DateTime::UNIX_EPOCH, Some(ends));
+            let due = due.expect("it has an end");
             *minutes.entry(due.timestamp() / 60).or_default() += 1;
         }
         let average = 100_000 / u32::try_from(minutes.len()).expect("not many");
         let busiest = minutes.values().copied().max().expect("some");
         assert!(busiest < 2 * average, "{busiest} in the busiest minute, {average} on average");
+    }
+
+    #[test]
+    fn people_are_reminded_when_so_many_days_are_left() {
+        let (schedule, begins) = (Schedule::default(), DateTime::UNIX_EPOCH);
+        let ends = begins + TimeDelta::days(90);
+        let next =
+            |days: i64| schedule.next_reminder(ends, begins + TimeDelta::days(days)).map(|due| (ends - due).num_days());
+        assert_eq!([0, 75, 76, 83, 89].map(next), [Some(14), Some(14), Some(7), Some(1), None]);
+        let due = |days: i64| schedule.reminder_due(ends, begins + TimeDelta::days(days));
+        assert_eq!([75, 76, 82, 83, 89, 90].map(due), [None, Some(14), Some(14), Some(7), Some(1), None]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::{
-    BusinessConfig, Http, LongToken, MetaError, Post, Profile,
+    Budget, BusinessConfig, Http, LongToken, MetaError, Post, Profile,
     config::below,
     error::Fields,
     media::Pages,
@@ -72,6 +72,11 @@ impl Business {
     /// A client.
     pub fn new(config: BusinessConfig, http: Http) -> Self {
         Self { config, http }
+    }
+
+    /// How much of what Meta allows the app is used up.
+    pub fn budget(&self) -> &Budget {
+        self.http.budget()
     }
 
     /// Where to send a browser to log in.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    ConsumerConfig, Http, LongToken, MetaError, Post, Profile,
+    Budget, ConsumerConfig, Http, LongToken, MetaError, Post, Profile,
     config::below,
     media::Pages,
     shape::{Wrapped, id, optional_id, permissions},
@@ -48,6 +48,11 @@ impl Consumer {
     /// A client.
     pub fn new(config: ConsumerConfig, http: Http) -> Self {
         Self { config, http }
+    }
+
+    /// How much of what Meta allows the app is used up.
+    pub fn budget(&self) -> &Budget {
+        self.http.budget()
     }
 
     /// Where to send a browser to log in. `reauthenticate` asks for credentials even if somebody is logged in.

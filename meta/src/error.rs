@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::shape::{text, whole};
@@ -58,6 +59,8 @@ pub struct ErrorAnswer {
     pub transient: bool,
     /// `fbtrace_id`: by this Meta's support finds the call.
     pub trace: Option<String>,
+    /// For how long the business or account that was asked about is shut out, as the answer's header says.
+    pub shut_out: Option<TimeDelta>,
     /// `message`. It may quote the token: to be read by rules, never to be shown.
     message: String,
 }
@@ -129,6 +132,7 @@ impl Fields {
             subcode: self.error_subcode,
             transient: self.is_transient,
             trace: self.fbtrace_id.filter(plain),
+            shut_out: None,
             message: self.message,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, redirect};
 use serde::de::DeserializeOwned;
 
-use crate::{ErrorAnswer, MetaError};
+use crate::{Budget, ErrorAnswer, MetaError, Now};
 
 /// The longest answer that is read. A page of 100 posts with long captions has about 500 KiB.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -36,12 +36,19 @@ pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: reqwest::Client,
+    budget: Budget,
 }
 
 impl Http {
     /// Calls through this client, which [`client`] should have made.
-    pub fn new(client: reqwest::Client) -> Self {
-        Self { client }
+    ///
+    /// Each app at Meta has its own, for each has its own budget.
+    pub fn new(client: reqwest::Client, now: Now) -> Self {
+        Self { client, budget: Budget::new(now) }
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(crate) fn get(&self, url: reqwest::Url, query: &[(&str, &str)]) -> RequestBuilder {
@@ -56,6 +63,7 @@ impl Http {
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MetaError> {
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
+        let shut_out = self.budget.read(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
             if body.len() + chunk.len() > LIMIT_BYTES {
@@ -64,7 +72,8 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         // An error is an error whatever the status says.
-        if let Some(answer) = ErrorAnswer::read(status.as_u16(), &body) {
+        if let Some(mut answer) = ErrorAnswer::read(status.as_u16(), &body) {
+            answer.shut_out = shut_out;
             return Err(MetaError::Answer(answer));
         }
         if !status.is_success() {

@@ -7,6 +7,7 @@
 //!
 //! Source: Meta for Developers, "Instagram Platform" and "Facebook Login", read in versions up to v25.0.
 
+mod budget;
 mod business;
 mod config;
 mod consumer;
@@ -16,6 +17,7 @@ mod media;
 mod shape;
 mod signed_request;
 
+pub use budget::{Budget, Now, Usage};
 pub use business::{AuthType, Business, Page, TokenFacts};
 pub use config::{BusinessConfig, ConsumerConfig};
 pub use consumer::{Consumer, Me, ShortToken};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
+use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, schedule::Schedule, token::Grant};
 use store::{Bulk, Entry, Event, StoreError, Tx, execute, fetch_among};
 
 use crate::projection::{Projection, Target};
@@ -83,7 +83,7 @@ impl Projection for AccountStatus {
         fold.loaded.len()
     }
 
-    fn apply(fold: &mut Fold, entry: &Entry, event: &Event) {
+    fn apply(fold: &mut Fold, entry: &Entry, event: &Event, _: &Schedule) {
         if let Event::Account(AccountEvent::Erased) = event {
             fold.erase(&entry.account_id);
             return;

@@ -1,7 +1,7 @@
 //! Feeds: the posts that widgets show, one for each plan of an account's widgets; and when Meta was last heard.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, TokenId, account::Plan};
+use domain::{AccountId, Connection, TokenId, account::Plan};
 use store::{Database, StoreError, Tx, execute, read};
 
 /// A stored feed.
@@ -72,4 +72,14 @@ pub async fn heard(tx: &mut Tx, account: AccountId, token: TokenId, at: DateTime
                ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, checked_at = excluded.checked_at";
     execute!(tx, sqlx::query(sql).bind(account.to_string()).bind(token.to_string()).bind(at))?;
     Ok(())
+}
+
+/// How many accounts of an app Meta was heard about since, well.
+///
+/// # Errors
+/// When the database fails.
+pub async fn heard_since(database: &Database, connection: Connection, since: DateTime<Utc>) -> Result<i64, StoreError> {
+    let sql = "SELECT count(*) FROM checks c JOIN account_status_v1 s ON s.account_id = c.account_id \
+               WHERE c.checked_at > $1 AND s.connection = $2 AND s.status = 'active'";
+    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(since).bind(connection.name()).fetch_one(pool))?)
 }

@@ -5,8 +5,9 @@
 //! it folds at once. With several nodes, whoever has the lock works. An event that can't be applied stops its follower,
 //! loudly and for good: nothing is ever skipped.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
+use domain::schedule::Schedule;
 use store::{Store, StoreError, Tx, autocommit, execute, read, within};
 use tokio::{
     sync::{mpsc, watch},
@@ -56,11 +57,11 @@ pub struct Followers {
 
 impl Followers {
     /// Starts all of them.
-    pub fn start(store: &Store, stop: &CancellationToken) -> Self {
+    pub fn start(store: &Store, schedule: &Arc<Schedule>, stop: &CancellationToken) -> Self {
         let mut tasks = JoinSet::new();
-        let account_status = follow::<AccountStatus>(&mut tasks, store, stop);
-        let work = follow::<Work>(&mut tasks, store, stop);
-        tasks.spawn(rebuild::outdated(store.clone(), stop.clone()));
+        let account_status = follow::<AccountStatus>(&mut tasks, store, schedule, stop);
+        let work = follow::<Work>(&mut tasks, store, schedule, stop);
+        tasks.spawn(rebuild::outdated(store.clone(), schedule.clone(), stop.clone()));
         Self { tasks, account_status, work }
     }
 
@@ -109,17 +110,22 @@ pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
 ///
 /// # Errors
 /// When the database fails, or an event can't be applied.
-pub async fn catch_up(store: &Store, name: &str) -> Result<(), StoreError> {
+pub async fn catch_up(store: &Store, schedule: &Arc<Schedule>, name: &str) -> Result<(), StoreError> {
     match name {
-        AccountStatus::NAME => Follower::<AccountStatus>::alone(store, Target::Serving).catch_up().await,
-        Work::NAME => Follower::<Work>::alone(store, Target::Serving).catch_up().await,
+        AccountStatus::NAME => Follower::<AccountStatus>::alone(store, schedule, Target::Serving).catch_up().await,
+        Work::NAME => Follower::<Work>::alone(store, schedule, Target::Serving).catch_up().await,
         _ => Err(StoreError::Unreadable(format!("there is no projection {name}"))),
     }
 }
 
-fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &CancellationToken) -> watch::Receiver<i64> {
-    let (reached, receiver) = watch::channel(0);
-    let follower = Follower::<P> { store: store.clone(), target: Target::Serving, reached, projection: PhantomData };
+fn follow<P: Projection>(
+    tasks: &mut JoinSet<()>,
+    store: &Store,
+    schedule: &Arc<Schedule>,
+    stop: &CancellationToken,
+) -> watch::Receiver<i64> {
+    let follower = Follower::<P>::alone(store, schedule, Target::Serving);
+    let receiver = follower.reached.subscribe();
     let stop = stop.clone();
     tasks.spawn(async move {
         tokio::select! {
@@ -132,6 +138,7 @@ fn follow<P: Projection>(tasks: &mut JoinSet<()>, store: &Store, stop: &Cancella
 
 pub(crate) struct Follower<P> {
     store: Store,
+    pub(crate) schedule: Arc<Schedule>,
     target: Target,
     reached: watch::Sender<i64>,
     projection: PhantomData<P>,
@@ -188,8 +195,9 @@ impl<P: Projection> Follower<P> {
     }
 
     /// One that is driven by hand.
-    pub(crate) fn alone(store: &Store, target: Target) -> Self {
-        Self { store: store.clone(), target, reached: watch::channel(0).0, projection: PhantomData }
+    pub(crate) fn alone(store: &Store, schedule: &Arc<Schedule>, target: Target) -> Self {
+        let (reached, _) = watch::channel(0);
+        Self { store: store.clone(), schedule: schedule.clone(), target, reached, projection: PhantomData }
     }
 
     /// Its name in the checkpoints.
@@ -279,7 +287,7 @@ impl<P: Projection> Follower<P> {
             P::load(&mut fold, tx, self.target, &entries).await?;
             for entry in &entries {
                 if let Ok(event) = &entry.event {
-                    P::apply(&mut fold, entry, event);
+                    P::apply(&mut fold, entry, event, &self.schedule);
                 }
             }
             last = entries.last().map_or(last, |entry| entry.position);

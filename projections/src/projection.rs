@@ -1,5 +1,6 @@
 //! What a projection is: how it folds events, and into which tables.
 
+use domain::schedule::Schedule;
 use store::{Entry, Event, StoreError, Tx, execute};
 
 /// Which of a projection's tables are written.
@@ -45,13 +46,13 @@ pub(crate) trait Projection: Send + Sync + 'static {
     fn accounts(fold: &Self::Fold) -> usize;
 
     /// Folds one event. Decides nothing, asks nobody.
-    fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event);
+    fn apply(fold: &mut Self::Fold, entry: &Entry, event: &Event, schedule: &Schedule);
 
     /// Writes each row that changed, once.
     fn save(fold: Self::Fold, tx: &mut Tx, target: Target) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lets what was rebuilt beside serve: the tables change their names, however long they are.
-    fn swap(tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
+    fn swap(tx: &mut Tx, _: &Schedule) -> impl Future<Output = Result<(), StoreError>> + Send {
         async move {
             for table in Self::TABLES {
                 let beside = Target::Beside.table(table);

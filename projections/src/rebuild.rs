@@ -1,8 +1,9 @@
 //! Rebuild beside: a projection is made anew from the first event in tables of its own while the old ones serve; when it
 //! has caught up, it takes their place in one transaction. Interrupted, it goes on where it was.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use domain::schedule::Schedule;
 use store::{Store, StoreError, Tx, execute, within};
 use tokio_util::sync::CancellationToken;
 
@@ -25,29 +26,36 @@ pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 ///
 /// # Errors
 /// When there is no such projection, the database fails, or an event can't be applied.
-pub async fn rebuild(store: &Store, name: &str, progress: Progress<'_>) -> Result<(), StoreError> {
+pub async fn rebuild(
+    store: &Store,
+    schedule: &Arc<Schedule>,
+    name: &str,
+    progress: Progress<'_>,
+) -> Result<(), StoreError> {
     match name {
-        AccountStatus::NAME => rebuild_one::<AccountStatus>(store, progress).await,
-        Work::NAME => rebuild_one::<Work>(store, progress).await,
+        AccountStatus::NAME => rebuild_one::<AccountStatus>(store, schedule, progress).await,
+        Work::NAME => rebuild_one::<Work>(store, schedule, progress).await,
         _ => Err(StoreError::Unreadable(format!("there is no projection {name}"))),
     }
 }
 
 /// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
-pub(crate) async fn outdated(store: Store, stop: CancellationToken) {
+pub(crate) async fn outdated(store: Store, schedule: Arc<Schedule>, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
-        ((), ()) = async { tokio::join!(up_to_date::<AccountStatus>(&store), up_to_date::<Work>(&store)) } => {}
+        ((), ()) = async {
+            tokio::join!(up_to_date::<AccountStatus>(&store, &schedule), up_to_date::<Work>(&store, &schedule))
+        } => {}
     }
 }
 
-async fn up_to_date<P: Projection>(store: &Store) {
+async fn up_to_date<P: Projection>(store: &Store, schedule: &Arc<Schedule>) {
     loop {
         let rebuilt = async {
-            let made_by = Follower::<P>::alone(store, Target::Serving).begin().await?.version;
+            let made_by = Follower::<P>::alone(store, schedule, Target::Serving).begin().await?.version;
             if made_by < P::VERSION {
                 tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
-                rebuild_one::<P>(store, &|_, _| ()).await?;
+                rebuild_one::<P>(store, schedule, &|_, _| ()).await?;
                 tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
             }
             Ok(())
@@ -64,9 +72,13 @@ async fn up_to_date<P: Projection>(store: &Store) {
     }
 }
 
-async fn rebuild_one<P: Projection>(store: &Store, progress: Progress<'_>) -> Result<(), StoreError> {
-    let serving = Follower::<P>::alone(store, Target::Serving);
-    let beside = Follower::<P>::alone(store, Target::Beside);
+async fn rebuild_one<P: Projection>(
+    store: &Store,
+    schedule: &Arc<Schedule>,
+    progress: Progress<'_>,
+) -> Result<(), StoreError> {
+    let serving = Follower::<P>::alone(store, schedule, Target::Serving);
+    let beside = Follower::<P>::alone(store, schedule, Target::Beside);
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
     loop {
@@ -115,7 +127,7 @@ async fn take_over<P: Projection>(
             _ => break,
         }
     }
-    P::swap(&mut tx).await?;
+    P::swap(&mut tx, &serving.schedule).await?;
     empty::<P>(&mut tx).await?;
     let sql =
         "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3";

@@ -1,7 +1,8 @@
 //! An account's story: each event in words, and the state after it. For support, and for owners on their page.
 
 use domain::{
-    Account, AccountEvent, Reason, Right, Token, TokenEvent, UserId, WidgetId, account::Plan, account::Standing,
+    Account, AccountEvent, Reason, Right, Token, TokenEvent, UserId, WidgetId,
+    account::{NoticeKind, Plan, Standing},
     token::Way,
 };
 use store::{Event, Recorded, StoreError};
@@ -97,12 +98,22 @@ fn account_words(event: &AccountEvent) -> String {
             format!("Widget {widget} is {} now.", plan_words(*plan))
         }
         AccountEvent::WidgetRemoved { widget, .. } => format!("Widget {widget} was removed."),
-        AccountEvent::NoticeSent { user, .. } => format!("User {user} was told."),
+        AccountEvent::NoticeSent { user, kind, .. } => format!("A mail went to User {user}: {}.", notice_words(*kind)),
         AccountEvent::PasswordChanged { .. } => "Meta says that the password was changed.".to_owned(),
         AccountEvent::Disconnected => "Disconnected.".to_owned(),
         AccountEvent::Deauthorized { .. } => "The person removed the app at Meta.".to_owned(),
         AccountEvent::ErasureRequested => "Erasure was requested.".to_owned(),
         AccountEvent::Erased => "Everything about the person was erased.".to_owned(),
+    }
+}
+
+/// What a notice tells.
+pub const fn notice_words(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Expired => "it needs a new login",
+        NoticeKind::Reminder => "access ends soon",
+        NoticeKind::Recovered => "it works again",
+        NoticeKind::RefreshedByVisitor => "somebody refreshed it",
     }
 }
 

@@ -91,10 +91,27 @@ pub enum Action {
         /// How many.
         count: u32,
     },
-    /// The clock moves forward.
+    /// The clock moves forward at once: whoever lives by it finds out afterwards.
     MoveClock {
         /// By how much.
         seconds: u32,
+    },
+    /// Time passes, a day in half a second: whoever lives by it lives through it.
+    PassTime {
+        /// How much.
+        seconds: u32,
+    },
+    /// The mail server refuses an address from now on, or takes its mails again.
+    RefuseMail {
+        /// Which.
+        address: String,
+        /// Whether it is refused.
+        refused: bool,
+    },
+    /// The mail server answers nobody, or does again.
+    CloseMail {
+        /// Whether it is closed.
+        closed: bool,
     },
 }
 
@@ -139,6 +156,10 @@ impl World {
                 }
             }
             Action::MoveClock { seconds } => self.clock.forward(TimeDelta::seconds(seconds.into())),
+            Action::PassTime { seconds } => self.passing += TimeDelta::seconds(seconds.into()),
+            Action::RefuseMail { address, refused: true } => drop(self.post.refused.insert(address)),
+            Action::RefuseMail { address, refused: false } => drop(self.post.refused.remove(&address)),
+            Action::CloseMail { closed } => self.post.is_down = closed,
         }
         Ok(())
     }
@@ -224,6 +245,9 @@ struct Row {
 #[template(path = "control.html")]
 struct ControlPage {
     now: String,
+    passing: Option<i64>,
+    mails: usize,
+    mail_closed: bool,
     rows: Vec<Row>,
     faults: usize,
     instagram_restricted: bool,
@@ -260,6 +284,9 @@ pub(crate) async fn page(State(meta): State<Meta>) -> Response {
     });
     render(&ControlPage {
         now: world.clock.now().format("%A, %e %B %Y, %H:%M UTC").to_string(),
+        passing: (world.passing > TimeDelta::zero()).then(|| world.passing.num_days().max(1)),
+        mails: world.post.mails.len(),
+        mail_closed: world.post.is_down,
         rows: accounts.chain(people).collect(),
         faults: world.faults.len(),
         instagram_restricted: world.restricted.contains(&Login::Instagram),

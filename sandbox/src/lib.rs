@@ -11,6 +11,7 @@ mod control;
 mod faults;
 mod file;
 mod graph;
+mod mail;
 pub mod person;
 mod pictures;
 mod server;
@@ -19,5 +20,6 @@ mod world;
 
 pub use control::Action;
 pub use faults::FaultKind;
+pub use mail::{Mail, PostOffice};
 pub use server::{Config, Sandbox};
 pub use world::{Account, Clock, Login, Page, Person, Standing, World};

@@ -5,18 +5,29 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
     Router,
     extract::{Path, Query, Request, State},
+    http::{HeaderName, HeaderValue},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use chrono::TimeDelta;
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 
-use crate::{consent, control, file, graph, pictures, tokens, world::World};
+use crate::{consent, control, file, graph, mail, pictures, tokens, world::World};
+
+/// While time passes: so much of it…
+const STEP: TimeDelta = TimeDelta::days(1);
+/// …so often.
+const STEP_EVERY: Duration = Duration::from_millis(500);
 
 /// How the sandbox is started.
 #[derive(Debug, Clone)]
@@ -27,6 +38,8 @@ pub struct Config {
     pub instagram_app: (String, String),
     /// Id and secret of the app with Facebook Login.
     pub facebook_app: (String, String),
+    /// Where its mail server listens; port 0 takes a free one.
+    pub smtp_listen: SocketAddr,
     /// Where what it knows is kept from one start to the next; `None`: nowhere.
     pub file: Option<PathBuf>,
 }
@@ -35,6 +48,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            smtp_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             instagram_app: ("990001".to_owned(), "sandbox-instagram-secret".to_owned()),
             facebook_app: ("990002".to_owned(), "sandbox-facebook-secret".to_owned()),
             file: None,
@@ -70,7 +84,7 @@ impl Meta {
 #[derive(Debug)]
 pub struct Sandbox {
     meta: Meta,
-    server: JoinHandle<()>,
+    tasks: JoinSet<()>,
     saver: Option<JoinHandle<()>>,
 }
 
@@ -89,25 +103,35 @@ impl Sandbox {
     /// # Errors
     /// When the address isn't on loopback or can't be listened on.
     pub async fn start_with(mut config: Config, world: World) -> io::Result<Self> {
-        if !config.listen.ip().is_loopback() {
+        if !config.listen.ip().is_loopback() || !config.smtp_listen.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the sandbox listens on loopback only"));
         }
         let listener = TcpListener::bind(config.listen).await?;
         config.listen = listener.local_addr()?;
+        let smtp = TcpListener::bind(config.smtp_listen).await?;
+        config.smtp_listen = smtp.local_addr()?;
         let meta = Meta { config: Arc::new(config), world: Arc::new(Mutex::new(world)) };
         let router = router(meta.clone());
-        let server = tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(mail::serve(smtp, meta.clone()));
+        tasks.spawn(pass_time(meta.clone()));
+        tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the sandbox stopped");
             }
         });
         let saver = meta.config.file.clone().map(|file| tokio::spawn(file::save_always(meta.clone(), file)));
-        Ok(Self { meta, server, saver })
+        Ok(Self { meta, tasks, saver })
     }
 
     /// Its address for browsers and programs.
     pub fn url(&self) -> String {
         self.meta.base()
+    }
+
+    /// The address of its mail server, as `smtp.url` takes it.
+    pub fn smtp_url(&self) -> String {
+        format!("smtp://{}", self.config().smtp_listen)
     }
 
     /// Its apps' ids and secrets, and where it listens.
@@ -130,16 +154,29 @@ impl Sandbox {
 
     /// Runs until it ends, which it doesn't by itself.
     pub async fn wait(mut self) {
-        let _ = (&mut self.server).await;
+        let _ = self.tasks.join_next().await;
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.server.abort();
+        self.tasks.abort_all();
         if let (Some(saver), Some(file)) = (&self.saver, &self.meta.config.file) {
             saver.abort();
             file::save(&self.world(), file);
+        }
+    }
+}
+
+/// Lets time pass as it was asked to, in steps that leave others the time to act.
+async fn pass_time(meta: Meta) {
+    loop {
+        tokio::time::sleep(STEP_EVERY).await;
+        let mut world = meta.world();
+        let step = world.passing.min(STEP);
+        if step > TimeDelta::zero() {
+            world.passing -= step;
+            world.clock.forward(step);
         }
     }
 }
@@ -149,6 +186,8 @@ fn router(meta: Meta) -> Router {
         .route("/", get(control::page))
         .route("/control", get(control::state).post(control::json))
         .route("/control/form", post(control::form))
+        .route("/mails", get(mail::list))
+        .route("/mails/{number}", get(mail::one))
         .layer(middleware::from_fn_with_state(meta.clone(), control::guard));
     let logins = Router::new()
         .route("/oauth/authorize", get(consent::instagram_page).post(consent::instagram_answer))
@@ -185,7 +224,7 @@ struct Caller {
 /// Counts calls, and spoils those that a fault is waiting for.
 async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let kind = {
+    let (kind, usage) = {
         let mut world = meta.world();
         world.calls += 1;
         let string = caller.input_token.or(caller.access_token);
@@ -194,7 +233,7 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
         let hit = world.faults.iter().position(|fault| {
             fault.account.as_ref().is_none_or(meant) && fault.path.as_ref().is_none_or(|part| path.contains(part))
         });
-        hit.and_then(|index| {
+        let kind = hit.and_then(|index| {
             let fault = world.faults.get_mut(index)?;
             let kind = fault.kind;
             fault.calls = fault.calls.saturating_sub(1);
@@ -202,14 +241,22 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
                 world.faults.remove(index);
             }
             Some(kind)
-        })
+        });
+        (kind, world.app_usage)
     };
     let spoiled = match kind {
         Some(kind) => kind.answer().await,
         None => None,
     };
-    match spoiled {
+    let mut response = match spoiled {
         Some(spoiled) => spoiled,
         None => next.run(request).await,
+    };
+    if let Some(percent) = usage {
+        let usage = format!(r#"{{"call_count":{percent},"total_time":1,"total_cputime":1}}"#);
+        response
+            .headers_mut()
+            .extend(HeaderValue::try_from(usage).ok().map(|usage| (HeaderName::from_static("x-app-usage"), usage)));
     }
+    response
 }

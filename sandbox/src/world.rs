@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::faults::Fault;
+use crate::{faults::Fault, mail::PostOffice};
 
 /// Meta's two logins; each is an app of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -192,6 +192,15 @@ pub struct World {
     /// How many calls were answered, well or not.
     #[serde(skip)]
     pub calls: u64,
+    /// What answers say in `X-App-Usage`, in percent; `None`: nothing.
+    #[serde(skip)]
+    pub app_usage: Option<u32>,
+    /// How much time is still to pass, a day at a time.
+    #[serde(skip)]
+    pub(crate) passing: TimeDelta,
+    /// The mail server beside it.
+    #[serde(default)]
+    pub post: PostOffice,
 }
 
 /// An error as the Graph API puts it.

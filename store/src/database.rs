@@ -81,6 +81,14 @@ impl Database {
         }
     }
 
+    /// The database's own clock, which all nodes share, as SQL: so many seconds from now.
+    pub fn clock(&self, seconds: i64) -> String {
+        match self {
+            Self::Sqlite(_) => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+{seconds} seconds')"),
+            Self::Postgres(_) => format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
+        }
+    }
+
     /// A column that lets the transaction's commit not wait for the disk. For what can be made again from the journal: a
     /// crash loses the last of it together with its checkpoint. (SQLite can't say so for one transaction.)
     pub fn unhurried(&self) -> &'static str {

@@ -25,7 +25,8 @@ pub async fn sandbox() -> Sandbox {
 /// # Panics
 /// When the machine has no TLS.
 pub fn clients(sandbox: &Sandbox, timeout: Duration) -> (Consumer, Business) {
-    let http = Http::new(meta::client(timeout).expect("a client"));
+    let client = meta::client(timeout).expect("a client");
+    let http = || Http::new(client.clone(), std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH));
     let url = |path: &str| Url::parse(&format!("{}{path}", sandbox.url())).expect("a URL");
     let config = sandbox.config();
     let consumer = ConsumerConfig {
@@ -43,5 +44,5 @@ pub fn clients(sandbox: &Sandbox, timeout: Duration) -> (Consumer, Business) {
         graph_url: url("/graph"),
         version: "v25.0".to_owned(),
     };
-    (Consumer::new(consumer, http.clone()), Business::new(business, http))
+    (Consumer::new(consumer, http()), Business::new(business, http()))
 }

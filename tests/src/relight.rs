@@ -85,11 +85,27 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn start_with(engine: Engine, set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_beside(engine, |config, _| set(config)).await
+    }
+
+    /// Starts it with the sandbox's mail server.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start_with_mails(engine: Engine) -> Self {
+        let set = |config: &mut Config, sandbox: &Sandbox| {
+            config.smtp.url = Some(sandbox.smtp_url().into());
+            config.mail.from = Some("Relight <relight@relight.example>".to_owned());
+        };
+        Self::start_beside(engine, set).await
+    }
+
+    async fn start_beside(engine: Engine, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
         let database = TestDatabase::new(engine).await;
         let sandbox = crate::sandbox().await;
         let clock = Clock::default();
         let mut config = config(&sandbox, &database, free_port());
-        set(&mut config);
+        set(&mut config, &sandbox);
         let base = config.public_url();
         let service = Service::start(config, clock.clone()).await.expect("Relight starts");
         Self { sandbox, base, clock, service, database }
@@ -99,6 +115,30 @@ impl Relight {
     pub fn pass(&self, time: TimeDelta) {
         self.sandbox.world().clock.forward(time);
         self.clock.forward(time);
+    }
+
+    /// How many verdicts are held.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn held(&self) -> i64 {
+        self.service.app.commands.held().await.expect("counted")
+    }
+
+    /// The ids of all accounts.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn accounts(&self) -> Vec<String> {
+        let sql = "SELECT account_id FROM account_status_v1 ORDER BY account_id";
+        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("accounts")
+    }
+
+    /// The mails that were sent to somebody: subjects and texts.
+    pub fn mails_to(&self, address: &str) -> Vec<(String, String)> {
+        let world = self.sandbox.world();
+        let theirs = world.post.mails.iter().filter(|mail| mail.to.iter().any(|to| to == address));
+        theirs.map(|mail| (mail.subject.clone(), mail.text.clone())).collect()
     }
 
     /// Stops it as SIGTERM would, and leaves the database and the sandbox.

@@ -151,6 +151,8 @@ fn config(data_dir: &Path, listen: SocketAddr, sandbox: &Sandbox) -> Result<Conf
     config.facebook.app_secret = Some(apps.facebook_app.1.clone().into());
     config.facebook.dialog_url = url("/facebook")?;
     config.facebook.graph_url = url("/graph")?;
+    config.smtp.url = Some(sandbox.smtp_url().into());
+    config.mail.from = Some("Relight <relight@relight.example>".to_owned());
     Ok(config)
 }
 
@@ -219,6 +221,7 @@ fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&
         println!("  A widget           {base}/w/{widget}");
     }
     println!("  Sandbox controls   {meta}/");
+    println!("  Mails              {meta}/mails");
     println!("\nA tour:");
     println!("  1. On the sandbox's controls, press Change password of luma.ceramics.");
     println!(
@@ -226,5 +229,6 @@ fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&
     );
     println!("     and the page says Expired — password changed.");
     println!("  3. Press Refresh token, then Allow: the page shows each widget turn fresh by itself.");
+    println!("  4. On the controls, let 60 days pass: sessions are extended, reminders and other mails go out.");
     println!("\nCtrl-C ends it.");
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use domain::Connection;
 use secrecy::ExposeSecret;
 
-use crate::{config::Config, reach, service};
+use crate::{config::Config, mail::Mailer, reach, service};
 
 /// Looks at everything that must work, says what does, and fails if something doesn't.
 pub(super) async fn run(config: Config) -> Result<()> {
@@ -36,6 +36,14 @@ pub(super) async fn run(config: Config) -> Result<()> {
             Some(Ok(())) => say(true, format!("Meta answers at {url}")),
             Some(Err(error)) => say(false, format!("Meta does not answer at {url}: {error}")),
         }
+    }
+    match config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())) {
+        None => println!("      no smtp.url is configured: nobody gets mails"),
+        Some(Err(sentence)) => say(false, sentence),
+        Some(Ok(mailer)) => match mailer.answers().await {
+            Ok(()) => say(true, "the mail server answers".to_owned()),
+            Err(failure) => say(false, format!("smtp.url: {failure}")),
+        },
     }
     if !config.is_https() {
         println!("WARN  http.public_url is not https: Meta accepts that on your own machine only");

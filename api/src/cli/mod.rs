@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod history;
 mod projections;
+mod reconnect_link;
 mod serve;
 mod user;
 
@@ -48,6 +49,8 @@ enum Command {
     },
     /// An account's story: each event in words, and the state after it.
     History(history::Options),
+    /// A link by which somebody with the login refreshes an account, without signing in here.
+    ReconnectLink(reconnect_link::Options),
     /// The views that pages and API read, made from the events.
     Projections {
         #[command(subcommand)]
@@ -80,6 +83,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::User { command } => user::run(config, command).await,
         Command::ApiKey { command } => api_key::run(config, command).await,
         Command::History(options) => history::run(config, options).await,
+        Command::ReconnectLink(options) => reconnect_link::run(config, options).await,
         Command::Projections { command } => projections::run(config, command).await,
         Command::Doctor => doctor::run(config).await,
     }

@@ -1,8 +1,11 @@
 //! `relight projections`.
 
+use std::sync::Arc;
+
 use ::projections::{rebuild::rebuild, states};
 use anyhow::Result;
 use clap::Subcommand;
+use domain::schedule::Schedule;
 use indicatif::{ProgressBar, ProgressStyle};
 use store::Store;
 
@@ -24,9 +27,10 @@ pub(super) enum Command {
 
 pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let store = Store::new(service::open(&config).await?);
+    let schedule = Arc::new(config.schedule());
     let done = match command {
         Command::Status => status(&store).await,
-        Command::Rebuild { name } => rebuild_one(&store, &name).await,
+        Command::Rebuild { name } => rebuild_one(&store, &schedule, &name).await,
     };
     store.database().close().await;
     done
@@ -50,14 +54,14 @@ async fn status(store: &Store) -> Result<()> {
     if stopped.is_empty() { Ok(()) } else { anyhow::bail!("{} stopped: see above", stopped.join(" and ")) }
 }
 
-async fn rebuild_one(store: &Store, name: &str) -> Result<()> {
+async fn rebuild_one(store: &Store, schedule: &Arc<Schedule>, name: &str) -> Result<()> {
     let bar = ProgressBar::new(u64::try_from(store.head().await?)?);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left")?);
     let progress = |position: i64, head: i64| {
         bar.set_length(head.unsigned_abs());
         bar.set_position(position.unsigned_abs());
     };
-    rebuild(store, name, &progress).await?;
+    rebuild(store, schedule, name, &progress).await?;
     bar.finish_and_clear();
     println!("{name} is rebuilt up to position {}.", store.head().await?);
     Ok(())

@@ -33,6 +33,28 @@ pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     }))
 }
 
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNumbers {
+    Text(String),
+    Number(u32),
+    Numbers(Vec<u32>),
+}
+
+/// A list of numbers, also as a text with commas.
+pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    let wrong = || D::Error::custom("it must be whole numbers, such as 14,7,1");
+    match TextOrNumbers::deserialize(deserializer).map_err(|_| wrong())? {
+        TextOrNumbers::Numbers(numbers) => Ok(numbers),
+        TextOrNumbers::Number(number) => Ok(vec![number]),
+        TextOrNumbers::Text(text) => text
+            .split(',')
+            .filter(|part| !part.trim().is_empty())
+            .map(|part| part.trim().parse().map_err(|_| wrong()))
+            .collect(),
+    }
+}
+
 /// A default that is known to be a URL.
 pub(super) fn url(text: &str) -> Url {
     match Url::parse(text) {

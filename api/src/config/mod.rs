@@ -8,7 +8,10 @@ mod fields;
 use std::{net::SocketAddr, path::PathBuf};
 
 use chrono::TimeDelta;
-use domain::{Connection, schedule::PullIntervals};
+use domain::{
+    Connection,
+    schedule::{PullIntervals, Schedule},
+};
 use figment::{
     Figment,
     providers::{Format, Toml},
@@ -37,6 +40,12 @@ pub struct Config {
     pub facebook: Facebook,
     /// How accounts are pulled.
     pub pull: Pull,
+    /// How tokens are looked after.
+    pub token: Token,
+    /// The mail server.
+    pub smtp: Smtp,
+    /// The mails.
+    pub mail: Mail,
     /// Where people find help.
     pub support: Support,
 }
@@ -51,6 +60,9 @@ impl Default for Config {
             instagram: Instagram::default(),
             facebook: Facebook::default(),
             pull: Pull::default(),
+            token: Token::default(),
+            smtp: Smtp::default(),
+            mail: Mail::default(),
             support: Support::default(),
         }
     }
@@ -192,14 +204,38 @@ impl Default for Pull {
     }
 }
 
-impl Pull {
-    /// The intervals as the schedule takes them.
-    pub fn intervals(&self) -> PullIntervals {
-        PullIntervals {
-            upgraded: TimeDelta::minutes(self.upgraded_minutes.into()),
-            free: TimeDelta::minutes(self.free_minutes.into()),
-        }
+/// `[token]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Token {
+    /// Days before its end on which a session is extended; 0: when a third of its life is left.
+    #[serde(deserialize_with = "fields::number")]
+    pub renew_days: u32,
+    /// Days before data access ends on which people are reminded.
+    #[serde(deserialize_with = "fields::numbers")]
+    pub remind_days: Vec<u32>,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self { renew_days: 0, remind_days: vec![14, 7, 1] }
     }
+}
+
+/// `[smtp]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Smtp {
+    /// `smtps://USER:PASSWORD@HOST`, or `smtp://…:587?tls=required` for STARTTLS.
+    pub url: Option<SecretString>,
+}
+
+/// `[mail]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// Whom mails are from: `Relight <relight@example.com>`.
+    pub from: Option<String>,
 }
 
 /// `[support]`.
@@ -270,10 +306,27 @@ impl Config {
                 return Err(format!("{key} must be at least 1."));
             }
         }
+        if self.token.renew_days > 59 || self.token.remind_days.iter().any(|days| !(1..=89).contains(days)) {
+            return Err("token.renew_days is at most 59, and each of token.remind_days between 1 and 89.".to_owned());
+        }
+        if self.token.remind_days.len() > 10 {
+            return Err("token.remind_days has at most 10 of them.".to_owned());
+        }
         if self.pull.posts > 100 {
             return Err("pull.posts must be at most 100.".to_owned());
         }
         Ok(())
+    }
+
+    /// When what is due.
+    pub fn schedule(&self) -> Schedule {
+        let pull = PullIntervals {
+            upgraded: TimeDelta::minutes(self.pull.upgraded_minutes.into()),
+            free: TimeDelta::minutes(self.pull.free_minutes.into()),
+        };
+        let days = |days: u32| TimeDelta::days(days.into());
+        let renew_before = (self.token.renew_days > 0).then(|| days(self.token.renew_days));
+        Schedule { pull, renew_before, remind_before: self.token.remind_days.iter().copied().map(days).collect() }
     }
 
     /// The public URL without a slash at the end.

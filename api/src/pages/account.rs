@@ -20,6 +20,7 @@ use super::{
     accounts::{pill, status_words},
     clocks,
     history::{ChapterRow, chapters, evidence},
+    notices::{NoticeRow, notices},
     render_with_login, short,
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     error::Error,
     sign_in::{Guarded, Role, User, Users, user::SignedIn},
     words::{self, Moment},
+    workers::notices::why_none,
 };
 
 /// An account that is looked at is asked about again when the last word from Meta is older than this.
@@ -62,6 +64,8 @@ struct AccountPage {
     upgraded_every: String,
     people: Vec<Person>,
     attempts: Vec<AttemptRow>,
+    notices: Vec<NoticeRow>,
+    why_no_mail: Option<&'static str>,
     history: Vec<ChapterRow>,
     history_cut: bool,
 }
@@ -178,6 +182,8 @@ pub async fn page(
         upgraded_every: every(app.config.pull.upgraded_minutes),
         people: people(&app, &user, &rights, is_owner).await?,
         attempts: attempts(&app, &account, now).await?,
+        notices: notices(&app, &account, now).await?,
+        why_no_mail: why_none(&app, &account).await?,
         history_cut: chapters.1,
         history: chapters.0,
         account: Shown {

@@ -25,6 +25,7 @@ struct AccountsPage {
     q: String,
     status: String,
     counts: [i64; 3],
+    incidents: Vec<&'static str>,
     total: i64,
     accounts: Vec<Row>,
     next: Option<String>,
@@ -87,11 +88,18 @@ pub async fn list(
         live,
         total: counts.iter().sum(),
         counts,
+        incidents: open_incidents(&app).await?,
         accounts: found.into_iter().map(row).collect(),
         next,
         q: query.q,
         status: query.status,
     })
+}
+
+/// The logins whose apps have an open incident.
+async fn open_incidents(app: &App) -> Result<Vec<&'static str>, Error> {
+    let incidents = app.commands.incidents(10).await?.into_iter().filter(|incident| incident.closed_at.is_none());
+    Ok(incidents.map(|incident| incident.connection.0.login()).collect())
 }
 
 /// What a query leaves, checked.

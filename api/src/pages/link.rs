@@ -38,6 +38,7 @@ pub async fn page(
         Ok(link) => link,
         Err(dead) => return dead_page(dead),
     };
+    app.commands.link_opened(link.id).await?;
     match accounts::account_for(app.database(), link.account, Viewer::Staff).await? {
         None => dead_page(Dead::Disconnected),
         Some(account) => render_with_login(&LinkPage {

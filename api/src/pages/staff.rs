@@ -1,12 +1,9 @@
-//! Pages for staff: the event log, operations, and finding an attempt by its reference.
-
-use std::time::Duration;
+//! Pages for staff: the event log, and finding an attempt by its reference.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use commands::attempt::Phase;
-use domain::Connection;
-use projections::{accounts, queue, story};
+use projections::{accounts, story};
 use serde::Deserialize;
 use store::{Filter, Recorded};
 
@@ -15,16 +12,13 @@ use crate::{
     app::App,
     error::Error,
     query::Query,
-    reach::{self, Reached},
     sign_in::{Guarded, User, user::SignedIn},
     words::{self, Moment},
 };
 
 const LIMIT: i64 = 100;
-/// How long the page waits for Meta.
-const META_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn staff(user: User) -> Result<User, Error> {
+pub(super) fn staff(user: User) -> Result<User, Error> {
     if user.role.is_staff() { Ok(user) } else { Err(Error::Missing) }
 }
 
@@ -111,80 +105,6 @@ pub async fn events(
         account: query.account,
         event_type: query.event_type,
         after: query.after,
-    })
-}
-
-#[derive(Template)]
-#[template(path = "operations.html")]
-struct OperationsPage {
-    me: Me,
-    csrf: String,
-    warning: Option<&'static str>,
-    addresses: Vec<(&'static str, &'static str, String)>,
-    engine: &'static str,
-    meta: Vec<Reached>,
-    followers: Vec<FollowerRow>,
-    work: Vec<WorkRow>,
-}
-
-struct FollowerRow {
-    name: String,
-    version: i64,
-    position: i64,
-    behind: i64,
-    failure: Option<(i64, String)>,
-}
-
-struct WorkRow {
-    kind: String,
-    account: String,
-    short: String,
-    due: String,
-    attempts: i64,
-    last_error: String,
-}
-
-/// `GET /operations`.
-pub async fn operations(
-    State(app): State<App>,
-    SignedIn(user): SignedIn,
-    Guarded(csrf): Guarded,
-) -> Result<Response, Error> {
-    let user = staff(user)?;
-    let now = app.commands.clock.now();
-    let head = app.store().head().await?;
-    let followers = projections::states(app.store()).await?.into_iter().map(|state| FollowerRow {
-        behind: head - state.position,
-        name: state.name,
-        version: state.version,
-        position: state.position,
-        failure: state.failure,
-    });
-    let work = queue::waiting(app.database(), None, 20).await?.into_iter().map(|waiting| WorkRow {
-        kind: waiting.kind,
-        short: short(&waiting.account_id),
-        account: waiting.account_id,
-        due: waiting.due_at.map_or_else(String::new, |at| Moment { at, now }.to_string()),
-        attempts: waiting.attempts,
-        last_error: waiting.last_error.unwrap_or_default(),
-    });
-    let offered = Connection::ALL.into_iter().filter(|connection| app.commands.offers(*connection));
-    let addresses = offered.flat_map(|connection| {
-        app.config.callbacks(connection).map(|(field, address)| (words::button(connection), field, address))
-    });
-    let warning = (!app.config.is_https()).then_some(
-        "http.public_url is not https: outside of a test on your own machine, Meta accepts no such address, and cookies \
-         travel unprotected.",
-    );
-    render(&OperationsPage {
-        me: Me::from(&user),
-        csrf,
-        warning,
-        addresses: addresses.collect(),
-        engine: app.database().engine(),
-        meta: reach::meta(&app.config, META_TIMEOUT).await,
-        followers: followers.collect(),
-        work: work.collect(),
     })
 }
 

@@ -122,7 +122,7 @@ fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<
     if !filled || status != Status::Active {
         return shortly;
     }
-    let intervals = app.config.pull.intervals();
+    let intervals = app.config.schedule().pull;
     let longest = intervals.of(widget.plan);
     let next = match widget.plan {
         Plan::Upgraded => widget.due_at,

@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod form;
+pub mod mails;
 pub mod sessions;
 pub mod user;
 

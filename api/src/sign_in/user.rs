@@ -102,7 +102,7 @@ impl AuthUser for User {
 /// The table of users.
 #[derive(Debug, Clone)]
 pub struct Users {
-    database: Database,
+    pub(super) database: Database,
 }
 
 /// What somebody types to sign in.

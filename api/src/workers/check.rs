@@ -1,13 +1,16 @@
 //! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
-use commands::check::Checked;
+use commands::{check::Checked, report_failure::Failed};
 use domain::{TokenId, Verdict, schedule::next_check};
 use projections::{
     feeds,
     queue::{self, Claimed},
 };
 
-use super::{context, failed};
+use super::{
+    context,
+    failed::{failed, refused},
+};
 use crate::app::App;
 
 pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
@@ -24,8 +27,11 @@ pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::
     }
     match app.commands.check(claimed.account, &context()).await? {
         Checked::Works(token) => end(app, claimed, Some(token), true).await,
-        Checked::Failed(token, Verdict::Expired(_)) => end(app, claimed, Some(token), false).await,
-        Checked::Failed(_, verdict) => failed(app, claimed, verdict).await,
+        Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
+            refused(app, claimed.account, true).await?;
+            end(app, claimed, Some(token), false).await
+        }
+        Checked::Failed(_, met) => failed(app, claimed, met).await,
         Checked::Nothing => end(app, claimed, None, false).await,
     }
 }

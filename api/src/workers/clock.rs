@@ -52,7 +52,7 @@ async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
             Ok(next) => done.push((claimed, *next)),
             Err(error) => {
                 tracing::warn!(account = %claimed.account, %error, "it could not be marked expired; tried again");
-                super::again(app, claimed, "our own fault: see the log").await?;
+                super::failed::again(app, claimed, "our own fault: see the log").await?;
             }
         }
     }

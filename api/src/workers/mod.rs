@@ -2,19 +2,18 @@
 
 mod check;
 pub mod clock;
+mod failed;
+pub mod incidents;
+pub mod notices;
 mod pull;
 mod renew;
 pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
-use commands::{Context, hold};
-use domain::{Actor, Verdict, schedule::backoff};
-use projections::{
-    accounts,
-    queue::{self, Claimed, Kind, Worker},
-};
+use commands::Context;
+use domain::{Actor, schedule::jitter};
+use projections::queue::{self, Claimed, Kind, Room, Worker};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -22,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use failed::again;
 
 /// How often the queue is looked at when nothing wakes it: things come due by time alone.
 const LOOK: Duration = Duration::from_millis(500);
@@ -31,24 +31,24 @@ const FINISH: Duration = Duration::from_secs(20);
 /// Works until the token is cancelled; then finishes what is under way, and gives the rest back.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
     let worker = Worker::new(app.database(), commands::new_id().to_string());
-    let free = Arc::new(Semaphore::new(app.config.pull.workers as usize));
+    let workers = Workers::new(app.config.pull.workers as usize);
     let mut changed = app.changed.subscribe();
     let mut jobs = JoinSet::new();
     while !stop.is_cancelled() {
-        let claimed = claim(&app, &worker, &free).await;
+        let claimed = workers.claim(&app, &worker).await;
         let found = !claimed.is_empty();
         for (claimed, permit) in claimed {
             jobs.spawn(job(app.clone(), claimed, permit));
         }
         while jobs.try_join_next().is_some() {}
-        if found && free.available_permits() > 0 {
+        if found && workers.all.available_permits() > 0 {
             continue;
         }
         tokio::select! {
             () = stop.cancelled() => {}
             _ = queue_position.changed() => {}
             _ = changed.changed() => {}
-            () = wait_for_one(&free), if found => {}
+            () = wait_for_one(&workers.all), if found => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -61,38 +61,58 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
     }
 }
 
-/// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
-async fn claim(app: &App, worker: &Worker, free: &Arc<Semaphore>) -> Vec<(Claimed, OwnedSemaphorePermit)> {
-    let mut permits = Vec::new();
-    while let Ok(permit) = free.clone().try_acquire_owned() {
-        permits.push(permit);
+/// Those who work: some of them only for what somebody waits for, so that a slow Meta doesn't keep everybody busy with
+/// what nobody waits for.
+struct Workers {
+    all: Arc<Semaphore>,
+    normal: Arc<Semaphore>,
+}
+
+/// The right to do a job, until it is dropped.
+struct Permit {
+    _all: OwnedSemaphorePermit,
+    _normal: Option<OwnedSemaphorePermit>,
+}
+
+impl Workers {
+    fn new(workers: usize) -> Self {
+        let normal = (workers - workers / 4).max(1);
+        Self { all: Arc::new(Semaphore::new(workers)), normal: Arc::new(Semaphore::new(normal)) }
     }
-    let limit = u32::try_from(permits.len()).unwrap_or(u32::MAX);
-    if limit == 0 {
-        return Vec::new();
-    }
-    match worker.claim(app.commands.clock.now(), limit).await {
-        Ok(claimed) => claimed.into_iter().zip(permits).collect(),
-        Err(error) => {
-            tracing::warn!(%error, "the queue can't be read; trying again");
-            Vec::new()
+
+    /// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
+    async fn claim(&self, app: &App, worker: &Worker) -> Vec<(Claimed, Permit)> {
+        let (mut all, mut normal) = (free(&self.all), free(&self.normal));
+        if all.is_empty() {
+            return Vec::new();
         }
+        let count = |permits: &Vec<_>| u32::try_from(permits.len()).unwrap_or(u32::MAX);
+        let room = Room { all: count(&all), normal: count(&normal) };
+        let claimed = match worker.claim(app.commands.clock.now(), room).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(%error, "the queue can't be read; trying again");
+                return Vec::new();
+            }
+        };
+        let permit = |claimed: Claimed| {
+            let of_normal = if claimed.first { None } else { normal.pop() };
+            Some((claimed, Permit { _all: all.pop()?, _normal: of_normal }))
+        };
+        claimed.into_iter().filter_map(permit).collect()
     }
+}
+
+fn free(semaphore: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    std::iter::from_fn(|| semaphore.clone().try_acquire_owned().ok()).collect()
 }
 
 async fn wait_for_one(free: &Semaphore) {
     let _ = free.acquire().await;
 }
 
-async fn job(app: App, claimed: Claimed, permit: OwnedSemaphorePermit) {
-    let done = match claimed.kind {
-        Kind::Pull => pull::pull(&app, &claimed).await,
-        Kind::Check => check::check(&app, &claimed).await,
-        Kind::Renew => renew::renew(&app, &claimed).await,
-        // Not claimed here: see `clock`.
-        Kind::Expire => Ok(()),
-    };
-    if let Err(error) = done {
+async fn job(app: App, claimed: Claimed, permit: Permit) {
+    if let Err(error) = work(&app, &claimed).await {
         tracing::warn!(account = %claimed.account, kind = claimed.kind.name(), %error, "a job failed; it is tried again");
         let _ = again(&app, &claimed, "our own fault: see the log").await;
     }
@@ -100,54 +120,22 @@ async fn job(app: App, claimed: Claimed, permit: OwnedSemaphorePermit) {
     app.changed.send_modify(|count| *count = count.wrapping_add(1));
 }
 
+async fn work(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    if let Some(wait) = app.commands.must_wait(claimed.account, claimed.first).await? {
+        // Spread, so that they don't come all at once when it is over.
+        let due_at = app.commands.clock.now() + wait + jitter(claimed.account, wait / 4);
+        return Ok(queue::postpone(app.database(), claimed, due_at, "Meta's limit of calls is near").await?);
+    }
+    match claimed.kind {
+        Kind::Pull => pull::pull(app, claimed).await,
+        Kind::Check => check::check(app, claimed).await,
+        Kind::Renew => renew::renew(app, claimed).await,
+        // Not claimed here: see `clock` and `notices`.
+        Kind::Expire | Kind::Remind | Kind::Notify => Ok(()),
+    }
+}
+
 /// In whose name workers act.
 fn context() -> Context {
     Context { actor: Actor::Relight, correlation: commands::new_id().to_string(), causation: None, request: None }
-}
-
-/// Tries again later: the longer, the more often it failed.
-async fn again(app: &App, claimed: &Claimed, error: &str) -> Result<(), commands::Error> {
-    later(app, claimed, backoff(claimed.account, claimed.attempts.saturating_add(1)), error).await
-}
-
-async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
-    let due_at = app.commands.clock.now() + wait;
-    Ok(queue::retry(app.database(), claimed, due_at, error).await?)
-}
-
-/// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
-/// meanwhile, to know whether the app works.
-async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
-    let other = accounts::another_active(app.database(), claimed.account).await?;
-    if app.commands.decide_held(claimed.account, other.is_some(), &context()).await? {
-        return Ok(());
-    }
-    if let Some(other) = other {
-        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
-    }
-    let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
-    later(app, claimed, wait, "Meta refused, and may not mean the token").await
-}
-
-/// What a failed call leads to, besides what the domain decided: how long to wait, and what support reads.
-async fn failed(app: &App, claimed: &Claimed, verdict: Verdict) -> Result<(), commands::Error> {
-    let usual = backoff(claimed.account, claimed.attempts.saturating_add(1));
-    match verdict {
-        // The event that follows lets the account's work rest.
-        Verdict::Expired(_) => Ok(()),
-        Verdict::Unclear(_) => unclear(app, claimed).await,
-        Verdict::Passing => later(app, claimed, usual, "Meta could not answer").await,
-        Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
-            later(app, claimed, usual.max(TimeDelta::minutes(10)), "Meta limits our calls").await
-        }
-        Verdict::Blocked => {
-            tracing::error!(account = %claimed.account, "Meta blocks calls for this account");
-            later(app, claimed, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
-        }
-        Verdict::Alarm => {
-            tracing::error!(account = %claimed.account, "Meta calls our request wrong; the token's state is unchanged");
-            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
-        }
-        Verdict::NotTheToken => later(app, claimed, usual, "Meta could not give the posts").await,
-    }
 }

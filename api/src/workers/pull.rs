@@ -9,14 +9,14 @@ use projections::{
     queue::{self, Claimed},
 };
 
-use super::{context, failed};
+use super::{context, failed::failed};
 use crate::app::App;
 
 pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
     let posts = app.config.pull.posts as usize;
     match app.commands.pull(claimed.account, posts, &context()).await? {
         Pulled::Posts(token, posts) => store(app, claimed, token, &posts).await,
-        Pulled::Failed(verdict) => failed(app, claimed, verdict).await,
+        Pulled::Failed(met) => failed(app, claimed, met).await,
         // Expired or disconnected meanwhile: it rests until the next login.
         Pulled::Nothing => {
             let mut tx = app.database().begin().await?;
@@ -31,7 +31,7 @@ pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::E
 async fn store(app: &App, claimed: &Claimed, token: TokenId, posts: &[Post]) -> Result<(), commands::Error> {
     let now = app.commands.clock.now();
     let best = if claimed.upgraded_widgets > 0 { Plan::Upgraded } else { Plan::Free };
-    let next = app.config.pull.intervals().next_pull(claimed.account, best, now);
+    let next = app.config.schedule().pull.next_pull(claimed.account, best, now);
     let plans = plans(app, claimed, best, now).await?;
     let json = serde_json::to_string(posts).map_err(|error| store::StoreError::Unreadable(error.to_string()))?;
     let mut tx = app.database().begin().await?;
@@ -52,7 +52,7 @@ async fn plans(app: &App, claimed: &Claimed, best: Plan, now: DateTime<Utc>) -> 
     }
     let fetched = feeds::fetched_at(app.database(), claimed.account).await?;
     let free = fetched.iter().find(|(plan, _)| *plan == Plan::Free).map(|(_, at)| *at);
-    let intervals = app.config.pull.intervals();
+    let intervals = app.config.schedule().pull;
     let due = free.is_none_or(|at| intervals.next_pull(claimed.account, Plan::Free, at) <= now);
     Ok(if claimed.first || due { vec![Plan::Upgraded, Plan::Free] } else { vec![Plan::Upgraded] })
 }

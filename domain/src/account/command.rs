@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{NoticeKind, Plan};
-use crate::{Authority, Connection, Evidence, Right, TokenId, UserId, WidgetId};
+use crate::{Authority, Connection, Evidence, LinkId, Right, TokenId, UserId, WidgetId};
 
 /// What can be asked of an account. Each `by` says in whose power.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,10 @@ pub enum AccountCommand {
         kind: NoticeKind,
         /// The event that it tells of: its position in the journal.
         cause: i64,
+        /// How many days before the end, for a reminder.
+        days_left: Option<u32>,
+        /// The reconnect link in it.
+        link: Option<LinkId>,
         /// When.
         at: DateTime<Utc>,
     },

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Evidence, ParseIdError, Right, TokenId, UserId, WidgetId};
+use crate::{Connection, Evidence, LinkId, ParseIdError, Right, TokenId, UserId, WidgetId};
 
 /// A widget's plan, which says how often its feed advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,6 +52,27 @@ pub enum NoticeKind {
     Recovered,
     /// Somebody refreshed it in a public way.
     RefreshedByVisitor,
+}
+
+impl NoticeKind {
+    /// The name in rows and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Reminder => "reminder",
+            Self::Recovered => "recovered",
+            Self::RefreshedByVisitor => "refreshed_by_visitor",
+        }
+    }
+}
+
+impl FromStr for NoticeKind {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let all = [Self::Expired, Self::Reminder, Self::Recovered, Self::RefreshedByVisitor];
+        all.into_iter().find(|kind| kind.name() == text).ok_or(ParseIdError)
+    }
 }
 
 /// What happened to an account.
@@ -112,6 +133,12 @@ pub enum AccountEvent {
         kind: NoticeKind,
         /// The position of the event that it tells of.
         cause: i64,
+        /// How many days before the end a reminder was for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days_left: Option<u32>,
+        /// The reconnect link in it, to which an opening and a refresh refer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<LinkId>,
         /// When.
         at: DateTime<Utc>,
     },

@@ -21,7 +21,7 @@ pub struct Account {
     /// The last token that is known to have died of a password change.
     password_changed: Option<TokenId>,
     deauthorized: Option<chrono::DateTime<chrono::Utc>>,
-    notices: BTreeSet<(UserId, NoticeKind, i64)>,
+    notices: BTreeSet<(UserId, NoticeKind, i64, Option<u32>)>,
 }
 
 /// Whether the account is connected, and how.
@@ -86,10 +86,10 @@ impl Account {
                 self.known()?;
                 Ok(unless(self.password_changed == Some(token), Event::PasswordChanged { token, evidence }))
             }
-            Command::RecordNotice { user, kind, cause, at } => {
+            Command::RecordNotice { user, kind, cause, days_left, link, at } => {
                 self.known()?;
-                let told = self.notices.contains(&(user, kind, cause));
-                Ok(unless(told, Event::NoticeSent { user, kind, cause, at }))
+                let told = self.notices.contains(&(user, kind, cause, days_left));
+                Ok(unless(told, Event::NoticeSent { user, kind, cause, days_left, link, at }))
             }
             Command::Disconnect { by } => {
                 self.owned(by)?;
@@ -268,8 +268,8 @@ impl Aggregate for Account {
                 self.widgets.remove(&widget);
                 self.removed_widgets.insert(widget);
             }
-            Event::NoticeSent { user, kind, cause, .. } => {
-                self.notices.insert((user, kind, cause));
+            Event::NoticeSent { user, kind, cause, days_left, .. } => {
+                self.notices.insert((user, kind, cause, days_left));
             }
             Event::PasswordChanged { token, .. } => self.password_changed = Some(token),
             Event::Disconnected => {

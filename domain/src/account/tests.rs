@@ -168,12 +168,13 @@ fn a_password_change_is_recorded_once_a_token() {
 
 #[test]
 fn a_notice_is_recorded_once_a_person_and_cause() {
-    let record =
-        |cause| Command::RecordNotice { user: ANN, kind: NoticeKind::Expired, cause, at: DateTime::UNIX_EPOCH };
-    let sent = Event::NoticeSent { user: ANN, kind: NoticeKind::Expired, cause: 9, at: DateTime::UNIX_EPOCH };
-    assert_eq!(after([], record(9)), Ok(vec![sent.clone()]));
-    assert_eq!(after([sent.clone()], record(9)), Ok(vec![]));
-    assert_eq!(after([sent], record(10)).map(|events| events.len()), Ok(1));
+    let (at, kind, link) = (DateTime::UNIX_EPOCH, NoticeKind::Reminder, None);
+    let record = |cause, days_left| Command::RecordNotice { user: ANN, kind, cause, days_left, link, at };
+    let sent = Event::NoticeSent { user: ANN, kind, cause: 9, days_left: Some(7), link, at };
+    assert_eq!(after([], record(9, Some(7))), Ok(vec![sent.clone()]));
+    assert_eq!(after([sent.clone()], record(9, Some(7))), Ok(vec![]));
+    assert_eq!(after([sent.clone()], record(9, Some(1))).map(|events| events.len()), Ok(1));
+    assert_eq!(after([sent], record(10, Some(7))).map(|events| events.len()), Ok(1));
 }
 
 #[test]

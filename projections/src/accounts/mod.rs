@@ -2,9 +2,11 @@
 
 mod list;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, Reason, Right, UserId};
-use store::{Database, StoreError, read};
+use store::{Database, StoreError, fetch_among, read};
 
 use crate::{account, parse};
 
@@ -73,6 +75,26 @@ impl Status {
             Self::Active | Self::Disconnected => None,
         }
     }
+}
+
+/// Which of these accounts have an upgraded widget, and how they are connected.
+///
+/// # Errors
+/// When the database fails.
+pub async fn upgraded_among(
+    database: &Database,
+    accounts: &[AccountId],
+) -> Result<HashMap<AccountId, Connection>, StoreError> {
+    let ids: Vec<_> = accounts.iter().map(AccountId::to_string).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let select = |among: &str| {
+        format!(
+            "SELECT account_id, connection FROM account_status_v1 WHERE upgraded_widgets > 0 AND account_id {among}"
+        )
+    };
+    let mut tx = database.begin().await?;
+    let rows: Vec<(String, String)> = fetch_among(&mut tx, &ids, select).await?;
+    rows.iter().map(|(id, connection)| Ok((account(id)?, parse(connection)?))).collect()
 }
 
 /// Who looks.

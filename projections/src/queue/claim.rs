@@ -13,7 +13,7 @@ pub(super) struct Class {
     pub(super) priority: Priority,
     pub(super) until: DateTime<Utc>,
     pub(super) most: u32,
-    /// The number of an earlier class of the same priority, after whose rows it begins.
+    /// The number of an earlier class of the same priority, whose rows are among the most and are passed over.
     pub(super) after: Option<usize>,
 }
 
@@ -25,6 +25,7 @@ pub(super) struct Row {
     pub(super) priority: Priority,
     pub(super) due_at: DateTime<Utc>,
     attempts: i64,
+    cause: i64,
     free_widgets: i64,
     upgraded_widgets: i64,
 }
@@ -36,6 +37,7 @@ impl Row {
             account: account(&self.account_id)?,
             first: self.priority == Priority::First,
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            cause: self.cause,
             free_widgets: self.free_widgets,
             upgraded_widgets: self.upgraded_widgets,
             lease: lease.clone(),
@@ -91,24 +93,21 @@ pub(super) async fn take(
     Ok((lease, rows))
 }
 
-/// The clock of leases, the database's own, as both engines say it: now, and after so many seconds.
-fn leases_clock(database: &Database, seconds: i64) -> String {
-    match database {
-        Database::Sqlite(_) => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+{seconds} seconds')"),
-        Database::Postgres(_) => format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
-    }
-}
-
 /// Selects a class; its two times are parameters, after those of the classes before.
 fn select(database: &Database, number: usize, class: &Class) -> String {
-    let (now, lock) = (leases_clock(database, 0), database.skip_locked());
-    let offset = class.after.map(|after| format!(" OFFSET (SELECT count(*) FROM class{after})")).unwrap_or_default();
+    let (now, lock) = (database.clock(0), database.skip_locked());
+    let limit = match class.after {
+        Some(after) => {
+            let taken = format!("(SELECT count(*) FROM class{after})");
+            format!("{} - {taken} OFFSET {taken}", class.most)
+        }
+        None => class.most.to_string(),
+    };
     let (from, until) = (2 + 2 * number, 3 + 2 * number);
     format!(
         "SELECT kind, key FROM work_v1 WHERE priority = {} AND due_at BETWEEN ${from} AND ${until} \
-         AND (leased_until IS NULL OR leased_until < {now}) ORDER BY due_at LIMIT {}{offset}{lock}",
+         AND (leased_until IS NULL OR leased_until < {now}) ORDER BY due_at LIMIT {limit}{lock}",
         class.priority.number(),
-        class.most,
     )
 }
 
@@ -123,10 +122,10 @@ fn statement(database: &Database, limit: u32, classes: &[Class]) -> String {
     format!(
         "WITH {}chosen AS ({} LIMIT {limit}) \
          UPDATE work_v1 SET lease = $1, leased_until = {} WHERE (kind, key) IN (SELECT kind, key FROM chosen) \
-         RETURNING kind, account_id, priority, due_at, attempts, free_widgets, upgraded_widgets, {}",
+         RETURNING kind, account_id, priority, due_at, attempts, cause, free_widgets, upgraded_widgets, {}",
         with.collect::<String>(),
         all.join(" UNION ALL "),
-        leases_clock(database, LEASE.num_seconds()),
+        database.clock(LEASE.num_seconds()),
         database.unhurried(),
     )
 }

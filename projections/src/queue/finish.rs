@@ -16,10 +16,10 @@ use super::{Claimed, Kind, Priority};
 pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -> Result<Vec<bool>, StoreError> {
     let stays = |(claimed, next): &(&Claimed, Option<_>)| claimed.kind == Kind::Pull || next.is_some();
     let (rows, ends): (Vec<_>, Vec<_>) = done.iter().copied().partition(stays);
-    let (normal, clock, expire) = (Priority::Normal.number(), Priority::Clock.number(), Kind::Expire.name());
+    let usual = Kind::usual_sql("done.kind");
     let update = |rows: &str| {
         format!(
-            "UPDATE work_v1 SET due_at = done.next, priority = CASE done.kind WHEN '{expire}' THEN {clock} ELSE {normal} END, attempts = 0, last_error = NULL, lease = NULL, \
+            "UPDATE work_v1 SET due_at = done.next, priority = {usual}, attempts = 0, last_error = NULL, lease = NULL, \
              leased_until = NULL FROM ({rows}) AS done WHERE work_v1.kind = done.kind AND work_v1.key = done.key \
              AND work_v1.lease = done.lease RETURNING work_v1.kind, work_v1.key"
         )
@@ -85,6 +85,35 @@ pub async fn retry(
     let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
     autocommit!(database, pool =>
         sqlx::query(sql).bind(due_at).bind(error).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
+    Ok(())
+}
+
+/// Gives something back that was not tried, for later; `why` is shown to support.
+///
+/// # Errors
+/// When the database fails.
+pub async fn postpone(
+    database: &Database,
+    claimed: &Claimed,
+    due_at: DateTime<Utc>,
+    why: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE work_v1 SET due_at = $1, last_error = $2, lease = NULL, leased_until = NULL \
+               WHERE kind = $3 AND key = $4 AND lease = $5";
+    let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
+    autocommit!(database, pool =>
+        sqlx::query(sql).bind(due_at).bind(why).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
+    Ok(())
+}
+
+/// Makes a check of an account due now that waits for another try, unless it is under way.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask_again(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let sql = "UPDATE work_v1 SET due_at = $1, attempts = 0 WHERE kind = 'check' AND key = $2 AND lease IS NULL \
+               AND due_at > $1";
+    autocommit!(database, pool => sqlx::query(sql).bind(now).bind(account.to_string()).execute(pool))?;
     Ok(())
 }
 

@@ -13,9 +13,9 @@ use std::{fmt, str::FromStr};
 use domain::{AccountId, ParseIdError};
 
 pub(crate) use finish::lock;
-pub use finish::{ask_check, complete, retry};
+pub use finish::{ask_again, ask_check, complete, postpone, retry};
 pub use waiting::{Waiting, waiting};
-pub use worker::Worker;
+pub use worker::{Room, Worker};
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +28,10 @@ pub enum Kind {
     Renew,
     /// Marking a token expired when one of its clocks has run out.
     Expire,
+    /// Reminding people before data access ends.
+    Remind,
+    /// Telling people what happened.
+    Notify,
 }
 
 impl Kind {
@@ -38,14 +42,31 @@ impl Kind {
             Self::Check => "check",
             Self::Renew => "renew",
             Self::Expire => "expire",
+            Self::Remind => "remind",
+            Self::Notify => "notify",
         }
     }
 
     /// All of them.
-    const ALL: [Self; 4] = [Self::Pull, Self::Check, Self::Renew, Self::Expire];
+    const ALL: [Self; 6] = [Self::Pull, Self::Check, Self::Renew, Self::Expire, Self::Remind, Self::Notify];
 
-    /// Those that are due by a token's clocks, and go with it.
-    pub(crate) const TIMERS: [Self; 3] = [Self::Check, Self::Renew, Self::Expire];
+    /// Those that are due by a token's clocks, or because of what happened to it, and go with what happens next.
+    pub(crate) const TIMERS: [Self; 5] = [Self::Check, Self::Renew, Self::Expire, Self::Remind, Self::Notify];
+
+    /// What it goes with, as long as nobody waits for it.
+    pub(crate) const fn usual(self) -> Priority {
+        match self {
+            Self::Pull | Self::Check | Self::Renew => Priority::Normal,
+            Self::Expire => Priority::Clock,
+            Self::Remind | Self::Notify => Priority::Notice,
+        }
+    }
+
+    /// The same in SQL, of a column with the kind's name.
+    pub(crate) fn usual_sql(column: &str) -> String {
+        let case = |kind: &Self| format!("WHEN '{}' THEN {} ", kind.name(), kind.usual().number());
+        format!("CASE {column} {}END", Self::ALL.iter().map(case).collect::<String>())
+    }
 }
 
 impl FromStr for Kind {
@@ -65,9 +86,13 @@ pub enum Priority {
     Normal = 1,
     /// What takes no call, only the time: apart from the others, for there may be very many at one moment.
     Clock = 2,
+    /// Mails: gathered, so that people get few.
+    Notice = 3,
 }
 
 impl Priority {
+    const ALL: [Self; 4] = [Self::First, Self::Normal, Self::Clock, Self::Notice];
+
     /// The number in rows.
     pub const fn number(self) -> i64 {
         self as i64
@@ -82,10 +107,7 @@ impl TryFrom<i64> for Priority {
     type Error = ParseIdError;
 
     fn try_from(number: i64) -> Result<Self, ParseIdError> {
-        [Self::First, Self::Normal, Self::Clock]
-            .into_iter()
-            .find(|priority| priority.number() == number)
-            .ok_or(ParseIdError)
+        Self::ALL.into_iter().find(|priority| priority.number() == number).ok_or(ParseIdError)
     }
 }
 
@@ -110,6 +132,8 @@ pub struct Claimed {
     pub first: bool,
     /// How often it failed already.
     pub attempts: u32,
+    /// The position of the event that made it due.
+    pub cause: i64,
     /// How many widgets of the plan `Free` there are.
     pub free_widgets: i64,
     /// How many of the plan `Upgraded`.

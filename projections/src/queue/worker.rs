@@ -31,6 +31,22 @@ const WHOLE_SHARE: u32 = 10;
 /// And is done at least this often.
 const WHOLE_EVERY: Duration = Duration::from_secs(1);
 
+/// How much can be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// At most, all together.
+    pub all: u32,
+    /// At most of what nobody waits for.
+    pub normal: u32,
+}
+
+impl Room {
+    /// The same for whatever is due.
+    pub const fn of(all: u32) -> Self {
+        Self { all, normal: all }
+    }
+}
+
 /// Claims for one node, and remembers how far it has come.
 #[derive(Debug)]
 pub struct Worker {
@@ -43,7 +59,7 @@ pub struct Worker {
 #[derive(Debug, Default)]
 struct Seen {
     /// When what was claimed last was due, by the number of its priority: what was due before is claimed, or came since.
-    reached: [DateTime<Utc>; 3],
+    reached: [DateTime<Utc>; Priority::ALL.len()],
     /// When the whole queue was looked at, and how long that took.
     whole: Option<(Instant, Duration)>,
 }
@@ -59,15 +75,16 @@ impl Worker {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim(&self, now: DateTime<Utc>, room: Room) -> Result<Vec<Claimed>, StoreError> {
         let class = |priority, until, most, after| Class { priority, until, most, after };
+        let aged = reserved(room.all).min(room.normal);
         // Those that have waited too long are the first of their class again, after first priority.
         let classes = [
-            class(Priority::Normal, now - AGED, reserved(limit), None),
-            class(Priority::First, now, limit, None),
-            class(Priority::Normal, now, limit, Some(0)),
+            class(Priority::Normal, now - AGED, aged, None),
+            class(Priority::First, now, room.all, None),
+            class(Priority::Normal, now, room.normal, Some(0)),
         ];
-        self.take(&classes, limit).await
+        self.take(&classes, room.all).await
     }
 
     /// Claims what is due by the clock alone, and takes no call.
@@ -75,7 +92,15 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn claim_clock(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
-        self.take(&[Class { priority: Priority::Clock, until: now, most: limit, after: None }], limit).await
+        self.take_one(Priority::Clock, now, limit).await
+    }
+
+    /// Claims what people are to be told.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_notices(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        self.take_one(Priority::Notice, now, limit).await
     }
 
     /// Gives everything back that was claimed and not completed, as it was: the worker stops.
@@ -85,6 +110,10 @@ impl Worker {
     pub async fn release(&self) -> Result<u64, StoreError> {
         let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
         Ok(autocommit!(&self.database, pool => sqlx::query(sql).bind(&self.node).execute(pool))?)
+    }
+
+    async fn take_one(&self, priority: Priority, until: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        self.take(&[Class { priority, until, most: limit, after: None }], limit).await
     }
 
     async fn take(&self, classes: &[Class], limit: u32) -> Result<Vec<Claimed>, StoreError> {
@@ -104,7 +133,7 @@ impl Worker {
 
 impl Seen {
     /// Whether the next look is at the whole queue; if not, where it begins.
-    fn next_look(&self) -> (bool, [DateTime<Utc>; 3]) {
+    fn next_look(&self) -> (bool, [DateTime<Utc>; Priority::ALL.len()]) {
         let is_whole = self.whole.is_none_or(|(at, took)| at.elapsed() >= (took * WHOLE_SHARE).min(WHOLE_EVERY));
         (is_whole, self.reached)
     }

@@ -1,7 +1,10 @@
 //! Followers: an event counts once, whatever the batches and however many nodes; one that can't be applied stops its
 //! follower alone.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
 use projections::{Followers, states};
@@ -16,7 +19,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let nodes = [database.store().await, database.store().await];
         let stop = CancellationToken::new();
-        let followers = nodes.each_ref().map(|store| Followers::start(store, &stop));
+        let followers = nodes.each_ref().map(|store| Followers::start(store, &Arc::default(), &stop));
         let ids: Vec<_> = (0..12).map(|_| AccountId::new(Uuid::now_v7())).collect();
         let writers = nodes.each_ref().map(|store| {
             let (store, ids) = (store.clone(), ids.clone());
@@ -48,7 +51,7 @@ on_both_engines! {
         do_sql(&nodes[0], "DELETE FROM checkpoints").await;
         // The same from the first event on, all of it at once.
         let stop = CancellationToken::new();
-        let followers = Followers::start(&nodes[0], &stop);
+        let followers = Followers::start(&nodes[0], &Arc::default(), &stop);
         until_all_follow(&nodes[0]).await;
         stop.cancel();
         followers.stopped().await;
@@ -60,7 +63,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let (store, frozen) = (database.store().await, database.store().await);
         happen(&store, AccountId::new(Uuid::now_v7()), 0, 0).await;
-        projections::catch_up(&store, "account_status").await.expect("follows");
+        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
         // In the middle of its turn; on SQLite there is nobody else.
         let Database::Postgres(pool) = frozen.database() else { return };
         let mut turn = pool.begin().await.expect("begins");
@@ -68,7 +71,7 @@ on_both_engines! {
         sqlx::query(lock).execute(&mut *turn).await.expect("locked");
         happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &stop);
+        let followers = Followers::start(&store, &Arc::default(), &stop);
         until_all_follow(&store).await;
         assert!(turn.commit().await.is_err(), "it still has its turn");
         stop.cancel();
@@ -93,7 +96,7 @@ on_both_engines! {
         }
         happen(&store, later, 2, 0).await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &stop);
+        let followers = Followers::start(&store, &Arc::default(), &stop);
         let head = store.head().await.expect("a head");
         let deadline = Instant::now() + Duration::from_mins(1);
         let stopped = loop {

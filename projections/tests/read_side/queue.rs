@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use projections::queue::{Claimed, Worker, complete, retry};
+use projections::queue::{Claimed, Room, Worker, complete, retry};
 use sqlx::{PgConnection, PgPool};
 use store::{Database, Store, execute, on_both_engines, testing::TestDatabase};
 use uuid::Uuid;
@@ -26,7 +26,7 @@ async fn put(store: &Store, priority: i64, minutes: i64) -> AccountId {
 }
 
 async fn take(store: &Store, node: &str, limit: u32) -> Vec<Claimed> {
-    Worker::new(store.database(), node).claim(now(), limit).await.expect("claims")
+    Worker::new(store.database(), node).claim(now(), Room::of(limit)).await.expect("claims")
 }
 
 fn accounts(claimed: &[Claimed]) -> Vec<AccountId> {
@@ -137,11 +137,11 @@ on_both_engines! {
         retry(store.database(), &claimed, now() + TimeDelta::minutes(1), "Meta could not answer").await.expect("noted");
         assert_eq!(take(&store, "a", 1).await.len(), 0);
         let [a, b] = ["a", "b"].map(|node| Worker::new(store.database(), node));
-        let later = a.claim(now() + TimeDelta::minutes(2), 1).await.expect("claims");
+        let later = a.claim(now() + TimeDelta::minutes(2), Room::of(1)).await.expect("claims");
         assert_eq!(later[0].attempts, 1);
         assert_eq!(b.release().await.expect("nothing"), 0, "it is another's");
         assert_eq!(a.release().await.expect("given back"), 1);
-        assert_eq!(b.claim(now() + TimeDelta::minutes(2), 1).await.expect("claims").len(), 1);
+        assert_eq!(b.claim(now() + TimeDelta::minutes(2), Room::of(1)).await.expect("claims").len(), 1);
     }
 
     async fn what_comes_with_an_earlier_due_time_is_found_too(engine: Engine) {
@@ -151,7 +151,7 @@ on_both_engines! {
         let mut put_last = put(&store, 1, 1).await;
         for minutes in 2..30 {
             let claimed = loop {
-                let claimed = worker.claim(now(), 8).await.expect("claims");
+                let claimed = worker.claim(now(), Room::of(8)).await.expect("claims");
                 if !claimed.is_empty() {
                     break claimed;
                 }

@@ -119,7 +119,7 @@ on_both_engines! {
         until(&relight, &account, &["Expired"]).await;
         let payload = last_payload(&relight.journal(&account).await);
         assert_eq!((&payload["Expired"]["reason"], &payload["Expired"]["evidence"]), (&"lifetime".into(), &Value::Null));
-        owner.open(&format!("/accounts/{account}")).await.says("Expired");
+        owner.until(&format!("/accounts/{account}"), "Expired — it ran out").await;
         let work = owner.open(&format!("/accounts/{account}")).await;
         assert!(!work.text().contains("Extending the session failed"), "nothing is tried any more");
     }

@@ -7,6 +7,7 @@ mod postgres;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -203,7 +204,7 @@ async fn like_a_fresh_rebuild(store: &Store) {
         grown.push(rows(store.database(), table, order).await);
     }
     for name in ["account_status", "work"] {
-        rebuild(store, name, &|_, _| {}).await.expect("rebuilt");
+        rebuild(store, &Arc::default(), name, &|_, _| {}).await.expect("rebuilt");
     }
     for ((table, order), grown) in tables.into_iter().zip(grown) {
         assert_eq!(rows(store.database(), table, order).await, grown, "{table} is not what its events say");

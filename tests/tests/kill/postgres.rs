@@ -101,7 +101,7 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     let Database::Postgres(pool) = store.database() else { unreachable!("PostgreSQL was asked for") };
     let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(pool).await.expect("a folder");
     let stop = CancellationToken::new();
-    let followers = Followers::start(&store, &stop);
+    let followers = Followers::start(&store, &Arc::default(), &stop);
     let enough = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..8).map(|_| tokio::spawn(work(store.clone(), enough.clone()))).collect();
     for kill in 0..crate::kills(KILLS) {

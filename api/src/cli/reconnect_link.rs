@@ -1,0 +1,22 @@
+//! `relight reconnect-link`.
+
+use anyhow::{Context as _, Result};
+use commands::{Clock, new_id};
+use domain::{AccountId, LinkId};
+
+use crate::{config::Config, service};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The account's id, as its page's address shows it.
+    account: AccountId,
+}
+
+/// Prints the link alone.
+pub(super) async fn run(config: Config, options: Options) -> Result<()> {
+    let commands = service::commands(&config, service::open(&config).await?, Clock::default())?;
+    let link = commands.make_link(options.account, LinkId::new(new_id())).await;
+    commands.store.database().close().await;
+    println!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);
+    Ok(())
+}

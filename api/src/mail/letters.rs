@@ -1,0 +1,106 @@
+//! What the mails say.
+
+use chrono::{DateTime, Utc};
+use commands::{incident::Incident, notices::News};
+use domain::account::NoticeKind;
+use projections::accounts::Account;
+
+use super::{Item, Letter};
+use crate::words::{button, why};
+
+/// A mail of one kind about some accounts, each with its reconnect link.
+pub fn letter(
+    id: &str,
+    kind: NoticeKind,
+    about: &[(&Account, &News, Option<&str>)],
+    base: &str,
+    now: DateTime<Utc>,
+) -> Letter {
+    let (subject, intro, outro) = frame(kind, about);
+    let items = about.iter().map(|(account, news, link)| item(account, news, *link, now)).collect();
+    Letter { id: id.to_owned(), subject, intro, items, outro, base: base.to_owned() }
+}
+
+/// What admins are told while an incident is open; `None`: it is over.
+pub fn incident_letter(id: &str, incidents: &[Incident], base: &str) -> Option<Letter> {
+    let open: Vec<_> = incidents.iter().filter(|incident| incident.closed_at.is_none()).collect();
+    let first = open.first()?;
+    let login = first.connection.0.login();
+    Some(Letter {
+        id: id.to_owned(),
+        subject: format!("Incident: Meta refuses many accounts through {login}"),
+        intro: format!(
+            "Meta refused the tokens of {} of {} accounts that were called within five minutes, and none worked since. That \
+             looks like the app's matter or Meta's: nobody is expired by what isn't clear, and mails to owners wait.",
+            first.accounts, first.called
+        ),
+        items: Vec::new(),
+        outro: format!(
+            "Look whether the app is restricted or misconfigured at Meta. When calls work again, the incident closes by \
+             itself. To end it before: {base}/operations"
+        ),
+        base: base.to_owned(),
+    })
+}
+
+fn frame(kind: NoticeKind, about: &[(&Account, &News, Option<&str>)]) -> (String, String, String) {
+    let which = match about {
+        [(account, ..)] => format!("@{}", account.username),
+        _ => format!("{} Instagram accounts", about.len()),
+    };
+    let (s, their, have) = if about.len() == 1 { ("s", "its", "has") } else { ("", "their", "have") };
+    let links = "Anybody who has the account's login can use its button, without signing in here; it works for 30 days, \
+                 until the account is refreshed.";
+    match kind {
+        NoticeKind::Expired => (
+            format!("{which} need{s} a new login"),
+            format!("Meta does not let us read the posts of {which} any more. The widgets keep showing the last ones."),
+            format!("It takes a minute, and no widget is lost by it. {links}"),
+        ),
+        NoticeKind::Reminder => (
+            format!("{which}: please log in again soon"),
+            format!("{which} {have} new posts on {their} widgets as long as a person logs in at Meta every 90 days or so."),
+            format!("It takes a minute. {links}"),
+        ),
+        NoticeKind::Recovered => (
+            format!("{which} work{s} again"),
+            format!("The access token of {which} was refreshed: the widgets show new posts again."),
+            "There is nothing to do.".to_owned(),
+        ),
+        NoticeKind::RefreshedByVisitor => (
+            format!("{which} {} refreshed", if about.len() == 1 { "was" } else { "were" }),
+            "Somebody who has the Instagram or Facebook login refreshed the access token, without signing in here.".to_owned(),
+            "There is nothing to do: it changed no widget and gave nobody access here. If it was nobody you know, change \
+             the account's password."
+                .to_owned(),
+        ),
+    }
+}
+
+fn item(account: &Account, news: &News, link: Option<&str>, now: DateTime<Utc>) -> Item {
+    let login = account.connection.login();
+    let text = match (news.kind, account.status.reason()) {
+        (NoticeKind::Expired, Some(reason)) => {
+            let (what, todo) = why(reason, account.connection);
+            format!("{what} {todo}")
+        }
+        (NoticeKind::Expired, None) => "It needs a new login.".to_owned(),
+        (NoticeKind::Reminder, _) => reminder(account, now),
+        (NoticeKind::Recovered | NoticeKind::RefreshedByVisitor, _) => {
+            format!("Refreshed through {login}.")
+        }
+    };
+    let button = link.map(|link| (format!("Log in with {}", button(account.connection)), link.to_owned()));
+    Item { username: account.username.clone(), text, button }
+}
+
+fn reminder(account: &Account, now: DateTime<Utc>) -> String {
+    let Some(ends) = account.data_access_expires_at else { return "Its access ends soon.".to_owned() };
+    let (day, days) = (ends.format("%-d %B %Y"), ((ends - now).num_hours() + 23) / 24);
+    let left = if days == 1 { "tomorrow".to_owned() } else { format!("in {days} days") };
+    if account.data_access_estimated {
+        format!("By our estimate, Meta ends our access {left}, on {day}; it tells no date.")
+    } else {
+        format!("Meta ends our access {left}, on {day}.")
+    }
+}

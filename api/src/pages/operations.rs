@@ -1,0 +1,179 @@
+//! Operations: whether everything answers, what Meta allows, what is due, and incidents.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use commands::incident::{Close, Incident};
+use domain::Connection;
+use projections::queue;
+
+use super::{Me, render, see_other, short, staff::staff};
+use crate::{
+    app::App,
+    error::Error,
+    reach::{self, Reached},
+    sign_in::{Guarded, Nothing, Posted, Role, user::SignedIn},
+    words::{self, Moment},
+};
+
+/// How long the page waits for Meta.
+const META_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many incidents are shown.
+const INCIDENTS: i64 = 10;
+
+#[derive(Template)]
+#[template(path = "operations.html")]
+struct OperationsPage {
+    me: Me,
+    csrf: String,
+    warning: Option<&'static str>,
+    addresses: Vec<(&'static str, &'static str, String)>,
+    engine: &'static str,
+    meta: Vec<Reached>,
+    followers: Vec<FollowerRow>,
+    work: Vec<WorkRow>,
+    budgets: Vec<BudgetRow>,
+    incidents: Vec<IncidentRow>,
+    held: i64,
+    is_admin: bool,
+}
+
+struct IncidentRow {
+    id: String,
+    login: &'static str,
+    words: String,
+    is_open: bool,
+}
+
+struct FollowerRow {
+    name: String,
+    version: i64,
+    position: i64,
+    behind: i64,
+    failure: Option<(i64, String)>,
+}
+
+struct WorkRow {
+    kind: String,
+    account: String,
+    short: String,
+    due: String,
+    attempts: i64,
+    last_error: String,
+}
+
+struct BudgetRow {
+    login: &'static str,
+    state: &'static str,
+    /// As HTML.
+    words: String,
+    more: String,
+}
+
+/// `GET /operations`.
+pub async fn operations(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Guarded(csrf): Guarded,
+) -> Result<Response, Error> {
+    let user = staff(user)?;
+    let now = app.commands.clock.now();
+    let head = app.store().head().await?;
+    let followers = projections::states(app.store()).await?.into_iter().map(|state| FollowerRow {
+        behind: head - state.position,
+        name: state.name,
+        version: state.version,
+        position: state.position,
+        failure: state.failure,
+    });
+    let work = queue::waiting(app.database(), None, 20).await?.into_iter().map(|waiting| WorkRow {
+        kind: waiting.kind,
+        short: short(&waiting.account_id),
+        account: waiting.account_id,
+        due: waiting.due_at.map_or_else(String::new, |at| Moment { at, now }.to_string()),
+        attempts: waiting.attempts,
+        last_error: waiting.last_error.unwrap_or_default(),
+    });
+    let offered = Connection::ALL.into_iter().filter(|connection| app.commands.offers(*connection));
+    let addresses = offered.flat_map(|connection| {
+        app.config.callbacks(connection).map(|(field, address)| (words::button(connection), field, address))
+    });
+    let warning = (!app.config.is_https()).then_some(
+        "http.public_url is not https: outside of a test on your own machine, Meta accepts no such address, and cookies \
+         travel unprotected.",
+    );
+    let incidents = app.commands.incidents(INCIDENTS).await?.into_iter().map(|incident| incident_row(incident, now));
+    render(&OperationsPage {
+        incidents: incidents.collect(),
+        held: app.commands.held().await?,
+        is_admin: user.role == Role::Admin,
+        me: Me::from(&user),
+        csrf,
+        warning,
+        addresses: addresses.collect(),
+        engine: app.database().engine(),
+        meta: reach::meta(&app.config, META_TIMEOUT).await,
+        followers: followers.collect(),
+        work: work.collect(),
+        budgets: Connection::ALL.into_iter().filter_map(|connection| budget(&app, connection, now)).collect(),
+    })
+}
+
+/// How much of what Meta allows an app is used up, in words.
+fn budget(app: &App, connection: Connection, now: DateTime<Utc>) -> Option<BudgetRow> {
+    let usage = app.commands.budget(connection)?.usage();
+    let at = |at| Moment { at, now }.to_string();
+    let (state, words) = match (usage.paused_until, usage.app) {
+        (Some(until), _) => ("expired", format!("Paused: calls go on {}", at(until))),
+        (None, Some((percent, _))) if percent >= 75.0 => ("soon", format!("{percent:.0} %: calls are spaced")),
+        (None, Some((percent, _))) => ("active", format!("{percent:.0} % used")),
+        (None, None) => ("active", "Not told yet".to_owned()),
+    };
+    let told = usage.app.map(|(_, told)| format!("Meta told it {}.", at(told)));
+    let use_cases = usage
+        .use_case
+        .map(|(highest, count)| format!("The busiest of {count} businesses has used {highest:.0} % of its own."));
+    let more = [told, use_cases].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Some(BudgetRow { login: connection.login(), state, words, more })
+}
+
+fn incident_row(incident: Incident, now: DateTime<Utc>) -> IncidentRow {
+    let moment = |at| Moment { at, now }.to_string();
+    let hit = format!("{} of {} accounts that were called", incident.accounts, incident.called);
+    let words = match (incident.closed_at, incident.outcome.as_deref()) {
+        (Some(closed), outcome) => {
+            let how = match outcome {
+                Some("released") => "an admin released it",
+                Some("dismissed") => "an admin dismissed it",
+                _ => "calls work again",
+            };
+            format!("{}: {hit}. Over {}: {how}.", moment(incident.opened_at), moment(closed))
+        }
+        (None, _) => format!("Since {}: Meta refused the tokens of {hit}.", moment(incident.opened_at)),
+    };
+    IncidentRow { login: incident.connection.0.login(), is_open: incident.closed_at.is_none(), id: incident.id, words }
+}
+
+/// `POST /operations/incidents/{id}/{how}`.
+pub async fn close_incident(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Path((id, how)): Path<(String, String)>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Response, Error> {
+    if user.role != Role::Admin {
+        return Err(Error::Missing);
+    }
+    let how = match how.as_str() {
+        "release" => Close::Released,
+        "dismiss" => Close::Dismissed,
+        _ => return Err(Error::Missing),
+    };
+    app.commands.close_incident(&id, how, Some(user.id)).await?;
+    Ok(see_other("/operations"))
+}

@@ -1,0 +1,64 @@
+//! What somebody can set for themselves.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use serde::Deserialize;
+use tower_sessions::Session;
+
+use super::{Me, render, see_other};
+use crate::{
+    app::App,
+    error::Error,
+    sign_in::{Guarded, Posted, Users, mails::Mails, user::SignedIn},
+};
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    me: Me,
+    csrf: String,
+    said: Option<String>,
+    mails: Mails,
+    has_mail_server: bool,
+    refused: Option<String>,
+}
+
+/// `GET /settings`.
+pub async fn page(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Guarded(csrf): Guarded,
+    session: Session,
+) -> Result<Response, Error> {
+    let users = Users::new(app.database().clone());
+    render(&SettingsPage {
+        me: Me::from(&user),
+        csrf,
+        said: session.remove("said").await.map_err(|error| Error::Internal(error.into()))?,
+        mails: users.mails(user.id).await?.ok_or(Error::SignIn)?,
+        has_mail_server: app.mailer.is_some(),
+        refused: app.commands.refused_address(user.id).await?,
+    })
+}
+
+/// The ticked boxes.
+#[derive(Debug, Deserialize)]
+pub struct Form {
+    #[serde(default)]
+    as_owner: Option<String>,
+    #[serde(default)]
+    as_developer: Option<String>,
+}
+
+/// `POST /settings`.
+pub async fn save(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    session: Session,
+    Posted(form): Posted<Form>,
+) -> Result<Response, Error> {
+    let mails = Mails { mails_as_owner: form.as_owner.is_some(), mails_as_developer: form.as_developer.is_some() };
+    Users::new(app.database().clone()).set_mails(user.id, mails).await?;
+    session.insert("said", "Saved.").await.map_err(|error| Error::Internal(error.into()))?;
+    Ok(see_other("/settings"))
+}

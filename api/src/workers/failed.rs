@@ -1,0 +1,84 @@
+//! What a failed call leads to, besides what the domain decided: how long to wait, and what support reads.
+
+use chrono::TimeDelta;
+use commands::{hold, incident, report_failure::Failed};
+use domain::{AccountId, Verdict, schedule::backoff};
+use projections::{
+    accounts::{self, Viewer},
+    feeds,
+    queue::{self, Claimed},
+};
+
+use super::context;
+use crate::{app::App, sign_in::Users};
+
+/// Tries again later: the longer, the more often it failed.
+pub(super) async fn again(app: &App, claimed: &Claimed, error: &str) -> Result<(), commands::Error> {
+    later(app, claimed, backoff(claimed.account, claimed.attempts.saturating_add(1)), error).await
+}
+
+async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
+    let due_at = app.commands.clock.now() + wait;
+    Ok(queue::retry(app.database(), claimed, due_at, error).await?)
+}
+
+/// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
+/// meanwhile, to know whether the app works.
+async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    let other = accounts::another_active(app.database(), claimed.account).await?;
+    if app.commands.decide_held(claimed.account, other.is_some(), &context()).await? {
+        return Ok(());
+    }
+    if let Some(other) = other {
+        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
+    }
+    let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
+    later(app, claimed, wait, "Meta refused, and may not mean the token").await
+}
+
+/// Notes that a token was refused, which may be one of many.
+pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Result<(), commands::Error> {
+    let Some(shown) = accounts::account_for(app.database(), account, Viewer::Staff).await? else { return Ok(()) };
+    let other = accounts::another_active(app.database(), account).await?;
+    // With nobody left to ask, what Meta says clearly is believed.
+    if clearly && other.is_none() {
+        return Ok(());
+    }
+    let since = app.commands.clock.now() - incident::WINDOW;
+    let others = feeds::heard_since(app.database(), shown.connection, since).await?;
+    let admins = if app.mailer.is_some() { Users::new(app.database().clone()).admins().await? } else { Vec::new() };
+    let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins).await?;
+    if let Some(other) = other.filter(|_| opened) {
+        // The first probe.
+        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// What follows from what a call met.
+pub(super) async fn failed(app: &App, claimed: &Claimed, failed: Failed) -> Result<(), commands::Error> {
+    let usual = backoff(claimed.account, claimed.attempts.saturating_add(1));
+    match failed.verdict {
+        // The event that follows lets the account's work rest.
+        Verdict::Expired(_) => refused(app, claimed.account, true).await,
+        Verdict::Unclear(_) => {
+            refused(app, claimed.account, false).await?;
+            unclear(app, claimed).await
+        }
+        Verdict::Passing => later(app, claimed, usual, "Meta could not answer").await,
+        Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
+            // As long as the header says; calling sooner lengthens it.
+            let wait = failed.shut_out.unwrap_or(TimeDelta::minutes(10)).max(usual);
+            later(app, claimed, wait, "Meta limits our calls").await
+        }
+        Verdict::Blocked => {
+            tracing::error!(account = %claimed.account, "Meta blocks calls for this account");
+            later(app, claimed, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
+        }
+        Verdict::Alarm => {
+            tracing::error!(account = %claimed.account, "Meta calls our request wrong; the token's state is unchanged");
+            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
+        }
+        Verdict::NotTheToken => later(app, claimed, usual, "Meta could not give the posts").await,
+    }
+}

@@ -1,0 +1,211 @@
+//! Incidents: token errors that hit many accounts at once are the app's matter, or Meta's, not the tokens'.
+//!
+//! While an incident is open, what isn't clear stays held, mails about the app's accounts wait, and calls that nobody waits
+//! for are few: probes. When an account that was hit works again, it closes by itself; an admin can close it before. What
+//! was held is then asked about once more, one account after another.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{AccountId, Connection, UserId};
+use store::{StoreError, autocommit, execute, read, within};
+
+use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, profiles};
+
+/// Within so long…
+pub const WINDOW: TimeDelta = TimeDelta::minutes(5);
+/// …so many accounts…
+const ACCOUNTS: i64 = 3;
+/// …and such a part, in percent, of those that were called.
+const PERCENT: i64 = 20;
+/// While an incident is open: how far calls are apart that nobody waits for.
+const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
+
+/// An incident.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Incident {
+    /// Its id.
+    pub id: String,
+    /// Of which login's app.
+    #[sqlx(try_from = "String")]
+    pub connection: Shown,
+    /// Since when.
+    pub opened_at: DateTime<Utc>,
+    /// How many were hit when it was opened.
+    pub accounts: i64,
+    /// Of how many that were called.
+    pub called: i64,
+    /// Until when.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// How it ended: `worked`, `released` or `dismissed`.
+    pub outcome: Option<String>,
+}
+
+/// A connection in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown(pub Connection);
+
+impl TryFrom<String> for Shown {
+    type Error = domain::ParseIdError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Connection::ALL.into_iter().find(|connection| connection.name() == name).map(Self).ok_or(domain::ParseIdError)
+    }
+}
+
+/// How an incident ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// An account that was hit works again.
+    Worked,
+    /// By an admin: what is held counts if it comes again.
+    Released,
+    /// By an admin: what is held is forgotten.
+    Dismissed,
+}
+
+impl Close {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Worked => "worked",
+            Self::Released => "released",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+impl Commands {
+    /// Notes that Meta refused an account's token; opens an incident when that hits many. `clearly`: Meta said why, and it
+    /// is the person's matter. `others`: how many accounts of the app were called in the [`WINDOW`] and worked.
+    /// `admins`: who is told of an incident. Whether one was opened.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn token_refused(
+        &self,
+        account: AccountId,
+        connection: Connection,
+        clearly: bool,
+        others: i64,
+        admins: &[UserId],
+    ) -> Result<bool, Error> {
+        let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
+        let granted_by = if clearly { profiles::grantor(database, account).await? } else { None };
+        let (id, person) = (account.to_string(), granted_by.unwrap_or_else(|| account.to_string()));
+        let sql = "INSERT INTO token_errors (account_id, connection, person, at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (account_id) DO UPDATE SET connection = excluded.connection, person = excluded.person, \
+                   at = excluded.at";
+        autocommit!(database, pool => sqlx::query(sql).bind(&id).bind(name).bind(&person).bind(now).execute(pool))?;
+        let sql = "SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
+                   AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)";
+        let hit: i64 = read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - WINDOW).fetch_one(pool))?;
+        if hit < ACCOUNTS || hit * 100 < PERCENT * (hit + others) {
+            return Ok(false);
+        }
+        let mut tx = database.begin().await?;
+        let sql = "INSERT INTO incidents (id, connection, opened_at, accounts, called) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT DO NOTHING";
+        let incident = new_id().to_string();
+        let opened =
+            execute!(&mut tx, sqlx::query(sql).bind(&incident).bind(name).bind(now).bind(hit).bind(hit + others))?;
+        if opened == 0 {
+            return Ok(false);
+        }
+        for admin in admins {
+            let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
+            let mail = new_id().to_string();
+            execute!(&mut tx, sqlx::query(sql).bind(&mail).bind(admin.to_string()).bind(INCIDENT).bind(now))?;
+        }
+        tx.commit().await?;
+        tracing::error!(app = connection.login(), hit, others, "many tokens are refused at once: an incident is open");
+        Ok(true)
+    }
+
+    /// The open incident of an app, if there is one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_incident(&self, connection: Connection) -> Result<Option<Incident>, StoreError> {
+        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
+                   WHERE connection = $1 AND closed_at IS NULL";
+        let name = connection.name();
+        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(name).fetch_optional(pool))?)
+    }
+
+    /// The latest incidents, open ones first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn incidents(&self, limit: i64) -> Result<Vec<Incident>, StoreError> {
+        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
+                   ORDER BY closed_at IS NOT NULL, opened_at DESC LIMIT $1";
+        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(limit).fetch_all(pool))?)
+    }
+
+    /// How many accounts' verdicts are held.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn held(&self) -> Result<i64, StoreError> {
+        Ok(read!(self.store.database(), pool => sqlx::query_scalar("SELECT count(*) FROM verdicts").fetch_one(pool))?)
+    }
+
+    /// A call of the app worked: its incident is over.
+    pub(crate) async fn incident_over(&self, connection: Connection) -> Result<(), Error> {
+        match self.open_incident(connection).await? {
+            Some(incident) => self.close_incident(&incident.id, Close::Worked, None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The next accounts to ask about after an incident.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn to_ask_again(&self, limit: i64) -> Result<Vec<AccountId>, StoreError> {
+        let sql = "SELECT account_id FROM verdicts WHERE failures = 0 ORDER BY account_id LIMIT $1";
+        let ids: Vec<String> =
+            read!(self.store.database(), pool => sqlx::query_scalar(sql).bind(limit).fetch_all(pool))?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Closes an incident. What was held begins anew, with a question to Meta ([`Commands::to_ask_again`]), or is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn close_incident(&self, id: &str, how: Close, by: Option<UserId>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.store.database().begin().await?;
+        let sql = "UPDATE incidents SET closed_at = $1, outcome = $2, closed_by = $3 WHERE id = $4 AND closed_at IS NULL \
+                   RETURNING connection";
+        let by = by.map(|by| by.to_string());
+        let closed: Option<String> = within!(&mut tx, on =>
+            sqlx::query_scalar(sql).bind(now).bind(how.name()).bind(&by).bind(id).fetch_optional(on))?;
+        let Some(connection) = closed else { return Ok(()) };
+        let of_app = "account_id IN (SELECT account_id FROM token_errors WHERE connection = $1)";
+        let held = if how == Close::Dismissed {
+            let sql = format!("DELETE FROM verdicts WHERE {of_app}");
+            execute!(&mut tx, sqlx::query(&sql).bind(&connection))?
+        } else {
+            // The next failure is the first again.
+            let sql = format!("UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0 WHERE {of_app}");
+            execute!(&mut tx, sqlx::query(&sql).bind(&connection).bind(now).bind(now - APART))?
+        };
+        execute!(&mut tx, sqlx::query("DELETE FROM token_errors WHERE connection = $1").bind(&connection))?;
+        tx.commit().await?;
+        tracing::info!(app = connection, outcome = how.name(), held, "an incident is over");
+        Ok(())
+    }
+
+    pub(crate) async fn any_incident(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM incidents WHERE closed_at IS NULL)";
+        Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?)
+    }
+
+    /// While an incident is open, calls that nobody waits for are probes: so far apart. `None`: this one may be made.
+    pub(crate) async fn wait_for_probe(&self, connection: Connection) -> Result<Option<TimeDelta>, Error> {
+        if self.open_incident(connection).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(self.budget(connection).and_then(|budget| budget.space(PROBE_EVERY)))
+    }
+}

@@ -1,0 +1,159 @@
+//! Notices: what people are told about their accounts, by mail.
+//!
+//! What happened is gathered for a moment and becomes mails ([`Commands::tell`]): one row for an account, a person and a
+//! cause, whoever tries again. A mail is written when it is sent ([`outbox`]), and tells only what is still so. When the
+//! mail server has taken it, `NoticeSent` says who was told what.
+
+pub mod outbox;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{AccountId, LinkId, Token, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
+use store::{Event, Filter, StoreError, Tx, execute, read, within};
+
+use crate::{Commands, Context, Error, new_id};
+
+/// Good news are told while they are new: nobody wants those that a rebuild or a long outage brings back.
+const GOOD_NEWS: TimeDelta = TimeDelta::days(3);
+
+/// What there is to tell about an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    /// The account.
+    pub account: AccountId,
+    /// What.
+    pub kind: NoticeKind,
+    /// The position of the event that it tells of.
+    pub cause: i64,
+    /// For which reminder.
+    pub days_left: Option<u32>,
+}
+
+/// A notice about an account, as its page shows it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Notice {
+    /// Its id, and its link's.
+    pub id: String,
+    /// Whom it is for.
+    pub user_id: String,
+    /// What it tells.
+    pub kind: String,
+    /// When it was taken by the mail server.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When its link was first opened.
+    pub opened_at: Option<DateTime<Utc>>,
+    /// What became of the mail; `None`: it waits.
+    pub outcome: Option<String>,
+    /// What the mail server said last.
+    pub problem: Option<String>,
+    /// How often it was tried.
+    pub attempts: i64,
+}
+
+impl Commands {
+    /// What there is to tell of an event that happened to an account's token, if that is still so.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn news(&self, account: AccountId, cause: i64) -> Result<Option<News>, Error> {
+        let filter = Filter { account: Some(account), after: cause - 1, ..Filter::default() };
+        let Some(happened) = self.store.events(&filter, 1).await?.pop() else { return Ok(None) };
+        let token = self.token(account).await?;
+        let is_new = self.clock.now() - happened.at < GOOD_NEWS;
+        let kind = match happened.event()? {
+            Event::Token(TokenEvent::Expired { .. }) if token.expired().is_some() => NoticeKind::Expired,
+            Event::Token(TokenEvent::Refreshed { grant, .. }) if token.active().is_some() && is_new => {
+                let public = matches!(grant.way, Way::TokenPage | Way::Link);
+                if public { NoticeKind::RefreshedByVisitor } else { NoticeKind::Recovered }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(News { account, kind, cause, days_left: None }))
+    }
+
+    /// The reminder that is due now before the account's data access ends, if one is; and when the next one is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reminder(
+        &self,
+        account: AccountId,
+        cause: i64,
+        schedule: &Schedule,
+    ) -> Result<(Option<News>, Option<DateTime<Utc>>), Error> {
+        let (token, now) = (self.token(account).await?, self.clock.now());
+        let Some(ends) = token.active().and_then(|token| token.data_access) else { return Ok((None, None)) };
+        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days) };
+        Ok((schedule.reminder_due(ends.ends_at, now).map(news), schedule.next_reminder(ends.ends_at, now)))
+    }
+
+    /// What of the news is for this person: that it works again, for whoever was told that it didn't; that a stranger
+    /// refreshed it, for all others.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn news_for(&self, user: UserId, news: News) -> Result<Option<News>, Error> {
+        if !matches!(news.kind, NoticeKind::Recovered | NoticeKind::RefreshedByVisitor) {
+            return Ok(Some(news));
+        }
+        let sql = "SELECT kind FROM notices WHERE account_id = $1 AND user_id = $2 AND cause < $3 AND sent_at IS NOT NULL \
+                   ORDER BY cause DESC, created_at DESC LIMIT 1";
+        let last: Option<String> = read!(self.store.database(), pool => sqlx::query_scalar(sql)
+            .bind(news.account.to_string()).bind(user.to_string()).bind(news.cause).fetch_optional(pool))?;
+        let was_told = last.is_some_and(|kind| kind == NoticeKind::Expired.name());
+        Ok(match news.kind {
+            _ if was_told => Some(News { kind: NoticeKind::Recovered, ..news }),
+            NoticeKind::RefreshedByVisitor => Some(news),
+            _ => None,
+        })
+    }
+
+    /// Puts one mail of news of a kind into the outbox, in the transaction that completes the work. What this person was
+    /// told already is left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tell(&self, tx: &mut Tx, user: UserId, kind: NoticeKind, news: &[News]) -> Result<(), Error> {
+        let (mail, now) = (new_id().to_string(), self.clock.now());
+        let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
+        execute!(&mut *tx, sqlx::query(sql).bind(&mail).bind(user.to_string()).bind(kind.name()).bind(now))?;
+        for news in news {
+            let sql = "INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+            let link = LinkId::new(new_id()).to_string();
+            execute!(
+                &mut *tx,
+                sqlx::query(sql)
+                    .bind(&link)
+                    .bind(&mail)
+                    .bind(news.account.to_string())
+                    .bind(user.to_string())
+                    .bind(kind.name())
+                    .bind(news.cause)
+                    .bind(i64::from(news.days_left.unwrap_or_default()))
+                    .bind(now)
+            )?;
+        }
+        let sql = "SELECT count(*) FROM notices WHERE mail_id = $1";
+        let told: i64 = within!(&mut *tx, on => sqlx::query_scalar(sql).bind(&mail).fetch_one(on))?;
+        if told == 0 {
+            execute!(&mut *tx, sqlx::query("DELETE FROM mails WHERE id = $1").bind(&mail))?;
+        }
+        Ok(())
+    }
+
+    /// The latest notices about an account.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn notices_of(&self, account: AccountId, limit: i64) -> Result<Vec<Notice>, StoreError> {
+        let sql = "SELECT n.id, n.user_id, n.kind, n.sent_at, n.opened_at, m.outcome, m.problem, m.attempts \
+                   FROM notices n JOIN mails m ON m.id = n.mail_id WHERE n.account_id = $1 \
+                   ORDER BY n.created_at DESC, n.id DESC LIMIT $2";
+        Ok(read!(self.store.database(), pool =>
+            sqlx::query_as(sql).bind(account.to_string()).bind(limit).fetch_all(pool))?)
+    }
+
+    pub(crate) async fn token(&self, account: AccountId) -> Result<Token, Error> {
+        Ok(self.store.unit(self.metadata(&Context::relight())).load(account).await?)
+    }
+}

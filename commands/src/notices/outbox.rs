@@ -1,0 +1,222 @@
+//! The outbox: mails that wait to be sent, and what became of them.
+//!
+//! Whoever sends one holds it under a lease. If the program stops between the mail server's answer and our record, the
+//! lease ends and it is sent again, with the same `Message-ID`: mail programs show it once.
+
+use chrono::{DateTime, Utc};
+use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
+use store::{Decision, Unit, Write, autocommit, read};
+
+use super::News;
+use crate::{Commands, Context, Error};
+
+/// The kind of mails that tell admins of an incident.
+pub(crate) const INCIDENT: &str = "incident";
+
+/// How long one may take to send a mail, in seconds of the database's clock.
+const LEASE_SECONDS: i64 = 180;
+
+/// A mail to be sent.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Its id, which its `Message-ID` is made of.
+    pub id: String,
+    /// Whom it is for.
+    pub user: UserId,
+    /// What it tells; `None`: that an incident is open.
+    pub kind: Option<NoticeKind>,
+    /// How often it failed.
+    pub attempts: u32,
+    /// What it tells about which account, with the id of the link in it.
+    pub news: Vec<(LinkId, News)>,
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The mail server refused the address.
+    Refused(String),
+    /// It could not be sent for too long.
+    GivenUp(String),
+    /// There was nothing to tell any more, or nobody.
+    Dropped,
+}
+
+impl Commands {
+    /// Takes the next mails that are due, under a lease.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_mails(&self, limit: i64) -> Result<Vec<Mail>, Error> {
+        let database = self.store.database();
+        let waits: bool = read!(database, pool => sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM mails WHERE ended_at IS NULL AND due_at <= $1)")
+            .bind(self.clock.now()).fetch_one(pool))?;
+        if !waits {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "UPDATE mails SET leased_until = {} WHERE id IN (SELECT id FROM mails WHERE ended_at IS NULL \
+             AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) \
+             RETURNING id, user_id, kind, attempts",
+            database.clock(LEASE_SECONDS),
+            database.clock(0),
+            database.skip_locked()
+        );
+        let now = self.clock.now();
+        let rows: Vec<(String, String, String, i64)> = match database {
+            store::Database::Sqlite(pools) => {
+                sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(&pools.write).await?
+            }
+            store::Database::Postgres(pool) => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(pool).await?,
+        };
+        let mut mails = Vec::with_capacity(rows.len());
+        for (id, user, kind, attempts) in rows {
+            let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };
+            let news = match kind {
+                Some(kind) => self.news_of(&id, kind).await?,
+                None => Vec::new(),
+            };
+            let user = user.parse().map_err(|_| unreadable())?;
+            mails.push(Mail { id, user, kind, attempts: u32::try_from(attempts).unwrap_or(u32::MAX), news });
+        }
+        Ok(mails)
+    }
+
+    async fn news_of(&self, mail: &str, kind: NoticeKind) -> Result<Vec<(LinkId, News)>, Error> {
+        let sql = "SELECT id, account_id, cause, days_left FROM notices WHERE mail_id = $1 ORDER BY id";
+        let rows: Vec<(String, String, i64, i64)> =
+            read!(self.store.database(), pool => sqlx::query_as(sql).bind(mail).fetch_all(pool))?;
+        let read = |(id, account, cause, days): (String, String, i64, i64)| {
+            let link = id.parse().map_err(|_| unreadable())?;
+            let account = account.parse().map_err(|_| unreadable())?;
+            let days_left = u32::try_from(days).ok().filter(|days| *days > 0);
+            Ok((link, News { account, kind, cause, days_left }))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Whether what a notice tells is still so: somebody may have been faster.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_still_so(&self, news: &News, schedule: &Schedule) -> Result<bool, Error> {
+        let token = self.token(news.account).await?;
+        Ok(match news.kind {
+            NoticeKind::Expired => token.expired().is_some(),
+            NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0.is_some(),
+            NoticeKind::Recovered | NoticeKind::RefreshedByVisitor => token.active().is_some(),
+        })
+    }
+
+    /// The mail server took it: who was told what goes into the journal, and the mail is over, in one commit.
+    ///
+    /// # Errors
+    /// When the store fails; it is then sent again.
+    pub async fn mail_sent(&self, mail: &Mail, told: &[(LinkId, News)], context: &Context) -> Result<(), Error> {
+        let sent = Sent { mail, told };
+        self.store.run(&self.metadata(context), &sent).await?;
+        Ok(())
+    }
+
+    /// It could not be sent, and is tried again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mail_failed(&self, mail: &Mail, due_at: DateTime<Utc>, problem: &str) -> Result<(), Error> {
+        let sql = "UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL WHERE id = $3 \
+                   AND ended_at IS NULL";
+        autocommit!(self.store.database(), pool =>
+            sqlx::query(sql).bind(due_at).bind(problem).bind(&mail.id).execute(pool))?;
+        Ok(())
+    }
+
+    /// It won't be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mail_ended(&self, mail: &Mail, end: End) -> Result<(), Error> {
+        let (outcome, problem) = match end {
+            End::Refused(problem) => ("refused", Some(problem)),
+            End::GivenUp(problem) => ("given_up", Some(problem)),
+            End::Dropped => ("dropped", None),
+        };
+        let (sql, now) = (
+            "UPDATE mails SET ended_at = $1, outcome = $2, problem = $3 WHERE id = $4 AND ended_at IS NULL",
+            self.clock.now(),
+        );
+        autocommit!(self.store.database(), pool =>
+            sqlx::query(sql).bind(now).bind(outcome).bind(&problem).bind(&mail.id).execute(pool))?;
+        Ok(())
+    }
+
+    /// A reconnect link was opened. That changes nothing but what its account's page tells.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn link_opened(&self, link: LinkId) -> Result<(), Error> {
+        let sql = "UPDATE notices SET opened_at = $1 WHERE id = $2 AND opened_at IS NULL";
+        let now = self.clock.now();
+        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(now).bind(link.to_string()).execute(pool))?;
+        Ok(())
+    }
+
+    /// What the mail server last said against somebody's address, if it did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refused_address(&self, user: UserId) -> Result<Option<String>, Error> {
+        let sql = "SELECT CASE WHEN outcome = 'refused' THEN problem END FROM mails \
+                   WHERE user_id = $1 AND outcome IN ('sent', 'refused') ORDER BY id DESC LIMIT 1";
+        let said: Option<Option<String>> = read!(self.store.database(), pool =>
+            sqlx::query_scalar(sql).bind(user.to_string()).fetch_optional(pool))?;
+        Ok(said.flatten())
+    }
+}
+
+struct Sent<'a> {
+    mail: &'a Mail,
+    told: &'a [(LinkId, News)],
+}
+
+impl Decision for Sent<'_> {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let (at, user) = (unit.metadata().at, self.mail.user);
+        for (link, News { account, kind, cause, days_left }) in self.told {
+            let link_in_it = leads_on(*kind).then_some(*link);
+            let record = AccountCommand::RecordNotice {
+                user,
+                kind: *kind,
+                cause: *cause,
+                days_left: *days_left,
+                link: link_in_it,
+                at,
+            };
+            known(unit.execute::<Account>(*account, record).await.map_err(Error::from))?;
+            unit.write(Write::new("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(*link));
+        }
+        let sql = "UPDATE mails SET ended_at = $1, outcome = 'sent', problem = NULL WHERE id = $2";
+        unit.write(Write::new(sql).bind(at).bind(self.mail.id.as_str()));
+        Ok(())
+    }
+}
+
+/// An account that was erased meanwhile needs no record.
+fn known(recorded: Result<(), Error>) -> Result<(), Error> {
+    match recorded {
+        Err(Error::Account(domain::AccountError::Missing)) => Ok(()),
+        recorded => recorded,
+    }
+}
+
+/// Whether a notice of this kind has a reconnect link.
+pub const fn leads_on(kind: NoticeKind) -> bool {
+    matches!(kind, NoticeKind::Expired | NoticeKind::Reminder)
+}
+
+fn unreadable() -> Error {
+    store::StoreError::Unreadable("a mail's row".to_owned()).into()
+}

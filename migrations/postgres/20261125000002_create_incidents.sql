@@ -1,0 +1,27 @@
+-- Written by the crate `commands` alone.
+
+-- Accounts whose token Meta refused lately. `person`: who granted it, so that one person's many accounts count once where
+-- Meta says that it is that person's matter; otherwise the account.
+CREATE TABLE token_errors (
+    account_id TEXT COLLATE "C" PRIMARY KEY,
+    connection TEXT NOT NULL,
+    person     TEXT COLLATE "C" NOT NULL,
+    at         TIMESTAMPTZ NOT NULL -- on the program's clock
+);
+CREATE INDEX token_errors_at ON token_errors (connection, at);
+
+-- Times at which an app's tokens were refused in numbers: the app's matter, until somebody knows better.
+CREATE TABLE incidents (
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    connection TEXT NOT NULL CHECK (connection IN ('consumer', 'business')),
+    opened_at  TIMESTAMPTZ NOT NULL,
+    accounts   BIGINT NOT NULL, -- how many were hit when it was opened
+    called     BIGINT NOT NULL, -- of how many that were called
+    closed_at  TIMESTAMPTZ,
+    outcome    TEXT CHECK (outcome IN ('worked', 'released', 'dismissed')),
+    closed_by  TEXT -- a user's id
+);
+CREATE UNIQUE INDEX incidents_open ON incidents (connection) WHERE closed_at IS NULL;
+
+-- How many accounts of an app were called lately.
+CREATE INDEX checks_checked ON checks (checked_at);

@@ -1,0 +1,94 @@
+//! The projection `work`: which events make which things due. The queue itself is in [`crate::queue`].
+//!
+//! A row is written only with a newer cause, which clears lease and attempts: whoever still works for an older cause
+//! can't change it any more.
+
+mod pulls;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{AccountEvent, schedule::Schedule};
+use store::{Bulk, Entry, Event, StoreError, Tx, execute};
+
+use crate::{
+    projection::{Projection, Target},
+    queue,
+};
+use pulls::Pull;
+use timers::Timers;
+
+/// Folds events into `work_v1`.
+pub(crate) struct Work;
+
+/// What a batch changes.
+#[derive(Default)]
+pub(crate) struct Fold {
+    pulls: BTreeMap<String, Pull>,
+    timers: BTreeMap<String, Timers>,
+    erased: BTreeSet<String>,
+}
+
+impl Projection for Work {
+    const NAME: &'static str = "work";
+    const VERSION: i64 = 3;
+    const TABLES: &'static [&'static str] = &["work_v1"];
+    type Fold = Fold;
+
+    async fn load(_: &mut Fold, _: &mut Tx, _: Target, _: &[Entry]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn accounts(fold: &Fold) -> usize {
+        fold.pulls.len()
+    }
+
+    fn apply(fold: &mut Fold, entry: &Entry, event: &Event, schedule: &Schedule) {
+        if let Event::Account(AccountEvent::Erased) = event {
+            fold.pulls.remove(&entry.account_id);
+            fold.timers.remove(&entry.account_id);
+            fold.erased.insert(entry.account_id.clone());
+            return;
+        }
+        if let Event::Token(event) = event {
+            fold.timers.entry(entry.account_id.clone()).or_default().apply(entry, event, schedule);
+        }
+        fold.pulls.entry(entry.account_id.clone()).or_default().apply(entry, event);
+    }
+
+    async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+        let work = target.table("work_v1");
+        if target == Target::Serving {
+            let all: BTreeSet<&String> =
+                fold.erased.iter().chain(fold.pulls.keys()).chain(fold.timers.keys()).collect();
+            queue::lock(tx, all.into_iter().map(String::as_str)).await?;
+        }
+        // What workers made of an erased account goes with it, wherever it was rebuilt.
+        for table in [work.as_str(), "feeds", "checks"] {
+            let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
+            erased.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
+        }
+        pulls::save(tx, &work, &fold.pulls).await?;
+        timers::save(tx, &work, &fold.timers).await
+    }
+
+    /// Reconciled: what workers made of a row since its cause stays as it is.
+    async fn swap(tx: &mut Tx, schedule: &Schedule) -> Result<(), StoreError> {
+        pulls::rested(tx, schedule.pull).await?;
+        for sql in [
+            "DELETE FROM work_v1 WHERE NOT EXISTS (SELECT 1 FROM work_v1_rebuild AS new \
+             WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
+            "UPDATE work_v1 SET free_widgets = new.free_widgets, upgraded_widgets = new.upgraded_widgets \
+             FROM work_v1_rebuild AS new WHERE work_v1.kind = new.kind AND work_v1.key = new.key",
+            "UPDATE work_v1 SET due_at = new.due_at, priority = new.priority, cause = new.cause, attempts = 0, \
+             last_error = NULL, lease = NULL, leased_until = NULL FROM work_v1_rebuild AS new \
+             WHERE work_v1.kind = new.kind AND work_v1.key = new.key \
+             AND (work_v1.cause <> new.cause OR (work_v1.due_at IS NULL) <> (new.due_at IS NULL))",
+            "INSERT INTO work_v1 SELECT * FROM work_v1_rebuild AS new WHERE NOT EXISTS \
+             (SELECT 1 FROM work_v1 WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
+        ] {
+            execute!(&mut *tx, sqlx::query(sql))?;
+        }
+        Ok(())
+    }
+}

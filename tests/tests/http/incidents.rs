@@ -1,0 +1,110 @@
+//! Many tokens refused at once: one incident instead of many expired accounts.
+
+use std::time::{Duration, Instant};
+
+use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, Login};
+use store::on_both_engines;
+use tests::{browser::Browser, relight::Relight};
+
+const NAMES: [&str; 4] = ["luma.ceramics", "nordlicht.bakery", "oakandiron", "bluebird.bikes"];
+const ADMIN: &str = "root@example.com";
+
+/// Four accounts, and an admin.
+async fn crowd(engine: store::testing::Engine) -> (Relight, Browser, Browser, Vec<String>) {
+    let relight = Relight::start_with_mails(engine).await;
+    let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+    let admin = relight.signed_in(ADMIN, Role::Admin).await;
+    let mut accounts = Vec::new();
+    for name in NAMES {
+        let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
+        owner.add_widget(&account, Plan::Upgraded).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+        accounts.push(account);
+    }
+    (relight, owner, admin, accounts)
+}
+
+/// Meta restricts the app; time passes until that is an incident.
+async fn restrict(relight: &Relight, owner: &Browser, accounts: &[String]) {
+    relight.pass(TimeDelta::minutes(6));
+    relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
+    for account in accounts {
+        owner.press(&format!("/accounts/{account}/check"), &[]).await;
+    }
+    owner.until("/accounts", "Meta refuses many accounts").await;
+}
+
+async fn events(relight: &Relight, accounts: &[String], event: &str) -> usize {
+    let mut count = 0;
+    for account in accounts {
+        count += relight.events(account).await.iter().filter(|name| *name == event).count();
+    }
+    count
+}
+
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it doesn't come to that");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+on_both_engines! {
+    async fn an_incident_expires_nobody_and_closes_by_itself(engine: Engine) {
+        let (relight, owner, admin, accounts) = crowd(engine).await;
+        restrict(&relight, &owner, &accounts).await;
+        admin.open("/operations").await.says("Incident: Instagram").says("held");
+        until(async || relight.mails_to(ADMIN).len() == 1).await;
+        // Hours of it.
+        for _ in 0..12 {
+            relight.pass(TimeDelta::minutes(31));
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+        assert_eq!(relight.mails_to(ADMIN).len(), 1, "told once");
+        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        until(async || {
+            relight.pass(TimeDelta::minutes(5));
+            !owner.open("/accounts").await.text().contains("Meta refuses")
+        }).await;
+        admin.open("/operations").await.says("calls work again").says("Over");
+        until(async || {
+            relight.pass(TimeDelta::minutes(5));
+            relight.held().await == 0
+        }).await;
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+        assert_eq!(relight.mails_to("ann@example.com").len(), 0);
+    }
+
+    async fn what_was_held_and_is_true_comes_out_after_it(engine: Engine) {
+        let (relight, owner, _, accounts) = crowd(engine).await;
+        restrict(&relight, &owner, &accounts).await;
+        let permission = "instagram_business_basic".to_owned();
+        relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
+        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        until(async || {
+            relight.pass(TimeDelta::minutes(2));
+            events(&relight, &accounts[..1], "Expired").await == 1
+        }).await;
+        assert_eq!(events(&relight, &accounts[1..], "Expired").await, 0);
+    }
+
+    async fn an_admin_releases_or_dismisses_it_and_nobody_else(engine: Engine) {
+        let (relight, owner, admin, accounts) = crowd(engine).await;
+        restrict(&relight, &owner, &accounts).await;
+        let page = admin.open("/operations").await;
+        let paths: Vec<_> = page.html.split("action=\"").filter_map(|part| part.split('"').next())
+            .filter(|path| path.starts_with("/operations/incidents/")).map(str::to_owned).collect();
+        assert_eq!(paths.len(), 2);
+        assert_eq!(owner.press(&paths[1], &[]).await.status(), 404);
+        owner.open("/accounts").await.says("Meta refuses many accounts");
+        admin.press(&paths[1], &[]).await;
+        admin.open("/operations").await.says("an admin dismissed it");
+        assert_eq!(relight.held().await, 0);
+        assert!(!owner.open("/accounts").await.text().contains("Meta refuses many accounts"));
+    }
+}

@@ -1,0 +1,69 @@
+//! What Meta allows: calls slow down before the limit and pause at it; who waits goes first.
+
+use std::time::Duration;
+
+use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, FaultKind, person::Consent};
+use store::on_both_engines;
+use tests::relight::Relight;
+
+const LUMA: &str = "luma.ceramics";
+
+on_both_engines! {
+    async fn a_throttled_app_pauses_and_goes_on(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        let here = format!("/accounts/{account}");
+        owner.add_widget(&account, Plan::Upgraded).await;
+        owner.until_fresh(&here, 1).await;
+        relight.act(Action::Fail { kind: FaultKind::AppThrottled, calls: 1, holder: None, path: None });
+        relight.pass(TimeDelta::minutes(31));
+        owner.until(&here, "Meta limits our calls").await;
+        admin.open("/operations").await.says("Paused: calls go on in 15 minutes");
+        // Whatever becomes due waits.
+        let before = relight.sandbox.world().calls;
+        owner.press(&format!("{here}/check"), &[]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(relight.sandbox.world().calls, before);
+        relight.pass(TimeDelta::minutes(45));
+        owner.until_fresh(&here, 1).await;
+        assert!(relight.sandbox.world().calls > before);
+        assert!(!relight.events(&account).await.contains(&"Expired".to_owned()));
+    }
+
+    async fn near_the_limit_only_what_somebody_waits_for_goes_on(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let mut here = String::new();
+        // Their pulls are minutes apart: after the first, the others wait.
+        for name in ["nordlicht.bakery", "oakandiron", "bluebird.bikes", "alta.climbing", LUMA] {
+            let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
+            here = format!("/accounts/{account}");
+            owner.add_widget(&account, Plan::Upgraded).await;
+            owner.until_fresh(&here, 1).await;
+        }
+        relight.sandbox.world().app_usage = Some(97);
+        relight.pass(TimeDelta::minutes(26));
+        let waits = async || {
+            let sql = "SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'";
+            store::read!(relight.store().database(), pool =>
+                store::sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted") > 0
+        };
+        // The call before told how near it is; from then on they wait.
+        for _ in 0..100 {
+            if waits().await {
+                break;
+            }
+            relight.pass(TimeDelta::seconds(20));
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        assert!(waits().await, "nothing waits");
+        // Somebody who logs in doesn't.
+        owner.result(&format!("{here}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await.says("is refreshed");
+        owner.until_fresh(&here, 1).await;
+    }
+}

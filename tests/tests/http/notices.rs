@@ -1,0 +1,231 @@
+//! Notices: who is told what, once; the link in it; and why nobody is told.
+
+use std::time::{Duration, Instant};
+
+use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, person::Consent};
+use store::on_both_engines;
+use tests::{browser::Browser, relight::Relight};
+
+const LUMA: &str = "luma.ceramics";
+const ANN: &str = "ann@example.com";
+const BEN: &str = "ben@example.com";
+
+/// An account with a fresh upgraded widget.
+async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
+    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
+    owner.add_widget(&account, Plan::Upgraded).await;
+    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+    account
+}
+
+/// The password changes, Relight finds out, and what is gathered is told.
+async fn expire(relight: &Relight, owner: &Browser, account: &str, name: &str) {
+    relight.act(Action::ChangePassword { holder: name.to_owned() });
+    owner.press(&format!("/accounts/{account}/check"), &[]).await;
+    owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+    settle(relight).await;
+}
+
+/// What happened is told once it was gathered.
+async fn settle(relight: &Relight) {
+    relight.pass(TimeDelta::seconds(21));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Waits until somebody has so many mails; returns the last.
+async fn mail(relight: &Relight, address: &str, number: usize) -> (String, String) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut mails = relight.mails_to(address);
+        assert!(mails.len() <= number, "too many: {mails:?}");
+        if mails.len() == number {
+            return mails.remove(number - 1);
+        }
+        assert!(Instant::now() < deadline, "{number} mails don't come: {mails:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn link(text: &str) -> String {
+    let link = text.split("/r/").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a link");
+    format!("/r/{link}")
+}
+
+async fn holds(relight: &Relight, account: &str, event: &str, times: usize) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while relight.events(account).await.iter().filter(|name| *name == event).count() != times {
+        assert!(Instant::now() < deadline, "{:?}", relight.events(account).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+on_both_engines! {
+    async fn an_owner_is_told_and_the_link_in_the_mail_mends_it(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        let here = format!("/accounts/{account}");
+        expire(&relight, &owner, &account, LUMA).await;
+        let (subject, text) = mail(&relight, ANN, 1).await;
+        assert_eq!(subject, "@luma.ceramics needs a new login");
+        assert!(text.contains("The password was changed.") && text.contains("Log in with Instagram"), "{text}");
+        holds(&relight, &account, "NoticeSent", 1).await;
+        owner.until(&here, "It needs a new login").await.says("told just now");
+        // A stranger with the login, who never signs in.
+        let stranger = relight.browser();
+        stranger.open(&link(&text)).await.says("Reconnect @luma.ceramics");
+        owner.until(&here, "→ opened").await;
+        let done = stranger.result(&link(&text), &[], &Consent::of(relight.holder(LUMA))).await;
+        done.says("@luma.ceramics is refreshed");
+        owner.until(&here, "→ reconnected just now → widgets fresh").await;
+        stranger.open(&link(&text)).await.says("has done its work");
+        let journal = relight.journal(&account).await;
+        let told = journal.iter().find(|event| event.event_type == "NoticeSent").expect("told");
+        let refreshed = journal.iter().find(|event| event.event_type == "Refreshed").expect("refreshed");
+        let link = store::json(&told.payload)["NoticeSent"]["link"].as_str().expect("a link").to_owned();
+        assert_eq!(store::json(&refreshed.metadata)["causation"], format!("link {link}"));
+        // And told that it is over, once.
+        settle(&relight).await;
+        let (subject, text) = mail(&relight, ANN, 2).await;
+        assert_eq!(subject, "@luma.ceramics works again");
+        assert!(!text.contains("/r/"), "{text}");
+        relight.pass(TimeDelta::hours(2));
+        owner.until(&here, "It works again").await;
+        assert_eq!(relight.mails_to(ANN).len(), 2);
+    }
+
+    async fn people_are_reminded_before_data_access_ends(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        // Time passes so that the session is extended.
+        for _ in 0..37 {
+            relight.pass(TimeDelta::days(2));
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        assert_eq!(relight.mails_to(ANN), [], "not yet");
+        for (number, days) in [(1, "in 14 days"), (2, "in 7 days"), (3, "tomorrow")] {
+            relight.pass(TimeDelta::days(match number { 1 => 2, 2 => 7, _ => 6 }));
+            let (subject, text) = mail(&relight, ANN, number).await;
+            assert_eq!(subject, "@luma.ceramics: please log in again soon");
+            assert!(text.contains(days) && text.contains("By our estimate"), "{text}");
+        }
+        relight.pass(TimeDelta::days(3));
+        owner.until(&format!("/accounts/{account}"), "Access ends soon").await.says("@luma.ceramics Expiring soon");
+        assert_eq!(relight.mails_to(ANN).len(), 3);
+    }
+
+    async fn many_accounts_of_one_owner_are_one_mail(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let mia = Consent::of(relight.holder("Mia Berg"));
+        let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
+        let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
+        let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+        owner.press(&format!("{path}/choose"), &ids).await;
+        let accounts = relight.accounts().await;
+        assert_eq!(accounts.len(), 3);
+        for account in &accounts {
+            owner.add_widget(account, Plan::Upgraded).await;
+        }
+        // They are one person's: no incident, however many they are.
+        relight.act(Action::ChangePassword { holder: "Mia Berg".to_owned() });
+        for account in &accounts {
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+            owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+        }
+        settle(&relight).await;
+        let (subject, text) = mail(&relight, ANN, 1).await;
+        assert_eq!(subject, "3 Instagram accounts need a new login");
+        for name in ["fern.and.fog", "tiny.harbor", "paper.moon.press"] {
+            assert!(text.contains(&format!("@{name}")), "{text}");
+        }
+        for account in &accounts {
+            holds(&relight, account, "NoticeSent", 1).await;
+        }
+        assert_eq!(text.matches("/r/").count(), 3);
+    }
+
+    async fn what_is_mended_in_time_is_not_told(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.act(Action::CloseMail { closed: true });
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.until(&format!("/accounts/{account}"), "waits after").await.says("the mail server is busy (421)");
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        relight.act(Action::CloseMail { closed: false });
+        relight.pass(TimeDelta::hours(1));
+        owner.until(&format!("/accounts/{account}"), "not sent: it was no longer so").await;
+        assert_eq!(relight.mails_to(ANN), [], "neither the bad news nor the good");
+    }
+
+    async fn only_who_wants_mails_gets_them(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let developer = relight.signed_in(BEN, Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        let here = format!("/accounts/{account}");
+        owner.press(&format!("{here}/access"), &[("email", BEN), ("right", "developer")]).await;
+        owner.open(&here).await.says("it has no upgraded widget");
+        owner.add_widget(&account, Plan::Upgraded).await;
+        owner.until_fresh(&here, 1).await;
+        owner.press("/settings", &[]).await;
+        owner.open(&here).await.says("nobody who sees it wants any");
+        developer.press("/settings", &[("as_developer", "yes")]).await;
+        developer.open("/settings").await.says("Saved");
+        expire(&relight, &owner, &account, LUMA).await;
+        mail(&relight, BEN, 1).await;
+        assert_eq!(relight.mails_to(ANN), []);
+    }
+
+    async fn a_mail_server_that_loses_its_answer_gets_the_same_mail_again(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.sandbox.world().post.loses_answers = 1;
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.until(&format!("/accounts/{account}"), "waits after 1 tries").await;
+        relight.pass(TimeDelta::minutes(2));
+        mail(&relight, ANN, 2).await;
+        holds(&relight, &account, "NoticeSent", 1).await;
+        let world = relight.sandbox.world();
+        assert_eq!(world.post.mails[0].message_id, world.post.mails[1].message_id);
+    }
+
+    async fn a_refused_address_is_shown(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.act(Action::RefuseMail { address: ANN.to_owned(), refused: true });
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.until(&format!("/accounts/{account}"), "not sent: the mail server refuses the address (550)").await;
+        owner.open("/settings").await.says("did not arrive");
+        assert!(!relight.events(&account).await.contains(&"NoticeSent".to_owned()));
+    }
+
+    async fn a_refresh_through_a_public_way_is_told(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        // One's own refresh isn't news.
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        settle(&relight).await;
+        relight.browser().result("/token/consumer", &[], &Consent::of(relight.holder(LUMA))).await.says("is refreshed");
+        settle(&relight).await;
+        let (subject, _) = mail(&relight, ANN, 1).await;
+        assert_eq!(subject, "@luma.ceramics was refreshed");
+    }
+
+    async fn without_a_mail_server_the_page_says_so(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.open(&format!("/accounts/{account}")).await.says("Relight has no mail server");
+        owner.open("/settings").await.says("At the moment none go out");
+    }
+}

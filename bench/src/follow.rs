@@ -89,7 +89,8 @@ async fn ten_events(store: &Store, id: AccountId, first: bool, at: DateTime<Utc>
             permissions: vec!["instagram_business_basic".to_owned()],
         };
         unit.execute::<Token>(id, TokenCommand::Accept(grant)).await?;
-        let evidence = Evidence { call: Call::Pull, at, code: Some(190), subcode: Some(460), trace: None };
+        let evidence =
+            Evidence { call: Call::Pull, at, code: Some(190), subcode: Some(460), trace: None, permission: None };
         let report = TokenCommand::ReportFailure { token, reason: Reason::PasswordChanged, evidence };
         unit.execute::<Token>(id, report).await?;
     }

@@ -6,7 +6,10 @@ use domain::{
 };
 use store::{Decision, Unit};
 
-use crate::{Commands, Context, Error, report_failure::Failed};
+use crate::{
+    Commands, Context, Error,
+    report_failure::{Failed, lacking},
+};
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,18 +31,24 @@ impl Commands {
         let Some(connection) = self.usable(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => consumer.me(&opened.token).await.map(drop),
-            (Connection::Business, _, Some(business)) => business.debug(&opened.token).await.map(drop),
+            (Connection::Consumer, Some(consumer), _) => consumer.me(&opened.token).await.map(|_| None),
+            (Connection::Business, _, Some(business)) => {
+                business.debug(&opened.token).await.map(|facts| lacking(&facts))
+            }
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(()) => {
+            Ok(Some(permission)) => {
+                self.app_works(connection).await?;
+                Ok(Checked::Failed(opened.id, self.lacks(account, opened.id, permission).await?))
+            }
+            Ok(None) => {
                 self.worked(account, connection).await?;
                 self.expire(account, context).await?;
                 Ok(Checked::Works(opened.id))
             }
             Err(error) => {
-                let failed = self.report_failure(account, opened.id, Call::Check, &error, context).await?;
+                let failed = self.report_failure(account, &opened, Call::Check, &error, context).await?;
                 Ok(Checked::Failed(opened.id, failed))
             }
         }

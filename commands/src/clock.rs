@@ -1,28 +1,28 @@
 //! The only source of time. The demo's can be moved forward.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
-
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use tokio::sync::watch;
 
 /// The program's clock. Clones are the same clock.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    ahead_us: Arc<AtomicI64>,
+    ahead: watch::Sender<TimeDelta>,
 }
 
 impl Clock {
     /// The time now, cut to microseconds as both engines keep it.
     #[expect(clippy::disallowed_methods, reason = "this is the only source of time")]
     pub fn now(&self) -> DateTime<Utc> {
-        let now = Utc::now() + TimeDelta::microseconds(self.ahead_us.load(Ordering::Relaxed));
-        now.trunc_subsecs(6)
+        (Utc::now() + *self.ahead.borrow()).trunc_subsecs(6)
     }
 
     /// Moves it forward.
     pub fn forward(&self, by: TimeDelta) {
-        self.ahead_us.fetch_add(by.num_microseconds().unwrap_or(0).max(0), Ordering::Relaxed);
+        self.ahead.send_modify(|ahead| *ahead += by.max(TimeDelta::zero()));
+    }
+
+    /// Tells whenever it was moved: what waits for a time must look again.
+    pub fn moved(&self) -> watch::Receiver<TimeDelta> {
+        self.ahead.subscribe()
     }
 }

@@ -47,7 +47,7 @@ impl Commands {
                 Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
             }
             Err(error) => {
-                let failed = self.report_failure(account, opened.id, Call::Renew, &error, context).await?;
+                let failed = self.report_failure(account, &opened, Call::Renew, &error, context).await?;
                 tracing::info!(%account, %error, verdict = ?failed.verdict, "a renewal failed");
                 Ok(Renewal::Failed(failed))
             }

@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Evidence, Reason, Token, TokenCommand, TokenId, Verdict,
-    failure::Call,
+    Account, AccountCommand, AccountError, AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId,
+    Verdict, failure::Call,
 };
-use meta::MetaError;
+use meta::{MetaError, TokenFacts};
 use store::{Decision, Unit};
 
-use crate::{Commands, Context, Error, login::verdict};
+use crate::{Commands, Context, Error, login::verdict, vault::Opened};
 
 /// What a failed call means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,35 +28,66 @@ impl Commands {
     pub async fn report_failure(
         &self,
         account: AccountId,
-        token: TokenId,
+        opened: &Opened,
         call: Call,
         error: &MetaError,
         context: &Context,
     ) -> Result<Failed, Error> {
         let verdict = verdict(error);
+        let connection = self.usable(account).await?;
         if verdict == Verdict::AppThrottled
-            && let Some(connection) = self.usable(account).await?
-            && let Some(budget) = self.budget(connection)
+            && let Some(budget) = connection.and_then(|connection| self.budget(connection))
         {
             budget.pause();
         }
         if let Some(reason) = verdict.against_the_token() {
             let answer = error.answer();
+            let permission = match connection {
+                Some(connection) if reason == Reason::PermissionMissing => self.missing(connection, opened).await,
+                _ => None,
+            };
             let evidence = Evidence {
                 call,
                 at: self.clock.now(),
                 code: answer.map(|answer| answer.code),
                 subcode: answer.and_then(|answer| answer.subcode),
                 trace: answer.and_then(|answer| answer.trace.clone()),
+                permission,
             };
             if let Verdict::Expired(_) = verdict {
-                self.store.run(&self.metadata(context), &Report { account, token, reason, evidence }).await?;
+                let report = Report { account, token: opened.id, reason, evidence };
+                self.store.run(&self.metadata(context), &report).await?;
             } else {
-                self.hold(account, token, reason, &evidence).await?;
+                self.hold(account, opened.id, reason, &evidence).await?;
             }
         }
         Ok(Failed { verdict, shut_out: error.answer().and_then(|answer| answer.shut_out) })
     }
+
+    /// Meta says that the token works, but not with a permission that is needed. That may be the app's matter too: held.
+    pub(crate) async fn lacks(&self, account: AccountId, token: TokenId, permission: String) -> Result<Failed, Error> {
+        let (reason, at) = (Reason::PermissionMissing, self.clock.now());
+        let permission = Some(permission);
+        let evidence = Evidence { call: Call::Check, at, code: None, subcode: None, trace: None, permission };
+        self.hold(account, token, reason, &evidence).await?;
+        Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None })
+    }
+
+    /// Which permission is missing, as far as Meta tells.
+    async fn missing(&self, connection: Connection, opened: &Opened) -> Option<String> {
+        match (connection, &self.business) {
+            // It needs a single one.
+            (Connection::Consumer, _) => connection.permissions().first().map(|name| (*name).to_owned()),
+            (Connection::Business, Some(business)) => lacking(&business.debug(&opened.token).await.ok()?),
+            (Connection::Business, None) => None,
+        }
+    }
+}
+
+/// The first permission that a business connection needs and the token hasn't got.
+pub(crate) fn lacking(facts: &TokenFacts) -> Option<String> {
+    let needed = Connection::Business.permissions().iter();
+    needed.map(|name| (*name).to_owned()).find(|name| !facts.scopes.contains(name))
 }
 
 /// What is said against a token, for sure.

@@ -114,6 +114,9 @@ pub struct Evidence {
     pub subcode: Option<i64>,
     /// Meta's trace id (`fbtrace_id`), by which their support finds the call.
     pub trace: Option<String>,
+    /// The permission that is missing, if it is that and known which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
 }
 
 /// What an answer means for a connection.

@@ -296,6 +296,18 @@ impl World {
         token.data_access_expires_at > self.clock.now()
     }
 
+    /// Whether somebody's latest token can be used to read posts, apart from outages and restrictions.
+    pub fn works(&self, holder: &str) -> bool {
+        self.latest_token(holder).is_some_and(|(_, token)| {
+            let permission = match token.login {
+                Login::Instagram => "instagram_business_basic",
+                Login::Facebook => "instagram_basic",
+            };
+            let reads = self.has_data_access(token) || token.login == Login::Instagram;
+            self.why_dead(token).is_none() && reads && self.permitted(token, permission)
+        })
+    }
+
     /// Makes a new token string for a token.
     pub(crate) fn issue(&mut self, token: Token) -> String {
         let prefix = match token.login {

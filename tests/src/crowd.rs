@@ -1,5 +1,7 @@
 //! Very many accounts, connected without a login.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use domain::{
     Account, AccountCommand, AccountId, AttemptId, Connection, Token, TokenCommand, TokenId, UserId,
@@ -25,6 +27,54 @@ impl Relight {
         while self.counts().await[0] < i64::from(accounts) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+    }
+
+    /// How each account is shown: `active`, `expired`, `disconnected`.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn statuses(&self) -> BTreeMap<String, String> {
+        let sql = "SELECT account_id, status FROM account_status_v1";
+        let rows: Vec<(String, String)> =
+            store::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_all(pool)).expect("there");
+        rows.into_iter().collect()
+    }
+
+    /// What is due for an account, and what was told against it: to understand a failure.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn work_of(&self, account: &str) -> String {
+        let id = account.parse().expect("an id");
+        let waiting = projections::queue::waiting(self.store().database(), Some(id), 20).await.expect("read");
+        let held: Vec<(String, i64)> = store::read!(self.store().database(), pool =>
+            sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
+        .expect("read");
+        format!("now {}, {waiting:#?}, held {held:?}, {:?}", self.clock.now(), self.events(account).await)
+    }
+
+    /// What an account is called.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn username(&self, account: &str) -> String {
+        let sql = "SELECT username FROM profiles WHERE account_id = $1";
+        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(account).fetch_one(pool))
+            .expect("there")
+    }
+
+    /// How much is due now or under way, the events that are not folded yet among it.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn due(&self) -> i64 {
+        let sql = "SELECT (SELECT count(*) FROM work_v1 WHERE due_at <= $1) \
+                   + (SELECT count(*) FROM mails WHERE ended_at IS NULL AND due_at <= $1) \
+                   + (SELECT count(*) FROM verdicts WHERE failures = 0) \
+                   + (SELECT COALESCE(max(position), 0) FROM events) * 2 - (SELECT CAST(sum(position) AS BIGINT) FROM checkpoints)";
+        let now = self.clock.now();
+        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))
+            .expect("counted")
     }
 
     /// How many accounts the view shows as active, expired, not connected.

@@ -62,6 +62,12 @@ pub fn config(sandbox: &Sandbox, database: &TestDatabase, port: u16) -> Config {
     config
 }
 
+/// Sends mails to the sandbox's mail server.
+pub fn mails(config: &mut Config, sandbox: &Sandbox) {
+    config.smtp.url = Some(sandbox.smtp_url().into());
+    config.mail.from = Some("Relight <relight@relight.example>".to_owned());
+}
+
 /// A port that nobody listens on just now.
 ///
 /// # Panics
@@ -93,14 +99,14 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn start_with_mails(engine: Engine) -> Self {
-        let set = |config: &mut Config, sandbox: &Sandbox| {
-            config.smtp.url = Some(sandbox.smtp_url().into());
-            config.mail.from = Some("Relight <relight@relight.example>".to_owned());
-        };
-        Self::start_beside(engine, set).await
+        Self::start_beside(engine, mails).await
     }
 
-    async fn start_beside(engine: Engine, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
+    /// Starts it with settings of one's own, which may be about its sandbox.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start_beside(engine: Engine, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
         let database = TestDatabase::new(engine).await;
         let sandbox = crate::sandbox().await;
         let clock = Clock::default();
@@ -162,9 +168,16 @@ impl Relight {
     /// # Panics
     /// When that can't be.
     pub async fn signed_in(&self, email: &str, role: Role) -> Browser {
+        self.signed_in_at(self.browser(), email, role).await
+    }
+
+    /// The same at this browser.
+    ///
+    /// # Panics
+    /// When that can't be.
+    pub async fn signed_in_at(&self, browser: Browser, email: &str, role: Role) -> Browser {
         let users = Users::new(self.store().database().clone());
         users.add(email, &PASSWORD.to_owned().into(), role, self.clock.now()).await.expect("added");
-        let browser = self.browser();
         browser.sign_in(email, PASSWORD).await;
         browser
     }

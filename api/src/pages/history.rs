@@ -132,6 +132,9 @@ fn rests_on(evidence: Option<Evidence>) -> String {
         Call::Deauthorization => return "Meta told us".to_owned(),
     }
     .to_owned();
+    if let Some(permission) = evidence.permission {
+        let _ = write!(said, ", without the permission {permission}");
+    }
     if let Some(code) = evidence.code {
         let _ = write!(said, ", Meta answered error {code}");
     }

@@ -18,11 +18,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Works until the token is cancelled.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
     let worker = Worker::new(app.database(), commands::new_id().to_string());
+    let mut moved = app.commands.clock.moved();
     while !stop.is_cancelled() {
         match expire(&app, &worker).await {
             Ok(0) => tokio::select! {
                 () = stop.cancelled() => {}
                 _ = queue_position.changed() => {}
+                _ = moved.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
             },
             Ok(_) => {}

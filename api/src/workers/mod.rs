@@ -34,6 +34,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
     let workers = Workers::new(app.config.pull.workers as usize);
     let mut changed = app.changed.subscribe();
     let mut jobs = JoinSet::new();
+    let mut moved = app.commands.clock.moved();
     while !stop.is_cancelled() {
         let claimed = workers.claim(&app, &worker).await;
         let found = !claimed.is_empty();
@@ -47,6 +48,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
         tokio::select! {
             () = stop.cancelled() => {}
             _ = queue_position.changed() => {}
+                _ = moved.changed() => {}
             _ = changed.changed() => {}
             () = wait_for_one(&workers.all), if found => {}
             () = tokio::time::sleep(LOOK) => {}

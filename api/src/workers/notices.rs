@@ -43,6 +43,7 @@ const TROUBLE: &str = "Meta refuses many accounts at once: mails wait until that
 /// Works until the token is cancelled.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
     let worker = Worker::new(app.database(), commands::new_id().to_string());
+    let mut moved = app.commands.clock.moved();
     while !stop.is_cancelled() {
         let found = match work(&app, &worker).await {
             Ok(found) => found,
@@ -55,6 +56,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = queue_position.changed() => {}
+                _ = moved.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }

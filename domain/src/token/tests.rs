@@ -33,7 +33,7 @@ fn issued(n: u128, day: i64) -> TokenEvent {
 }
 
 fn evidence() -> Evidence {
-    Evidence { call: Call::Pull, at: at(5), code: Some(190), subcode: Some(460), trace: None }
+    Evidence { call: Call::Pull, at: at(5), code: Some(190), subcode: Some(460), trace: None, permission: None }
 }
 
 fn failure(n: u128) -> TokenCommand {

@@ -175,6 +175,8 @@ on_both_engines! {
         pass_until_expired(&relight, &luma, TimeDelta::minutes(2)).await;
         let payload = last_payload(&relight.journal(&luma).await);
         assert_eq!((&payload["Expired"]["reason"], &payload["Expired"]["evidence"]["code"]), (&"permission_missing".into(), &10.into()));
+        assert_eq!(payload["Expired"]["evidence"]["permission"], "instagram_business_basic");
+        owner.until(&format!("/accounts/{luma}"), "without the permission instagram_business_basic").await;
     }
 
     async fn with_nobody_else_to_ask_it_counts_after_a_while(engine: Engine) {

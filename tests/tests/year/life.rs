@@ -1,0 +1,249 @@
+//! A life, step by step: what happens, what is seen of it, and what must always be so.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use sandbox::{Action, FaultKind, Login, person::Consent};
+use store::testing::Engine;
+use tests::relight::{Relight, mails};
+
+use crate::crowd::{self, Known, Owner};
+
+/// How much time passes at once.
+const STEP: TimeDelta = TimeDelta::hours(6);
+/// Each token is asked about within a day; what isn't clear needs a second look.
+const NOTICED_WITHIN: TimeDelta = TimeDelta::hours(24 + 2 * 6);
+
+/// What a life is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) consumers: usize,
+    pub(crate) people: usize,
+    pub(crate) days: u32,
+    /// Days on which Meta is away for hours.
+    pub(crate) outages: Vec<u32>,
+    /// The day on which Meta restricts the Instagram app, for a day.
+    pub(crate) restricted: Option<u32>,
+}
+
+pub(crate) struct Life {
+    relight: Relight,
+    random: StdRng,
+    owners: Vec<Owner>,
+    known: Vec<Known>,
+    /// Since when tokens are dead, by their holder, as far as the test has seen.
+    dead: BTreeMap<String, DateTime<Utc>>,
+    /// When people will reconnect.
+    reconnect: BTreeMap<String, DateTime<Utc>>,
+    /// Until when Meta can't say anything about tokens.
+    silent_until: DateTime<Utc>,
+}
+
+impl Life {
+    pub(crate) async fn begin(engine: Engine, seed: u64, plan: &Plan) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let relight = Relight::start_beside(engine, |config, sandbox| {
+            mails(config, sandbox);
+            config.http.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()];
+            // Fewer pulls than usual: a year of them takes its time, and a check is a call as good.
+            (config.pull.upgraded_minutes, config.pull.free_minutes) = (24 * 60, 72 * 60);
+        })
+        .await;
+        crowd::populate(&relight.sandbox, plan.consumers, plan.people, &mut random);
+        let (owners, known) = crowd::connect(&relight, &mut random).await;
+        let silent_until = relight.clock.now();
+        let (dead, reconnect) = (BTreeMap::new(), BTreeMap::new());
+        Self { relight, random, owners, known, dead, reconnect, silent_until }
+    }
+
+    pub(crate) async fn live(mut self, plan: &Plan) {
+        self.settle().await;
+        for day in 0..plan.days {
+            for step in 0..4 {
+                if step == 0 && plan.outages.contains(&day) {
+                    self.outage();
+                }
+                if step == 0 && plan.restricted == Some(day) {
+                    self.relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
+                }
+                self.misfortunes();
+                self.pass(STEP).await;
+                self.relight.act(Action::StopFailing);
+                if step == 3 && plan.restricted == Some(day) {
+                    self.relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+                    self.silent_until = self.relight.clock.now() + TimeDelta::hours(2);
+                }
+                if plan.restricted != Some(day) {
+                    self.people_reconnect().await;
+                }
+                self.look(&format!("day {day}, step {step}"), plan.restricted == Some(day)).await;
+            }
+        }
+        // A quiet day, and everything must be as Meta knows it.
+        for _ in 0..10 {
+            self.pass(STEP).await;
+        }
+        let statuses = self.relight.statuses().await;
+        for known in &self.known {
+            let shown = &statuses[&known.id];
+            let works = self.relight.sandbox.world().works(&known.holder);
+            assert_eq!(shown == "active", works, "@{}: {shown} at the end", known.username);
+        }
+        self.everybody_was_told_once().await;
+    }
+
+    /// For the next hours, Meta answers nobody.
+    fn outage(&mut self) {
+        let kinds = [
+            FaultKind::Unavailable,
+            FaultKind::BadGateway,
+            FaultKind::Html,
+            FaultKind::Truncated,
+            FaultKind::WrongTypes,
+        ];
+        let kind = kinds[self.random.random_range(0..kinds.len())];
+        self.relight.act(Action::Fail { kind, calls: 1_000_000, holder: None, path: None });
+        self.silent_until = self.relight.clock.now() + STEP + TimeDelta::hours(1);
+    }
+
+    /// Each person has some bad luck about twice a year.
+    fn misfortunes(&mut self) {
+        let holders: BTreeSet<_> = self.known.iter().map(|known| known.holder.clone()).collect();
+        for holder in holders {
+            if !self.random.random_bool(0.0015) {
+                continue;
+            }
+            let is_person = holder.starts_with("122");
+            let permission = if is_person { "instagram_basic" } else { "instagram_business_basic" }.to_owned();
+            let action = match self.random.random_range(0..5) {
+                0 => Action::ChangePassword { holder },
+                1 => Action::RemoveApp { holder },
+                2 => Action::LogOut { holder },
+                3 => Action::Checkpoint { holder },
+                _ => Action::DeclinePermission { holder, permission },
+            };
+            self.relight.act(action);
+        }
+    }
+
+    /// Time passes in pieces, so that what was held is looked at again.
+    async fn pass(&mut self, time: TimeDelta) {
+        let pieces = 2;
+        for _ in 0..pieces {
+            self.relight.pass(time / pieces);
+            self.settle().await;
+        }
+    }
+
+    /// Waits until nothing is due any more.
+    async fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let due = self.relight.due().await;
+            if due == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{due} things stay due");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Who is shown as expired reconnects after some days: by the link of the mail, by the page, or publicly.
+    async fn people_reconnect(&mut self) {
+        let now = self.relight.clock.now();
+        let due: Vec<_> =
+            self.reconnect.iter().filter(|(_, at)| **at <= now).map(|(holder, _)| holder.clone()).collect();
+        for holder in due {
+            self.reconnect.remove(&holder);
+            let Some(known) = self.known.iter().find(|known| known.holder == holder) else { continue };
+            let owner = &self.owners[known.owner];
+            let link = self.link(known);
+            let consent = Consent::of(holder.clone());
+            if holder.starts_with("122") {
+                crowd::somewhere(&self.relight, &mut self.random)
+                    .result("/token/business", &[], &consent)
+                    .await
+                    .says("refreshed");
+            } else if let Some(link) = link {
+                crowd::somewhere(&self.relight, &mut self.random)
+                    .result(&link, &[], &consent)
+                    .await
+                    .says("is refreshed");
+            } else {
+                owner
+                    .browser
+                    .result(&format!("/accounts/{}/refresh", known.id), &[], &consent)
+                    .await
+                    .says("is refreshed");
+            }
+            self.dead.remove(&holder);
+        }
+    }
+
+    /// The link of the latest mail that asks for this account's login.
+    fn link(&self, known: &Known) -> Option<String> {
+        let mails = self.relight.mails_to(&self.owners[known.owner].email);
+        let (_, text) =
+            mails.iter().rev().find(|(subject, text)| subject.contains("need") && mentions(text, &known.username))?;
+        let after = text.split(&format!("@{}\n", known.username)).nth(1)?;
+        let link = after.split("/r/").nth(1)?.split_whitespace().next()?;
+        Some(format!("/r/{link}"))
+    }
+
+    /// What must always be so.
+    async fn look(&mut self, when: &str, restricted: bool) {
+        let now = self.relight.clock.now();
+        let statuses = self.relight.statuses().await;
+        for known in &self.known {
+            let shown = &statuses[&known.id];
+            let works = self.relight.sandbox.world().works(&known.holder);
+            if works {
+                self.dead.remove(&known.holder);
+                assert_eq!(shown, "active", "{when}: @{} is shown as {shown}, and its token is good", known.username);
+                continue;
+            }
+            let since = *self.dead.entry(known.holder.clone()).or_insert(now);
+            if shown == "active" {
+                let late = now - since.max(self.silent_until);
+                if !restricted && late > NOTICED_WITHIN {
+                    let work = self.relight.work_of(&known.id).await;
+                    panic!("{when}: @{} died {late} ago and is shown as active: {work}", known.username);
+                }
+            } else if !self.reconnect.contains_key(&known.holder) && self.random.random_bool(0.8) {
+                let days = self.random.random_range(1..10);
+                self.reconnect.insert(known.holder.clone(), now + TimeDelta::days(days));
+            } else {
+                let never = now + TimeDelta::days(10_000);
+                self.reconnect.entry(known.holder.clone()).or_insert(never);
+            }
+        }
+    }
+
+    /// No owner got two mails for one cause, and none too few.
+    async fn everybody_was_told_once(&self) {
+        let mut expected = BTreeMap::<(usize, &str), usize>::new();
+        for known in self.known.iter().filter(|known| known.upgraded) {
+            let events = self.relight.events(&known.id).await;
+            let expired = events.iter().filter(|name| *name == "Expired").count();
+            *expected.entry((known.owner, &known.username)).or_default() += expired;
+        }
+        for (number, owner) in self.owners.iter().enumerate() {
+            let mails = self.relight.mails_to(&owner.email);
+            let asking: Vec<_> = mails.iter().filter(|(subject, _)| subject.contains("need")).collect();
+            for known in self.known.iter().filter(|known| known.owner == number) {
+                let told = asking.iter().filter(|(_, text)| mentions(text, &known.username)).count();
+                let expected = expected.get(&(number, known.username.as_str())).copied().unwrap_or(0);
+                assert_eq!(told, expected, "{} was told {told} times of @{}", owner.email, known.username);
+            }
+        }
+    }
+}
+
+fn mentions(text: &str, username: &str) -> bool {
+    text.lines().any(|line| line.strip_prefix('@') == Some(username))
+}

@@ -18,5 +18,6 @@ pub mod request;
 pub mod router;
 pub mod service;
 pub mod sign_in;
+pub mod webhooks;
 pub mod words;
 pub mod workers;

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use axum_login::{AuthManagerLayerBuilder, AuthSession};
 use store::read;
@@ -21,7 +21,7 @@ use crate::{
     json, meta_calls,
     pages::{
         account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, operations,
-        see_other, settings, staff, token, widget,
+        see_other, settings, staff, token, webhooks, widget,
     },
     request::identify,
     sign_in::{Users, sessions::Sessions},
@@ -67,6 +67,8 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/operations", get(operations::operations))
         .route("/operations/incidents/{id}/{how}", post(operations::close_incident))
         .route("/settings", get(settings::page).post(settings::save))
+        .route("/webhooks", get(webhooks::page).post(webhooks::add))
+        .route("/webhooks/{id}/remove", post(webhooks::remove))
         .route("/logout", post(login::sign_out))
         .layer(middleware::from_fn(require_sign_in));
     let public = Router::new()
@@ -88,6 +90,9 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/accounts/{id}/reconnect-link", post(json::accounts::reconnect_link))
         .route("/accounts/{id}/widgets", get(json::widgets::list).post(json::widgets::add))
         .route("/widgets/{id}", patch(json::widgets::change).delete(json::widgets::remove))
+        .route("/webhooks", get(json::webhooks::list).post(json::webhooks::add))
+        .route("/webhooks/{id}", delete(json::webhooks::remove))
+        .route("/webhooks/{id}/deliveries", get(json::webhooks::deliveries))
         .route("/work", get(json::events::work))
         .route("/events", get(json::events::events))
         .route("/openapi.json", get(json::openapi::document))

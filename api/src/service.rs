@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router, workers,
+    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router, webhooks, workers,
 };
 
 /// The program's name and version, for events and logs.
@@ -36,6 +36,7 @@ pub struct Service {
     clock: JoinHandle<()>,
     notices: JoinHandle<()>,
     incidents: JoinHandle<()>,
+    webhooks: JoinHandle<()>,
     tidy: JoinHandle<()>,
     followers: Followers,
 }
@@ -140,6 +141,7 @@ impl Service {
         let clock = tokio::spawn(workers::clock::run(app.clone(), followers.work_position(), stop.clone()));
         let notices = tokio::spawn(workers::notices::run(app.clone(), followers.work_position(), stop.clone()));
         let incidents = tokio::spawn(workers::incidents::run(app.clone(), stop.clone()));
+        let webhooks = tokio::spawn(webhooks::deliver::run(app.clone(), followers.status_position(), stop.clone()));
         let tidy = tokio::spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn({
             let stop = stop.clone();
@@ -156,13 +158,14 @@ impl Service {
                 }
             }
         });
-        Ok(Self { app, address, stop, server, workers, clock, notices, incidents, tidy, followers })
+        Ok(Self { app, address, stop, server, workers, clock, notices, incidents, webhooks, tidy, followers })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
     pub async fn stop(self) {
         self.stop.cancel();
-        let _ = tokio::join!(self.server, self.workers, self.clock, self.notices, self.incidents, self.tidy);
+        let _ =
+            tokio::join!(self.server, self.workers, self.clock, self.notices, self.incidents, self.webhooks, self.tidy);
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;

@@ -124,7 +124,15 @@ impl World {
         let now = self.clock.now();
         match action {
             Action::ChangePassword { holder } => self.standing_of(&holder)?.password_changed_at = Some(now),
-            Action::RemoveApp { holder } => self.standing_of(&holder)?.app_removed_at = Some(now),
+            Action::RemoveApp { holder } => {
+                self.standing_of(&holder)?.app_removed_at = Some(now);
+                let id = self.id_of(&holder)?;
+                let (login, user) = match self.accounts.get(&id) {
+                    Some(account) => (Login::Instagram, account.app_scoped_id.clone()),
+                    None => (Login::Facebook, id),
+                };
+                self.removed.push_back((login, user, now.timestamp()));
+            }
             Action::LogOut { holder } => self.standing_of(&holder)?.logged_out_at = Some(now),
             Action::Checkpoint { holder } => self.standing_of(&holder)?.checkpoint = true,
             Action::ExpireToken { holder } => {

@@ -22,7 +22,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use crate::{consent, control, file, graph, mail, pictures, tokens, world::World};
+use crate::{callbacks, consent, control, file, graph, mail, pictures, tokens, world::World};
 
 /// While time passes: so much of it…
 const STEP: TimeDelta = TimeDelta::days(1);
@@ -67,9 +67,15 @@ impl Config {
 pub(crate) struct Meta {
     pub(crate) config: Arc<Config>,
     world: Arc<Mutex<World>>,
+    /// Where it tells that somebody removed an app: the address before `/meta/…/deauthorize`.
+    tells: Arc<Mutex<Option<String>>>,
 }
 
 impl Meta {
+    pub(crate) fn tells(&self) -> Option<String> {
+        self.tells.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,11 +116,12 @@ impl Sandbox {
         config.listen = listener.local_addr()?;
         let smtp = TcpListener::bind(config.smtp_listen).await?;
         config.smtp_listen = smtp.local_addr()?;
-        let meta = Meta { config: Arc::new(config), world: Arc::new(Mutex::new(world)) };
+        let meta = Meta { config: Arc::new(config), world: Arc::new(Mutex::new(world)), tells: Arc::default() };
         let router = router(meta.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(mail::serve(smtp, meta.clone()));
         tasks.spawn(pass_time(meta.clone()));
+        tasks.spawn(callbacks::tell_removed(meta.clone()));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the sandbox stopped");
@@ -132,6 +139,11 @@ impl Sandbox {
     /// The address of its mail server, as `smtp.url` takes it.
     pub fn smtp_url(&self) -> String {
         format!("smtp://{}", self.config().smtp_listen)
+    }
+
+    /// Tells the service at this address from now on when somebody removes the app, as its deauthorize callback.
+    pub fn tell(&self, base: &str) {
+        *self.meta.tells.lock().unwrap_or_else(PoisonError::into_inner) = Some(base.to_owned());
     }
 
     /// Its apps' ids and secrets, and where it listens.

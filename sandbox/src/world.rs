@@ -198,6 +198,9 @@ pub struct World {
     /// How much time is still to pass, a day at a time.
     #[serde(skip)]
     pub(crate) passing: TimeDelta,
+    /// Whom Meta still has to tell that somebody removed the app: of which login, by which id, when.
+    #[serde(skip)]
+    pub(crate) removed: VecDeque<(Login, String, i64)>,
     /// The mail server beside it.
     #[serde(default)]
     pub post: PostOffice,

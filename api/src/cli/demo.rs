@@ -90,6 +90,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     follow_clock(&sandbox, clock.clone());
     let service = Service::start(config(data_dir, address, &sandbox)?, clock).await?;
     let base = format!("http://{address}");
+    sandbox.tell(&base);
     let users = Users::new(service.app.database().clone());
     // A new password each time: none lies around in a file.
     let password: SecretString = commands::attempt::random_text::<9>().into();

@@ -35,6 +35,21 @@ pub(super) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 
 #[derive(Deserialize)]
 #[serde(untagged)]
+enum TextOrBool {
+    Text(String),
+    Bool(bool),
+}
+
+/// Yes or no, also as a text.
+pub(super) fn yes_or_no<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match TextOrBool::deserialize(deserializer)? {
+        TextOrBool::Bool(yes) => Ok(yes),
+        TextOrBool::Text(text) => text.trim().parse().map_err(|_| D::Error::custom("it must be true or false")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
 enum TextOrNumbers {
     Text(String),
     Number(u32),

@@ -46,6 +46,8 @@ pub struct Config {
     pub smtp: Smtp,
     /// The mails.
     pub mail: Mail,
+    /// What the widget service is told.
+    pub webhooks: Webhooks,
     /// Where people find help.
     pub support: Support,
 }
@@ -63,6 +65,7 @@ impl Default for Config {
             token: Token::default(),
             smtp: Smtp::default(),
             mail: Mail::default(),
+            webhooks: Webhooks::default(),
             support: Support::default(),
         }
     }
@@ -236,6 +239,15 @@ pub struct Smtp {
 pub struct Mail {
     /// Whom mails are from: `Relight <relight@example.com>`.
     pub from: Option<String>,
+}
+
+/// `[webhooks]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhooks {
+    /// Whether endpoints may be on private networks, and reached by http.
+    #[serde(deserialize_with = "fields::yes_or_no")]
+    pub private: bool,
 }
 
 /// `[support]`.

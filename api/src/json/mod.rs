@@ -6,6 +6,7 @@ pub mod events;
 pub mod idempotency;
 pub mod openapi;
 pub mod position;
+pub mod webhooks;
 pub mod widgets;
 
 use serde::Serialize;

@@ -7,7 +7,7 @@ use utoipa::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{accounts, events, widgets};
+use super::{accounts, events, webhooks, widgets};
 use crate::app::App;
 
 #[derive(OpenApi)]
@@ -19,7 +19,8 @@ use crate::app::App;
     modifiers(&Key),
     paths(
         accounts::list, accounts::one, accounts::check, accounts::reconnect_link, widgets::list, widgets::add,
-        widgets::change, widgets::remove, events::history, events::events, events::work
+        widgets::change, widgets::remove, events::history, events::events, events::work,
+        webhooks::list, webhooks::add, webhooks::remove, webhooks::deliveries
     )
 )]
 struct Document;

@@ -19,6 +19,7 @@ pub mod operations;
 pub mod settings;
 pub mod staff;
 pub mod token;
+pub mod webhooks;
 pub mod widget;
 
 use askama::Template;
@@ -27,7 +28,10 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use crate::{error::Error, sign_in::User};
+use crate::{
+    error::Error,
+    sign_in::{Role, User},
+};
 
 /// Who is signed in, as the navigation shows it.
 #[derive(Debug, Clone)]
@@ -36,11 +40,13 @@ pub struct Me {
     pub email: String,
     /// Whether the pages for staff are shown.
     pub is_staff: bool,
+    /// Whether those for admins are.
+    pub is_admin: bool,
 }
 
 impl From<&User> for Me {
     fn from(user: &User) -> Self {
-        Self { email: user.email.clone(), is_staff: user.role.is_staff() }
+        Self { email: user.email.clone(), is_staff: user.role.is_staff(), is_admin: user.role == Role::Admin }
     }
 }
 

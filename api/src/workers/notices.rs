@@ -26,6 +26,7 @@ use crate::{
     error::Error,
     mail::{Failure, Letter, Mailer, incident_letter, letter},
     sign_in::Users,
+    webhooks::outbox::{self, Message},
 };
 
 /// How many accounts are gathered at once.
@@ -86,7 +87,7 @@ async fn work(app: &App, worker: &Worker) -> Result<bool, commands::Error> {
 async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
     let schedule = app.config.schedule();
     let mut mails = BTreeMap::<(UserId, NoticeKind), Vec<News>>::new();
-    let mut done = Vec::with_capacity(claimed.len());
+    let (mut done, mut expiring) = (Vec::with_capacity(claimed.len()), Vec::new());
     let accounts: Vec<_> = claimed.iter().map(|claimed| claimed.account).collect();
     // Without a mail server nobody is told.
     let told = if app.mailer.is_some() { upgraded_among(app.database(), &accounts).await? } else { HashMap::new() };
@@ -105,6 +106,10 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
             _ => (None, None),
         };
         done.push((claimed, next));
+        if let (Kind::Remind, Some(News { days_left: Some(days), .. })) = (claimed.kind, news) {
+            let at = app.commands.clock.now();
+            expiring.push(Message::expiring(claimed.account, claimed.cause, days, at));
+        }
         let Some(news) = news.filter(|_| is_told) else { continue };
         for user in audience(app, news.account).await? {
             if let Some(news) = app.commands.news_for(user, news).await? {
@@ -116,6 +121,9 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
     let held = queue::complete(&mut tx, &done).await?;
     let lost: Vec<_> =
         done.iter().zip(held).filter(|(_, held)| !held).map(|((claimed, _), _)| claimed.account).collect();
+    for message in &expiring {
+        outbox::enqueue(app, &mut tx, message).await?;
+    }
     for ((user, kind), mut news) in mails {
         // Something newer happened meanwhile, which is told instead.
         news.retain(|news| !lost.contains(&news.account));

@@ -6,11 +6,13 @@ use chrono::TimeDelta;
 use commands::attempt;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, json::idempotency, sign_in::sessions::Sessions};
+use crate::{app::App, json::idempotency, sign_in::sessions::Sessions, webhooks::deliver};
 
 const EVERY: Duration = Duration::from_mins(1);
 /// How long attempts are kept for support.
 const ATTEMPTS: TimeDelta = TimeDelta::days(90);
+/// How long deliveries of web hooks are shown.
+const DELIVERIES: TimeDelta = TimeDelta::days(30);
 /// How long a request with an `Idempotency-Key` may be repeated.
 const ANSWERS: TimeDelta = TimeDelta::days(2);
 
@@ -31,6 +33,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
             tracing::warn!(%error, "old answers could not be deleted");
+        }
+        if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - DELIVERIES).await {
+            tracing::warn!(%error, "old deliveries could not be deleted");
         }
         if let Err(error) = attempt::forget_before(app.database(), app.commands.clock.now() - ATTEMPTS).await {
             tracing::warn!(%error, "old attempts could not be deleted");

@@ -12,3 +12,4 @@ mod refresh;
 mod refusals;
 mod rights;
 mod tokens;
+mod webhooks;

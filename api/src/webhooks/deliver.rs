@@ -1,0 +1,177 @@
+//! Delivering: signed, to the addresses that were checked, without redirects; tried again for three days.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::{StreamExt, stream};
+use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
+use store::{Database, autocommit, read};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{guard, open, outbox};
+use crate::app::App;
+
+/// How long an endpoint may take. Source: Standard Webhooks, "Operational considerations": 15 to 30 seconds.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How many deliveries are under way at once.
+const AT_ONCE: i64 = 16;
+/// Longer than all of them can take, in seconds of the database's clock.
+const LEASE_SECONDS: i64 = 60;
+const LOOK: Duration = Duration::from_millis(500);
+/// Minutes between tries. Source: Standard Webhooks, "Deliverability and reliability"; about three days in all.
+const AGAIN_MINUTES: [i64; 10] = [0, 5, 30, 120, 300, 600, 840, 840, 840, 840];
+/// The first is tried again after seconds.
+const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
+#[derive(sqlx::FromRow)]
+struct Due {
+    id: String,
+    endpoint_id: String,
+    message_id: String,
+    body: String,
+    attempts: i64,
+}
+
+/// Works until the token is cancelled.
+pub async fn run(app: App, mut status_position: watch::Receiver<i64>, stop: CancellationToken) {
+    let mut moved = app.commands.clock.moved();
+    while !stop.is_cancelled() {
+        let found = match work(&app).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "web hooks could not be worked on; trying again");
+                false
+            }
+        };
+        if !found {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = status_position.changed() => {}
+                _ = moved.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+async fn work(app: &App) -> Result<bool, commands::Error> {
+    let more = outbox::advance(app).await?;
+    let due = take(app).await?;
+    let found = more || !due.is_empty();
+    stream::iter(due)
+        .for_each_concurrent(None, async |due| {
+            if let Err(error) = deliver(app, &due).await {
+                tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
+            }
+        })
+        .await;
+    Ok(found)
+}
+
+async fn take(app: &App) -> Result<Vec<Due>, commands::Error> {
+    let (database, now) = (app.database(), app.commands.clock.now());
+    let sql = "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE ended_at IS NULL AND due_at <= $1)";
+    if !read!(database, pool => sqlx::query_scalar::<_, bool>(sql).bind(now).fetch_one(pool))? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "UPDATE webhook_deliveries SET leased_until = {} WHERE id IN (SELECT id FROM webhook_deliveries \
+         WHERE ended_at IS NULL AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) \
+         RETURNING id, endpoint_id, message_id, body, attempts",
+        database.clock(LEASE_SECONDS),
+        database.clock(0),
+        database.skip_locked()
+    );
+    Ok(match database {
+        Database::Sqlite(pools) => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(&pools.write).await?,
+        Database::Postgres(pool) => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(pool).await?,
+    })
+}
+
+async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {
+    let sql = "SELECT url, key_id, secret FROM webhook_endpoints WHERE id = $1 AND disabled_at IS NULL";
+    let endpoint: Option<(String, String, Vec<u8>)> =
+        read!(app.database(), pool => sqlx::query_as(sql).bind(&due.endpoint_id).fetch_optional(pool))?;
+    let Some((url, key_id, secret)) = endpoint else { return end(app, due, "failed", "the endpoint is gone").await };
+    let secret = open(app, &due.endpoint_id, key_id, secret)?;
+    match send(app, due, &url, &secret).await {
+        Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
+        Ok(410) => {
+            tracing::warn!(
+                endpoint = due.endpoint_id,
+                "a web hook's endpoint answered 410 Gone, and is told nothing any more"
+            );
+            let (sql, now) = ("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2", app.commands.clock.now());
+            autocommit!(app.database(), pool => sqlx::query(sql).bind(now).bind(&due.endpoint_id).execute(pool))?;
+            end(app, due, "failed", "410").await
+        }
+        Ok(status) => again(app, due, &status.to_string()).await,
+        Err(why) => again(app, due, why).await,
+    }
+}
+
+/// Sends it; the status of the answer.
+async fn send(app: &App, due: &Due, url: &str, secret: &str) -> Result<u16, &'static str> {
+    let private = app.config.webhooks.private;
+    let url: Url = guard::address(url, private)?;
+    let addresses = guard::resolve(&url, private).await?;
+    let mut builder = meta::builder()
+        .user_agent(concat!("Relight/", env!("CARGO_PKG_VERSION")))
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    if let Some(host) = url.domain() {
+        builder = builder.resolve_to_addrs(host, &addresses);
+    }
+    let client = builder.build().map_err(|_| "TLS can't be set up")?;
+    let at = app.commands.clock.now().timestamp();
+    let signature = Webhook::new(secret).and_then(|hook| hook.sign(&due.message_id, at, due.body.as_bytes()));
+    let signature = signature.map_err(|_| "it can't be signed")?;
+    let request = client
+        .post(url)
+        .header("content-type", "application/json")
+        .header(HEADER_WEBHOOK_ID, &due.message_id)
+        .header(HEADER_WEBHOOK_TIMESTAMP, at.to_string())
+        .header(HEADER_WEBHOOK_SIGNATURE, signature)
+        .body(due.body.clone());
+    // The answer's body is nobody's concern, and not read.
+    request.send().await.map(|answer| answer.status().as_u16()).map_err(|error| match error {
+        error if error.is_timeout() => "no answer in time",
+        error if error.is_connect() => "no connection",
+        _ => "the call failed",
+    })
+}
+
+async fn end(app: &App, due: &Due, outcome: &str, answer: &str) -> Result<(), commands::Error> {
+    let sql = "UPDATE webhook_deliveries SET ended_at = $1, outcome = $2, answer = $3, attempts = attempts + 1, \
+               leased_until = NULL WHERE id = $4 AND ended_at IS NULL";
+    let now = app.commands.clock.now();
+    autocommit!(app.database(), pool =>
+        sqlx::query(sql).bind(now).bind(outcome).bind(answer).bind(&due.id).execute(pool))?;
+    Ok(())
+}
+
+async fn again(app: &App, due: &Due, answer: &str) -> Result<(), commands::Error> {
+    let Some(minutes) = usize::try_from(due.attempts).ok().and_then(|attempts| AGAIN_MINUTES.get(attempts)) else {
+        tracing::warn!(delivery = due.id, answer, "a web hook was given up");
+        return end(app, due, "failed", answer).await;
+    };
+    let wait = if *minutes == 0 { FIRST_AGAIN } else { TimeDelta::minutes(*minutes) };
+    let due_at = app.commands.clock.now() + wait;
+    let sql = "UPDATE webhook_deliveries SET due_at = $1, answer = $2, attempts = attempts + 1, leased_until = NULL \
+               WHERE id = $3 AND ended_at IS NULL";
+    autocommit!(app.database(), pool => sqlx::query(sql).bind(due_at).bind(answer).bind(&due.id).execute(pool))?;
+    Ok(())
+}
+
+/// Deletes what was over before a time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_before(app: &App, before: chrono::DateTime<chrono::Utc>) -> Result<(), store::StoreError> {
+    let sql = "DELETE FROM webhook_deliveries WHERE ended_at < $1";
+    autocommit!(app.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
+    Ok(())
+}

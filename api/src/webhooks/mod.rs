@@ -1,0 +1,124 @@
+//! Web hooks out: the widget service is told what happens to accounts, signed as the Standard Webhooks specification says.
+//!
+//! Endpoints are managed by API and page; their secrets lie sealed. What they are told comes from the journal ([`outbox`]),
+//! and is delivered until they take it, for three days ([`deliver`]).
+
+pub mod deliver;
+pub mod guard;
+pub mod outbox;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
+use commands::vault::Sealed;
+use rand::RngCore;
+use store::{StoreError, autocommit, execute, read};
+
+use crate::{app::App, error::Error};
+
+/// How many endpoints there may be.
+const ENDPOINTS: i64 = 20;
+
+/// An endpoint.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub url: String,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// It answered 410 Gone then, and is told nothing any more.
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+/// What an endpoint is or was told.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Delivery {
+    /// The `webhook-id`: the same for all endpoints and tries.
+    pub message_id: String,
+    /// Its type.
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    /// About which account.
+    pub account_id: String,
+    /// When it happened.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried again, while it isn't over.
+    pub due_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it was over.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// `delivered` or `failed`; `None`: it is tried again.
+    pub outcome: Option<String>,
+    /// What came back last.
+    pub answer: Option<String>,
+}
+
+fn bound_to(endpoint: &str) -> String {
+    format!("webhook endpoint {endpoint}")
+}
+
+/// Adds an endpoint; returns it and its secret, which is shown once. `id`: so that a repeated request adds no second one.
+///
+/// # Errors
+/// [`Error::Rule`] when the address won't do.
+pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String), Error> {
+    let url = guard::address(address, app.config.webhooks.private).map_err(|said| Error::Rule(said.to_owned()))?;
+    if list(app).await?.len() >= usize::try_from(ENDPOINTS).unwrap_or_default() {
+        return Err(Error::Rule(format!("There are {ENDPOINTS} endpoints already.")));
+    }
+    let mut key = [0; 32];
+    rand::rng().fill_bytes(&mut key);
+    let secret = format!("whsec_{}", STANDARD.encode(key));
+    let sealed = app.commands.vault.seal(secret.as_bytes(), &bound_to(id)).map_err(Error::from)?;
+    let (since, now) = (app.store().head().await?, app.commands.clock.now());
+    let mut tx = app.database().begin().await?;
+    let sql = "INSERT INTO webhook_endpoints (id, url, key_id, secret, since, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
+    execute!(
+        &mut tx,
+        sqlx::query(sql).bind(id).bind(url.as_str()).bind(&sealed.key_id).bind(&sealed.bytes).bind(since).bind(now)
+    )?;
+    let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
+    execute!(&mut tx, sqlx::query(sql).bind(since))?;
+    tx.commit().await?;
+    Ok((Endpoint { id: id.to_owned(), url: url.into(), created_at: now, disabled_at: None }, secret))
+}
+
+/// All endpoints.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(app: &App) -> Result<Vec<Endpoint>, StoreError> {
+    let sql = "SELECT id, url, created_at, disabled_at FROM webhook_endpoints ORDER BY id";
+    Ok(read!(app.database(), pool => sqlx::query_as(sql).fetch_all(pool))?)
+}
+
+/// Removes an endpoint, and what it has not been told; whether it was there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM webhook_endpoints WHERE id = $1";
+    Ok(autocommit!(app.database(), pool => sqlx::query(sql).bind(id).execute(pool))? > 0)
+}
+
+/// The latest deliveries, of one endpoint or all.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deliveries(app: &App, endpoint: Option<&str>, limit: i64) -> Result<Vec<Delivery>, StoreError> {
+    let of = if endpoint.is_some() { "endpoint_id = $2" } else { "$2 IS NULL" };
+    let sql = format!(
+        "SELECT message_id, type, account_id, created_at, due_at, attempts, ended_at, outcome, answer \
+         FROM webhook_deliveries WHERE {of} ORDER BY id DESC LIMIT $1"
+    );
+    Ok(read!(app.database(), pool => sqlx::query_as(&sql).bind(limit).bind(endpoint).fetch_all(pool))?)
+}
+
+/// An endpoint's secret.
+fn open(app: &App, endpoint: &str, key_id: String, bytes: Vec<u8>) -> Result<String, commands::Error> {
+    let opened = app.commands.vault.open(&Sealed { key_id, bytes }, &bound_to(endpoint))?;
+    String::from_utf8(opened).map_err(|_| commands::Error::Sealed("not a text"))
+}

@@ -1,0 +1,144 @@
+//! What endpoints are told: from the journal, each event once, in its order; and reminders, which are no events.
+
+use domain::{AccountId, TokenEvent};
+use serde_json::json;
+use store::{Event, Filter, Recorded, StoreError, Tx, execute, read, within};
+use uuid::Uuid;
+
+use crate::app::App;
+
+/// How many events are looked through at once.
+const AT_ONCE: i64 = 500;
+
+/// Something that endpoints are told.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id, the same whenever it is made.
+    id: String,
+    kind: &'static str,
+    account: String,
+    body: String,
+    /// The event that it tells of, for endpoints since then.
+    position: i64,
+}
+
+impl Message {
+    /// A message; `key` makes it different from others of its type about this account.
+    fn new(
+        kind: &'static str,
+        account: &str,
+        position: i64,
+        key: &str,
+        at: chrono::DateTime<chrono::Utc>,
+        data: &serde_json::Value,
+    ) -> Self {
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{kind}:{account}:{position}:{key}").as_bytes());
+        let body = json!({"type": kind, "timestamp": at, "data": data}).to_string();
+        Self { id: format!("msg_{}", id.simple()), kind, account: account.to_owned(), body, position }
+    }
+
+    /// That an account's data access ends soon.
+    pub fn expiring(account: AccountId, cause: i64, days: u32, at: chrono::DateTime<chrono::Utc>) -> Self {
+        let account = account.to_string();
+        let data = json!({"account_id": account, "days_left": days, "needs_person": true});
+        Self::new("account.expiring", &account, cause, &days.to_string(), at, &data)
+    }
+}
+
+/// Looks through what is new in the journal. Whether there may be more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn advance(app: &App) -> Result<bool, StoreError> {
+    let database = app.database();
+    // Without a new event, or anybody to tell, nothing is locked.
+    let seen: Option<i64> = read!(database, pool =>
+        sqlx::query_scalar("SELECT position FROM webhook_cursor WHERE id = 1").fetch_optional(pool))?;
+    if seen.is_none_or(|seen| seen >= *app.store().wake().listen().borrow() && seen >= *app.status_position.borrow()) {
+        return Ok(false);
+    }
+    let mut tx = database.begin().await?;
+    let sql = format!("SELECT position FROM webhook_cursor WHERE id = 1{}", database.skip_locked());
+    let cursor: Option<i64> = within!(&mut tx, on => sqlx::query_scalar(&sql).fetch_optional(on))?;
+    let Some(cursor) = cursor else { return Ok(false) };
+    let events = app.store().events_after(cursor, AT_ONCE).await?;
+    let Some(last) = events.last().map(|event| event.position) else { return Ok(false) };
+    let count = events.len();
+    for event in events {
+        for message in messages(app, &event).await? {
+            enqueue(app, &mut tx, &message).await?;
+        }
+    }
+    execute!(&mut tx, sqlx::query("UPDATE webhook_cursor SET position = $1 WHERE id = 1").bind(last))?;
+    tx.commit().await?;
+    Ok(i64::try_from(count).is_ok_and(|count| count == AT_ONCE))
+}
+
+/// Puts a message into the outbox of each endpoint.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM webhook_endpoints WHERE disabled_at IS NULL AND (since < $1 OR $2)";
+    // A reminder's cause is the login of long ago.
+    let always = message.kind == "account.expiring";
+    let endpoints: Vec<String> =
+        within!(&mut *tx, on => sqlx::query_scalar(sql).bind(message.position).bind(always).fetch_all(on))?;
+    let now = app.commands.clock.now();
+    for endpoint in endpoints {
+        let sql = "INSERT INTO webhook_deliveries (id, endpoint_id, message_id, type, account_id, body, created_at, due_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (endpoint_id, message_id) DO NOTHING";
+        let id = commands::new_id().to_string();
+        execute!(
+            &mut *tx,
+            sqlx::query(sql)
+                .bind(&id)
+                .bind(&endpoint)
+                .bind(&message.id)
+                .bind(message.kind)
+                .bind(&message.account)
+                .bind(&message.body)
+                .bind(now)
+        )?;
+    }
+    Ok(())
+}
+
+/// What an event means for the widget service.
+async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreError> {
+    let Event::Token(event) = recorded.event()? else { return Ok(Vec::new()) };
+    let account = recorded.account_id.as_str();
+    let message =
+        |kind, data: serde_json::Value| Message::new(kind, account, recorded.position, "", recorded.at, &data);
+    let position = recorded.position;
+    Ok(match event {
+        TokenEvent::Expired { reason, .. } => {
+            let data = json!({"account_id": account, "reason": reason, "needs_person": true, "position": position});
+            vec![message("account.expired", data)]
+        }
+        TokenEvent::Renewed { expires_at, .. } => {
+            let data = json!({"account_id": account, "expires_at": expires_at, "position": position});
+            vec![message("token.renewed", data)]
+        }
+        TokenEvent::Refreshed { generation, grant } => {
+            let data = json!({
+                "account_id": account, "generation": generation, "expires_at": grant.expires_at,
+                "data_access_expires_at": grant.data_access.map(|end| end.ends_at), "position": position,
+            });
+            let mut all = vec![message("token.refreshed", data.clone())];
+            if was_expired(app, recorded).await? {
+                all.push(message("account.recovered", data));
+            }
+            all
+        }
+        TokenEvent::Issued { .. } | TokenEvent::Revoked { .. } => Vec::new(),
+    })
+}
+
+/// Whether the account's token could not be used just before.
+async fn was_expired(app: &App, recorded: &Recorded) -> Result<bool, StoreError> {
+    let account = recorded.account_id.parse().map_err(|_| StoreError::Unreadable("an account's id".to_owned()))?;
+    let events = app.store().events(&Filter { account: Some(account), ..Filter::default() }, 10_000).await?;
+    let before = events.iter().rev().filter(|event| event.position < recorded.position && event.aggregate == "token");
+    Ok(before.map(|event| event.event_type.as_str()).next() == Some("Expired"))
+}

@@ -307,6 +307,7 @@ pub(crate) async fn page(State(meta): State<Meta>) -> Response {
             ("html", "HTML instead of JSON"),
             ("wrong_types", "JSON of wrong types"),
             ("truncated", "half an answer"),
+            ("drip", "an answer that drips"),
             ("transient", "a transient error"),
             ("app_throttled", "the app is throttled"),
             ("user_throttled", "the user is throttled"),

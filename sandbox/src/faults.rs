@@ -31,6 +31,8 @@ pub enum FaultKind {
     Truncated,
     /// 200 with 100 MB.
     Huge,
+    /// 200 with a byte now and then, for two minutes.
+    Drip,
     /// An error marked as transient.
     Transient,
     /// The app is throttled (4), with the header that says so.
@@ -76,6 +78,13 @@ impl FaultKind {
                 let chunk = vec![b' '; 1 << 20];
                 let stream = futures::stream::iter((0..100).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
                 Body::from_stream(stream).into_response()
+            }
+            Self::Drip => {
+                let bytes = futures::stream::unfold(0, async |sent: u32| {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    (sent < 600).then(|| (Ok::<_, std::io::Error>(vec![b' ']), sent + 1))
+                });
+                Body::from_stream(bytes).into_response()
             }
             Self::Transient => {
                 let mut body = GraphError::new(2, None, "An unexpected error has occurred. Please retry.").body();

@@ -156,6 +156,11 @@ impl Sandbox {
         self.meta.world()
     }
 
+    /// How many faults wait for calls.
+    pub fn faults(&self) -> usize {
+        self.world().faults.len()
+    }
+
     /// Does something to it.
     ///
     /// # Errors

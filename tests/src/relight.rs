@@ -117,6 +117,16 @@ impl Relight {
         Self { sandbox, base, clock, service, database }
     }
 
+    /// Another node on the same database, with the same clock.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn second_node(&self) -> Service {
+        let mut config = Config::clone(&self.service.app.config);
+        config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        Service::start(config, self.clock.clone()).await.expect("a second node starts")
+    }
+
     /// Time passes, here and at Meta.
     pub fn pass(&self, time: TimeDelta) {
         self.sandbox.world().clock.forward(time);

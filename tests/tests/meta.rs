@@ -159,6 +159,7 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
         FaultKind::WrongTypes,
         FaultKind::Truncated,
         FaultKind::Huge,
+        FaultKind::Drip,
         FaultKind::Transient,
         FaultKind::AppThrottled,
     ] {
@@ -170,12 +171,52 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
             FaultKind::Html | FaultKind::WrongTypes | FaultKind::Truncated | FaultKind::Huge => {
                 assert!(matches!(error, MetaError::Unreadable(_)), "{kind:?}: {error}");
             }
-            FaultKind::Timeout => assert_eq!(error, MetaError::Unreachable("timed out")),
+            FaultKind::Timeout | FaultKind::Drip => assert_eq!(error, MetaError::Unreachable("timed out")),
             FaultKind::BadGateway => assert_eq!(error, MetaError::Status { status: 502 }),
             _ => assert!(error.answer().is_some(), "{kind:?}: {error}"),
         }
     }
     consumer.me(&long.token).await.expect("works afterwards");
+}
+
+#[tokio::test]
+async fn at_every_call_a_bad_answer_is_an_error_that_passes() {
+    let sandbox = sandbox().await;
+    let (consumer, business) = clients(&sandbox, Duration::from_millis(700));
+    let theirs = consumer_token(&sandbox, &consumer, "luma.ceramics").await.token;
+    let ours = business_token(&sandbox, &business, "Ken Sato").await;
+    let id = sandbox.world().account_id("luma.ceramics").expect("an account");
+    let page = sandbox.world().account_id("hoshi.tea").expect("an account");
+    let code = || "a code that waits".to_owned().into();
+    let bad = [
+        FaultKind::Html,
+        FaultKind::WrongTypes,
+        FaultKind::Truncated,
+        FaultKind::Huge,
+        FaultKind::Drip,
+        FaultKind::BadGateway,
+    ];
+    for kind in bad {
+        let calls: Vec<(&str, futures::future::BoxFuture<'_, Option<MetaError>>)> = vec![
+            ("code, consumer", Box::pin(async { consumer.exchange(&code(), "http://127.0.0.1/back").await.err() })),
+            ("long token", Box::pin(async { consumer.extend(&theirs).await.err() })),
+            ("renew", Box::pin(async { consumer.renew(&theirs).await.err() })),
+            ("me", Box::pin(async { consumer.me(&theirs).await.err() })),
+            ("media, consumer", Box::pin(async { consumer.media(&theirs, &id, 5).await.err() })),
+            ("code, business", Box::pin(async { business.exchange(&code(), "http://127.0.0.1/back").await.err() })),
+            ("extend", Box::pin(async { business.extend(&ours).await.err() })),
+            ("debug", Box::pin(async { business.debug(&ours).await.err() })),
+            ("pages", Box::pin(async { business.pages(&ours).await.err() })),
+            ("permissions", Box::pin(async { business.permissions(&ours).await.err() })),
+            ("media, business", Box::pin(async { business.media(&ours, &page, 5).await.err() })),
+        ];
+        for (name, call) in calls {
+            sandbox.act(Action::Fail { kind, calls: 1, holder: None, path: None }).expect("done");
+            let error = call.await.unwrap_or_else(|| panic!("{name} takes {kind:?} for an answer"));
+            assert!(error.answer().is_none(), "{name}, {kind:?}: {error}");
+            sandbox.act(Action::StopFailing).expect("done");
+        }
+    }
 }
 
 #[tokio::test]

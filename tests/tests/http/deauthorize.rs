@@ -50,9 +50,6 @@ on_both_engines! {
         assert_eq!(relight.events(&luma).await, events);
         assert!(!relight.events(&hoshi).await.contains(&"Expired".to_owned()));
         // The next login counts again, and an old request says nothing about it.
-        owner.add_widget(&account, domain::account::Plan::Upgraded).await;
-        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-        // Nobody is asked for a while: it is Meta that says it.
         relight.pass(chrono::TimeDelta::seconds(5));
         owner.result(&format!("/accounts/{luma}/refresh"), &[], &Consent::of(relight.holder("luma.ceramics"))).await;
         assert_eq!(call(&relight, "consumer", &signed).await, StatusCode::OK);
@@ -82,6 +79,9 @@ on_both_engines! {
         relight.sandbox.tell(&relight.base);
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        owner.add_widget(&account, domain::account::Plan::Upgraded).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+        // Nobody is asked for a while: it is Meta that says it.
         relight.pass(chrono::TimeDelta::seconds(5));
         relight.act(sandbox::Action::RemoveApp { holder: "luma.ceramics".to_owned() });
         let page = owner.until(&format!("/accounts/{account}"), "Expired — the app was removed").await;

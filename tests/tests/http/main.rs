@@ -8,6 +8,7 @@ mod forms;
 mod incidents;
 mod limits;
 mod notices;
+mod races;
 mod refresh;
 mod refusals;
 mod rights;

@@ -1,0 +1,98 @@
+//! Forced races: a renewal beside a refresh, a late failure of an old token, two nodes at once.
+
+use std::time::{Duration, Instant};
+
+use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use sandbox::{Action, FaultKind, person::Consent};
+use store::on_both_engines;
+use tests::{browser::Browser, relight::Relight};
+
+const LUMA: &str = "luma.ceramics";
+
+async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
+    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
+    owner.add_widget(&account, Plan::Upgraded).await;
+    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+    account
+}
+
+/// Waits until a call that is spoiled so has come in: it is under way then.
+async fn until_taken(relight: &Relight) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while relight.sandbox.faults() > 0 {
+        assert!(Instant::now() < deadline, "the call doesn't come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn slow(path: &str) -> Action {
+    Action::Fail { kind: FaultKind::Slow, calls: 1, holder: None, path: Some(path.to_owned()) }
+}
+
+on_both_engines! {
+    async fn a_renewal_that_a_login_overtakes_is_dropped(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.act(slow("refresh_access_token"));
+        relight.pass(TimeDelta::hours(42 * 24));
+        until_taken(&relight).await;
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        // The renewal's answer comes two seconds late.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let events = relight.events(&account).await;
+        assert_eq!(events.last().map(String::as_str), Some("Refreshed"), "{events:?}");
+        assert!(!events.contains(&"Renewed".to_owned()), "{events:?}");
+        // What is kept is the login's token: the old one can die.
+        relight.pass(TimeDelta::days(30));
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+    }
+
+    async fn a_late_failure_of_an_old_token_says_nothing_of_a_new_one(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.act(slow("/media"));
+        relight.pass(TimeDelta::minutes(31));
+        until_taken(&relight).await;
+        relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
+        relight.pass(TimeDelta::seconds(1));
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let events = relight.events(&account).await;
+        assert_eq!(events.last().map(String::as_str), Some("Refreshed"), "{events:?}");
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
+    }
+
+    async fn two_nodes_renew_each_token_once(engine: Engine) {
+        if engine == store::testing::Engine::Sqlite {
+            return; // One file is one node's.
+        }
+        let relight = Relight::start(engine).await;
+        let node = relight.second_node().await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let names = [LUMA, "nordlicht.bakery", "oakandiron", "bluebird.bikes", "maremare.swim", "alta.climbing"];
+        let mut accounts = Vec::new();
+        for name in names {
+            accounts.push(connected(&relight, &owner, name).await);
+        }
+        for _ in 0..3 {
+            // All at one moment, on both.
+            relight.pass(TimeDelta::hours(42 * 24));
+            let deadline = Instant::now() + Duration::from_mins(1);
+            while relight.due().await > 0 {
+                assert!(Instant::now() < deadline, "things stay due");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        for (account, name) in accounts.iter().zip(names) {
+            let renewed = relight.events(account).await.iter().filter(|event| *event == "Renewed").count();
+            let holder = relight.holder(name);
+            let strings = relight.sandbox.world().tokens.values().filter(|token| token.holder == holder && !token.short).count();
+            assert_eq!((renewed, strings), (3, 4), "@{name}: each answer of Meta is kept, none is asked for twice");
+        }
+        node.stop().await;
+    }
+}

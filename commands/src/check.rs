@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountId, Connection, Token, TokenCommand, TokenId, account::Standing, failure::Call, token::Current,
 };
+use meta::{Business, MetaError};
 use store::{Decision, Unit};
 
 use crate::{
-    Commands, Context, Error,
+    Commands, Context, Error, hold, profiles,
     report_failure::{Failed, lacking},
+    vault::Opened,
 };
 
 /// What a check found.
@@ -32,9 +34,7 @@ impl Commands {
         let opened = self.open_token(account).await?;
         let asked = match (connection, &self.consumer, &self.business) {
             (Connection::Consumer, Some(consumer), _) => consumer.me(&opened.token).await.map(|_| None),
-            (Connection::Business, _, Some(business)) => {
-                business.debug(&opened.token).await.map(|facts| lacking(&facts))
-            }
+            (Connection::Business, _, Some(business)) => self.ask_business(business, account, &opened).await?,
             _ => return Err(Error::NotOffered),
         };
         match asked {
@@ -52,6 +52,25 @@ impl Commands {
                 Ok(Checked::Failed(opened.id, failed))
             }
         }
+    }
+
+    /// What Meta says about the token, and whether it reads: an app that may not read any more has tokens that look well.
+    async fn ask_business(
+        &self,
+        business: &Business,
+        account: AccountId,
+        opened: &Opened,
+    ) -> Result<Result<Option<String>, MetaError>, Error> {
+        let facts = match business.debug(&opened.token).await {
+            Ok(facts) => facts,
+            Err(error) => return Ok(Err(error)),
+        };
+        let profile = profiles::of(self.store.database(), account).await?;
+        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok(None)) };
+        if lacking.is_some() {
+            return Ok(Ok(lacking));
+        }
+        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| None))
     }
 
     /// Marks the account's token expired if one of its clocks ran out. Otherwise says when the next one does, if any.
@@ -89,6 +108,10 @@ impl Decision for Expire {
     async fn decide(&self, unit: &mut Unit) -> Result<Self::Output, Error> {
         let at = unit.metadata().at;
         unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?;
-        Ok(unit.load::<Token>(self.account).await?.active().and_then(Current::runs_out_at))
+        let current = unit.load::<Token>(self.account).await?;
+        if current.active().is_none() {
+            unit.write(hold::nothing(self.account));
+        }
+        Ok(current.active().and_then(Current::runs_out_at))
     }
 }

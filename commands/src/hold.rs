@@ -127,6 +127,11 @@ impl Commands {
     }
 }
 
+/// The write after which nothing is held against an account's token.
+pub(crate) fn nothing(account: AccountId) -> Write {
+    Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(account)
+}
+
 struct Settle(Report);
 
 impl Decision for Settle {
@@ -135,7 +140,7 @@ impl Decision for Settle {
 
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
         self.0.decide(unit).await?;
-        unit.write(Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(self.0.account));
+        unit.write(nothing(self.0.account));
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ const ACCOUNTS: i64 = 3;
 /// …and such a part, in percent, of those that were called.
 const PERCENT: i64 = 20;
 /// While an incident is open: how far calls are apart that nobody waits for.
-const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
+pub(crate) const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
 
 /// An incident.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -88,6 +88,11 @@ impl Commands {
         admins: &[UserId],
     ) -> Result<bool, Error> {
         let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
+        let sql = "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)";
+        if read!(database, pool => sqlx::query_scalar::<_, bool>(sql).bind(account.to_string()).fetch_one(pool))? {
+            // What an incident left over is no new one.
+            return Ok(false);
+        }
         let granted_by = if clearly { profiles::grantor(database, account).await? } else { None };
         let (id, person) = (account.to_string(), granted_by.unwrap_or_else(|| account.to_string()));
         let sql = "INSERT INTO token_errors (account_id, connection, person, at) VALUES ($1, $2, $3, $4) \
@@ -161,9 +166,14 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn to_ask_again(&self, limit: i64) -> Result<Vec<AccountId>, StoreError> {
-        let sql = "SELECT account_id FROM verdicts WHERE failures = 0 ORDER BY account_id LIMIT $1";
+        let sql = "SELECT account_id FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL \
+                   ORDER BY account_id LIMIT $1";
         let ids: Vec<String> =
             read!(self.store.database(), pool => sqlx::query_scalar(sql).bind(limit).fetch_all(pool))?;
+        let (sql, now) = ("UPDATE verdicts SET asked_at = $1 WHERE account_id = $2", self.clock.now());
+        for id in &ids {
+            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(now).bind(id).execute(pool))?;
+        }
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -187,9 +197,18 @@ impl Commands {
             execute!(&mut tx, sqlx::query(&sql).bind(&connection))?
         } else {
             // The next failure is the first again.
-            let sql = format!("UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0 WHERE {of_app}");
+            let sql = format!(
+                "UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
+                 incident_over_at = $2, asked_at = NULL WHERE {of_app}"
+            );
             execute!(&mut tx, sqlx::query(&sql).bind(&connection).bind(now).bind(now - APART))?
         };
+        if how == Close::Released {
+            // An admin says that the app works.
+            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
+                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at";
+            execute!(&mut tx, sqlx::query(sql).bind(&connection).bind(now))?;
+        }
         execute!(&mut tx, sqlx::query("DELETE FROM token_errors WHERE connection = $1").bind(&connection))?;
         tx.commit().await?;
         tracing::info!(app = connection, outcome = how.name(), held, "an incident is over");
@@ -201,11 +220,13 @@ impl Commands {
         Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?)
     }
 
-    /// While an incident is open, calls that nobody waits for are probes: so far apart. `None`: this one may be made.
-    pub(crate) async fn wait_for_probe(&self, connection: Connection) -> Result<Option<TimeDelta>, Error> {
-        if self.open_incident(connection).await?.is_none() {
-            return Ok(None);
-        }
-        Ok(self.budget(connection).and_then(|budget| budget.space(PROBE_EVERY)))
+    /// Forgets refusals of before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_refusals(&self) -> Result<(), StoreError> {
+        let (sql, before) = ("DELETE FROM token_errors WHERE at < $1", self.clock.now() - TimeDelta::days(1));
+        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
+        Ok(())
     }
 }

@@ -108,8 +108,11 @@ impl Commands {
             return Ok(None);
         }
         let Some(connection) = self.usable(account).await? else { return Ok(None) };
-        match self.budget(connection).and_then(|budget| budget.wait(first)) {
-            None if !first => self.wait_for_probe(connection).await,
+        let is_probe = !first && self.open_incident(connection).await?.is_some();
+        let budget = self.budget(connection);
+        // A probe is spaced once: further apart than what the budget asks for.
+        match budget.and_then(|budget| budget.wait(first || is_probe)) {
+            None if is_probe => Ok(budget.and_then(|budget| budget.space(incident::PROBE_EVERY))),
             wait => Ok(wait),
         }
     }

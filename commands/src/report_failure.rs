@@ -8,7 +8,7 @@ use domain::{
 use meta::{MetaError, TokenFacts};
 use store::{Decision, Unit};
 
-use crate::{Commands, Context, Error, login::verdict, vault::Opened};
+use crate::{Commands, Context, Error, hold, login::verdict, vault::Opened};
 
 /// What a failed call means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,9 @@ impl Decision for Report {
                 Ok(()) | Err(Error::Account(AccountError::Missing)) => {}
                 Err(error) => return Err(error),
             }
+        }
+        if current {
+            unit.write(hold::nothing(*account));
         }
         let command = TokenCommand::ReportFailure { token: *token, reason: *reason, evidence: evidence.clone() };
         Ok(unit.execute::<Token>(*account, command).await?)

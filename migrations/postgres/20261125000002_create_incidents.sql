@@ -25,3 +25,7 @@ CREATE UNIQUE INDEX incidents_open ON incidents (connection) WHERE closed_at IS 
 
 -- How many accounts of an app were called lately.
 CREATE INDEX checks_checked ON checks (checked_at);
+
+-- Held over an incident's end: when Meta was asked about it again. Such an account opens no other incident.
+ALTER TABLE verdicts ADD COLUMN incident_over_at TIMESTAMPTZ;
+ALTER TABLE verdicts ADD COLUMN asked_at TIMESTAMPTZ;

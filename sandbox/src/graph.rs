@@ -36,6 +36,10 @@ pub(crate) async fn instagram_me(State(meta): State<Meta>, Query(query): Query<G
     answer(|| {
         let token = world.usable(&query.access_token, Login::Instagram)?;
         let account = world.accounts.get(&token.holder).ok_or(MISSING)?;
+        // Meta's reference names it as needed for any of this.
+        if !world.permitted(token, "instagram_business_basic") {
+            return Err(NOT_PERMITTED);
+        }
         let me = json!({
             "id": account.app_scoped_id, "user_id": account.id, "username": account.username,
             "account_type": if account.personal { "PERSONAL" } else { "BUSINESS" },

@@ -49,8 +49,8 @@ fn frame(kind: NoticeKind, about: &[(&Account, &News, Option<&str>)]) -> (String
         _ => format!("{} Instagram accounts", about.len()),
     };
     let (s, their, have) = if about.len() == 1 { ("s", "its", "has") } else { ("", "their", "have") };
-    let links = "Anybody who has the account's login can use its button, without signing in here; it works for 30 days, \
-                 until the account is refreshed.";
+    let links = "Anybody who has the account's login can use its button, without signing in here; it works for 30 days \
+                 at most, until the account is refreshed.";
     match kind {
         NoticeKind::Expired => (
             format!("{which} need{s} a new login"),

@@ -18,8 +18,8 @@ pub use write::{Item, Letter};
 
 /// How long a mail server may take for each step.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How many connections to the mail server there are at most.
-const CONNECTIONS: u32 = 4;
+/// How long it may take for all of it: less than the lease of a mail. (The steps' limit holds for connecting only.)
+const ALL_STEPS: Duration = Duration::from_mins(2);
 
 /// The way to the mail server. Clones are the same.
 #[derive(Debug, Clone)]
@@ -62,7 +62,8 @@ impl Mailer {
         }
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret());
         let builder = builder.map_err(|_| "smtp.url is wrong: see the README for its form.")?;
-        let pool = PoolConfig::new().max_size(CONNECTIONS);
+        // Each mail has a connection of its own: one that was cut off in the middle must not be used again.
+        let pool = PoolConfig::new().max_size(0);
         Ok(Self { transport: builder.timeout(Some(TIMEOUT)).pool_config(pool).build(), from })
     }
 
@@ -71,10 +72,11 @@ impl Mailer {
     /// # Errors
     /// Why it doesn't.
     pub async fn answers(&self) -> Result<(), Failure> {
-        match self.transport.test_connection().await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::Passing("the mail server does not answer".to_owned())),
-            Err(error) => Err(failure(&error)),
+        match tokio::time::timeout(TIMEOUT, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Failure::Passing("the mail server does not answer".to_owned())),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(too_late()),
         }
     }
 
@@ -87,23 +89,44 @@ impl Mailer {
         let message: Message = letter
             .message(self.from.clone(), to)
             .map_err(|error| Failure::Passing(format!("it can't be written: {error}")))?;
-        self.transport.send(message).await.map(drop).map_err(|error| failure(&error))
+        match tokio::time::timeout(ALL_STEPS, self.transport.send(message)).await {
+            Ok(sent) => sent.map(drop).map_err(|error| failure(&error)),
+            Err(_) => Err(too_late()),
+        }
+    }
+}
+
+fn too_late() -> Failure {
+    Failure::Passing("the mail server does not answer in time".to_owned())
+}
+
+/// Whether a refusal is about the address, and not about us: by the enhanced code where there is one (RFC 3463: 5.1.x), else
+/// by the code (no such mailbox, not local, not allowed as a name).
+fn is_of_address(code: u16, said: &str) -> bool {
+    let enhanced = said.split_whitespace().find(|word| word.starts_with("5.") && word.matches('.').count() == 2);
+    match enhanced {
+        Some(enhanced) => enhanced.starts_with("5.1."),
+        None => matches!(code, 550 | 551 | 553),
     }
 }
 
 /// The server's own words may repeat the address: only its code is kept. Source of the codes: RFC 5321, section 4.2.
 fn failure(error: &lettre::transport::smtp::Error) -> Failure {
     match error.status() {
-        // No such mailbox, not local, over its limits for good, not allowed as a name.
-        Some(code) if matches!(u16::from(code), 550 | 551 | 553) => Failure::Address(code.into()),
+        Some(code) if is_of_address(code.into(), &words(error)) => Failure::Address(code.into()),
         Some(code) if code.severity == Severity::PermanentNegativeCompletion => {
             Failure::Passing(format!("the mail server refuses our mails ({code})"))
         }
         Some(code) => Failure::Passing(format!("the mail server is busy ({code})")),
-        None if error.is_timeout() => Failure::Passing("the mail server does not answer in time".to_owned()),
+        None if error.is_timeout() => too_late(),
         None if error.is_tls() => Failure::Passing("the mail server's certificate is not accepted".to_owned()),
         None => Failure::Passing("the mail server can't be reached".to_owned()),
     }
+}
+
+/// What the server said.
+fn words(error: &lettre::transport::smtp::Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -121,6 +144,15 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_of_us_is_not_one_of_the_address() {
+        assert!(is_of_address(550, "5.1.1 nobody of that name"));
+        assert!(is_of_address(550, "no such user"));
+        assert!(!is_of_address(550, "5.7.23 SPF says no"));
+        assert!(!is_of_address(550, "5.7.1 relaying denied"));
+        assert!(!is_of_address(535, "5.7.8 who are you"));
+    }
 
     #[test]
     fn mails_leave_this_machine_encrypted_only() {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use projections::queue;
+use commands::incident::Close;
+use projections::{accounts, queue};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -19,10 +20,17 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
         }
         let asked = async {
+            for incident in app.commands.incidents(10).await?.iter().filter(|incident| incident.closed_at.is_none()) {
+                let connection = incident.connection.0;
+                // With nobody left to ask, nobody can show that the app works.
+                if !app.commands.offers(connection) || !accounts::any_active(app.database(), connection).await? {
+                    app.commands.close_incident(&incident.id, Close::Released, None).await?;
+                }
+            }
             for account in app.commands.to_ask_again(AT_A_TIME).await? {
                 queue::ask_again(app.database(), account, app.commands.clock.now()).await?;
             }
-            Ok::<_, store::StoreError>(())
+            Ok::<_, commands::Error>(())
         };
         if let Err(error) = asked.await {
             tracing::warn!(%error, "accounts could not be asked about after an incident; trying again");

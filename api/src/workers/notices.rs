@@ -165,6 +165,7 @@ async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), commands::E
         let account = accounts::account_for(app.database(), news.account, Viewer::Staff).await?;
         if let Some(account) = account
             && app.commands.is_still_so(news, &schedule).await?
+            && audience(app, news.account).await?.contains(&mail.user)
         {
             let address =
                 if leads_on(news.kind) { Some(app.commands.make_link(news.account, *link).await?) } else { None };
@@ -172,7 +173,7 @@ async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), commands::E
         }
     }
     if told.iter().any(|(_, _, account, _)| troubled.contains(&account.connection)) {
-        return app.commands.mail_failed(mail, app.commands.clock.now() + INCIDENT_WAIT, TROUBLE).await;
+        return app.commands.mail_waits(mail, app.commands.clock.now() + INCIDENT_WAIT, TROUBLE).await;
     }
     let items: Vec<_> = told.iter().map(|(_, news, account, link)| (account, news, link.as_deref())).collect();
     let letter =

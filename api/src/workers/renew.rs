@@ -8,10 +8,9 @@ use crate::app::App;
 
 pub(super) async fn renew(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
     match app.commands.renew(claimed.account, &context()).await? {
-        // The event that follows says when the next one is due.
-        Renewal::Done => Ok(()),
         Renewal::Failed(met) => failed(app, claimed, met).await,
-        Renewal::Nothing => {
+        // The event that follows says when the next one is due, if one is.
+        Renewal::Done | Renewal::Nothing => {
             let mut tx = app.database().begin().await?;
             if queue::complete(&mut tx, &[(claimed, None)]).await? == [true] {
                 tx.commit().await?;

@@ -34,6 +34,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
             tracing::warn!(%error, "old answers could not be deleted");
         }
+        if let Err(error) = app.commands.forget_refusals().await {
+            tracing::warn!(%error, "old refusals could not be deleted");
+        }
         if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - DELIVERIES).await {
             tracing::warn!(%error, "old deliveries could not be deleted");
         }

@@ -26,6 +26,8 @@ pub struct News {
     pub cause: i64,
     /// For which reminder.
     pub days_left: Option<u32>,
+    /// The link by which it happened: whoever was sent it knows.
+    pub link: Option<LinkId>,
 }
 
 /// A notice about an account, as its page shows it.
@@ -67,7 +69,9 @@ impl Commands {
             }
             _ => return Ok(None),
         };
-        Ok(Some(News { account, kind, cause, days_left: None }))
+        let metadata: serde_json::Value = serde_json::from_str(happened.metadata.get()).unwrap_or_default();
+        let link = metadata["causation"].as_str().and_then(|cause| cause.strip_prefix("link ")?.parse().ok());
+        Ok(Some(News { account, kind, cause, days_left: None, link }))
     }
 
     /// The reminder that is due now before the account's data access ends, if one is; and when the next one is.
@@ -82,7 +86,7 @@ impl Commands {
     ) -> Result<(Option<News>, Option<DateTime<Utc>>), Error> {
         let (token, now) = (self.token(account).await?, self.clock.now());
         let Some(ends) = token.active().and_then(|token| token.data_access) else { return Ok((None, None)) };
-        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days) };
+        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days), link: None };
         Ok((schedule.reminder_due(ends.ends_at, now).map(news), schedule.next_reminder(ends.ends_at, now)))
     }
 
@@ -100,9 +104,13 @@ impl Commands {
         let last: Option<String> = read!(self.store.database(), pool => sqlx::query_scalar(sql)
             .bind(news.account.to_string()).bind(user.to_string()).bind(news.cause).fetch_optional(pool))?;
         let was_told = last.is_some_and(|kind| kind == NoticeKind::Expired.name());
+        let link = news.link.map(|link| link.to_string());
+        let is_theirs: bool = read!(self.store.database(), pool => sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM notices WHERE id = $1 AND user_id = $2)")
+            .bind(&link).bind(user.to_string()).fetch_one(pool))?;
         Ok(match news.kind {
             _ if was_told => Some(News { kind: NoticeKind::Recovered, ..news }),
-            NoticeKind::RefreshedByVisitor => Some(news),
+            NoticeKind::RefreshedByVisitor if !is_theirs => Some(news),
             _ => None,
         })
     }

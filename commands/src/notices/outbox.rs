@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
-use store::{Decision, Unit, Write, autocommit, read};
+use store::{Decision, Filter, Unit, Write, autocommit, read};
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -91,7 +91,7 @@ impl Commands {
             let link = id.parse().map_err(|_| unreadable())?;
             let account = account.parse().map_err(|_| unreadable())?;
             let days_left = u32::try_from(days).ok().filter(|days| *days > 0);
-            Ok((link, News { account, kind, cause, days_left }))
+            Ok((link, News { account, kind, cause, days_left, link: None }))
         };
         rows.into_iter().map(read).collect()
     }
@@ -103,10 +103,17 @@ impl Commands {
     pub async fn is_still_so(&self, news: &News, schedule: &Schedule) -> Result<bool, Error> {
         let token = self.token(news.account).await?;
         Ok(match news.kind {
-            NoticeKind::Expired => token.expired().is_some(),
-            NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0.is_some(),
+            NoticeKind::Expired => token.expired().is_some() && !self.happened_since(news).await?,
+            NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news),
             NoticeKind::Recovered | NoticeKind::RefreshedByVisitor => token.active().is_some(),
         })
+    }
+
+    /// Whether something newer happened to the account's token, which is told instead.
+    async fn happened_since(&self, news: &News) -> Result<bool, Error> {
+        let filter = Filter { account: Some(news.account), after: news.cause, ..Filter::default() };
+        let events = self.store.events(&filter, 1_000).await?;
+        Ok(events.iter().any(|event| event.aggregate == "token" && event.event_type != "Renewed"))
     }
 
     /// The mail server took it: who was told what goes into the journal, and the mail is over, in one commit.
@@ -128,6 +135,17 @@ impl Commands {
                    AND ended_at IS NULL";
         autocommit!(self.store.database(), pool =>
             sqlx::query(sql).bind(due_at).bind(problem).bind(&mail.id).execute(pool))?;
+        Ok(())
+    }
+
+    /// It waits for something else than the mail server: that is no try.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mail_waits(&self, mail: &Mail, due_at: DateTime<Utc>, why: &str) -> Result<(), Error> {
+        let sql = "UPDATE mails SET due_at = $1, problem = $2, leased_until = NULL WHERE id = $3 AND ended_at IS NULL";
+        autocommit!(self.store.database(), pool =>
+            sqlx::query(sql).bind(due_at).bind(why).bind(&mail.id).execute(pool))?;
         Ok(())
     }
 
@@ -185,7 +203,7 @@ impl Decision for Sent<'_> {
 
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
         let (at, user) = (unit.metadata().at, self.mail.user);
-        for (link, News { account, kind, cause, days_left }) in self.told {
+        for (link, News { account, kind, cause, days_left, .. }) in self.told {
             let link_in_it = leads_on(*kind).then_some(*link);
             let record = AccountCommand::RecordNotice {
                 user,

@@ -77,6 +77,15 @@ impl Status {
     }
 }
 
+/// Whether any account of an app has a token that can be used.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any_active(database: &Database, connection: Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM account_status_v1 WHERE status = 'active' AND connection = $1)";
+    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(connection.name()).fetch_one(pool))?)
+}
+
 /// Which of these accounts have an upgraded widget, and how they are connected.
 ///
 /// # Errors
@@ -160,7 +169,7 @@ pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> 
 pub async fn another_active(database: &Database, than: AccountId) -> Result<Option<AccountId>, StoreError> {
     let sql = "SELECT s.account_id FROM account_status_v1 s WHERE s.status = 'active' AND s.account_id <> $1 \
                AND s.connection = (SELECT connection FROM account_status_v1 WHERE account_id = $1) \
-               ORDER BY s.since DESC LIMIT 1";
+               ORDER BY EXISTS (SELECT 1 FROM verdicts v WHERE v.account_id = s.account_id), s.since DESC LIMIT 1";
     let found: Option<String> =
         read!(database, pool => sqlx::query_scalar(sql).bind(than.to_string()).fetch_optional(pool))?;
     found.map(|id| account(&id)).transpose()

@@ -8,7 +8,7 @@ use meta::{Business, MetaError};
 use store::{Decision, Unit};
 
 use crate::{
-    Commands, Context, Error, hold, profiles,
+    Commands, Context, Error, profiles,
     report_failure::{Failed, lacking},
     vault::Opened,
 };
@@ -109,9 +109,6 @@ impl Decision for Expire {
         let at = unit.metadata().at;
         unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?;
         let current = unit.load::<Token>(self.account).await?;
-        if current.active().is_none() {
-            unit.write(hold::nothing(self.account));
-        }
         Ok(current.active().and_then(Current::runs_out_at))
     }
 }

@@ -56,6 +56,7 @@ impl Commands {
                    WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
                    last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
                    THEN verdicts.last_at ELSE excluded.last_at END, \
+                   incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
                    token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence";
         autocommit!(self.store.database(), pool => sqlx::query(sql)
             .bind(&id).bind(&token).bind(reason.name()).bind(&evidence).bind(at).bind(apart).execute(pool))?;

@@ -220,12 +220,14 @@ impl Commands {
         Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?)
     }
 
-    /// Forgets refusals of before.
+    /// Forgets refusals of before, and what was held against tokens that nobody asks about any more.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_refusals(&self) -> Result<(), StoreError> {
         let (sql, before) = ("DELETE FROM token_errors WHERE at < $1", self.clock.now() - TimeDelta::days(1));
+        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
+        let (sql, before) = ("DELETE FROM verdicts WHERE last_at < $1", self.clock.now() - TimeDelta::days(2));
         autocommit!(self.store.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
         Ok(())
     }

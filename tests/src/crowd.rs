@@ -70,7 +70,7 @@ impl Relight {
     pub async fn due(&self) -> i64 {
         let sql = "SELECT (SELECT count(*) FROM work_v1 WHERE due_at <= $1) \
                    + (SELECT count(*) FROM mails WHERE ended_at IS NULL AND due_at <= $1) \
-                   + (SELECT count(*) FROM verdicts WHERE failures = 0) \
+                   + (SELECT count(*) FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL) \
                    + (SELECT COALESCE(max(position), 0) FROM events) * 2 - (SELECT CAST(sum(position) AS BIGINT) FROM checkpoints)";
         let now = self.clock.now();
         store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))

@@ -4,8 +4,9 @@
 
 mod environment;
 mod fields;
+mod sections;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use domain::{
@@ -16,11 +17,10 @@ use figment::{
     Figment,
     providers::{Format, Toml},
 };
-use secrecy::SecretString;
 use serde::Deserialize;
-use url::Url;
 
 use environment::Environment;
+pub use sections::{Database, Facebook, Http, Instagram, Mail, Pull, Smtp, Support, Token, Vault, Webhooks};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize)]
@@ -69,193 +69,6 @@ impl Default for Config {
             support: Support::default(),
         }
     }
-}
-
-/// `[http]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// Where browsers reach Relight.
-    pub public_url: Url,
-    /// Addresses of proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<std::net::IpAddr>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
-            public_url: fields::url("http://127.0.0.1:4000"),
-            trusted_proxies: Vec::new(),
-        }
-    }
-}
-
-/// `[database]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Database {
-    /// `sqlite://FILE` or `postgres://…`.
-    pub url: Option<SecretString>,
-    /// How many connections there may be at once.
-    #[serde(deserialize_with = "fields::number")]
-    pub connections: u32,
-}
-
-impl Default for Database {
-    fn default() -> Self {
-        Self { url: None, connections: 16 }
-    }
-}
-
-/// `[vault]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Vault {
-    /// `id:base64,…`: the first seals, all open.
-    pub keys: Option<SecretString>,
-}
-
-/// `[instagram]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Instagram {
-    /// The Instagram app's id.
-    #[serde(deserialize_with = "fields::optional_text")]
-    pub app_id: Option<String>,
-    /// Its secret.
-    pub app_secret: Option<SecretString>,
-    /// The login's page.
-    pub authorize_url: Url,
-    /// Where a code becomes a token.
-    pub token_url: Url,
-    /// The Graph API.
-    pub graph_url: Url,
-    /// Its version.
-    pub version: String,
-    /// How long data access is assumed to last after a grant; 0: no assumption.
-    #[serde(deserialize_with = "fields::number")]
-    pub data_access_days: u32,
-}
-
-impl Default for Instagram {
-    fn default() -> Self {
-        Self {
-            app_id: None,
-            app_secret: None,
-            authorize_url: fields::url("https://www.instagram.com/oauth/authorize"),
-            token_url: fields::url("https://api.instagram.com/oauth/access_token"),
-            graph_url: fields::url("https://graph.instagram.com"),
-            version: "v25.0".to_owned(),
-            data_access_days: 90,
-        }
-    }
-}
-
-/// `[facebook]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Facebook {
-    /// The app's id.
-    #[serde(deserialize_with = "fields::optional_text")]
-    pub app_id: Option<String>,
-    /// Its secret.
-    pub app_secret: Option<SecretString>,
-    /// The login's pages.
-    pub dialog_url: Url,
-    /// The Graph API.
-    pub graph_url: Url,
-    /// The version of both.
-    pub version: String,
-}
-
-impl Default for Facebook {
-    fn default() -> Self {
-        Self {
-            app_id: None,
-            app_secret: None,
-            dialog_url: fields::url("https://www.facebook.com"),
-            graph_url: fields::url("https://graph.facebook.com"),
-            version: "v25.0".to_owned(),
-        }
-    }
-}
-
-/// `[pull]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Pull {
-    /// Minutes between two pulls of an account with an upgraded widget.
-    #[serde(deserialize_with = "fields::number")]
-    pub upgraded_minutes: u32,
-    /// Minutes between two pulls of all others.
-    #[serde(deserialize_with = "fields::number")]
-    pub free_minutes: u32,
-    /// How many posts a feed has.
-    #[serde(deserialize_with = "fields::number")]
-    pub posts: u32,
-    /// How many accounts are worked on at once.
-    #[serde(deserialize_with = "fields::number")]
-    pub workers: u32,
-}
-
-impl Default for Pull {
-    fn default() -> Self {
-        Self { upgraded_minutes: 30, free_minutes: 360, posts: 24, workers: 8 }
-    }
-}
-
-/// `[token]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Token {
-    /// Days before its end on which a session is extended; 0: when a third of its life is left.
-    #[serde(deserialize_with = "fields::number")]
-    pub renew_days: u32,
-    /// Days before data access ends on which people are reminded.
-    #[serde(deserialize_with = "fields::numbers")]
-    pub remind_days: Vec<u32>,
-}
-
-impl Default for Token {
-    fn default() -> Self {
-        Self { renew_days: 0, remind_days: vec![14, 7, 1] }
-    }
-}
-
-/// `[smtp]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Smtp {
-    /// `smtps://USER:PASSWORD@HOST`, or `smtp://…:587?tls=required` for STARTTLS.
-    pub url: Option<SecretString>,
-}
-
-/// `[mail]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mail {
-    /// Whom mails are from: `Relight <relight@example.com>`.
-    pub from: Option<String>,
-}
-
-/// `[webhooks]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Webhooks {
-    /// Whether endpoints may be on private networks, and reached by http.
-    #[serde(deserialize_with = "fields::yes_or_no")]
-    pub private: bool,
-}
-
-/// `[support]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Support {
-    /// A page or a `mailto:` address.
-    pub url: Option<Url>,
 }
 
 impl Config {

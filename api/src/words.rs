@@ -226,6 +226,12 @@ pub const fn button(connection: Connection) -> &'static str {
     }
 }
 
+/// "14, 7 and 1"; `None` of nothing.
+pub fn list_of(numbers: &[u32]) -> Option<String> {
+    let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+    (!numbers.is_empty()).then(|| list(&numbers))
+}
+
 /// "a, b and c".
 fn list(items: &[String]) -> String {
     match items {

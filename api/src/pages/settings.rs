@@ -10,6 +10,7 @@ use crate::{
     app::App,
     error::Error,
     sign_in::{Guarded, Posted, Users, mails::Mails, user::SignedIn},
+    words,
 };
 
 #[derive(Template)]
@@ -20,6 +21,8 @@ struct SettingsPage {
     said: Option<String>,
     mails: Mails,
     has_mail_server: bool,
+    /// "14, 7 and 1".
+    remind_days: Option<String>,
     refused: Option<String>,
 }
 
@@ -37,6 +40,7 @@ pub async fn page(
         said: session.remove("said").await.map_err(|error| Error::Internal(error.into()))?,
         mails: users.mails(user.id).await?.ok_or(Error::SignIn)?,
         has_mail_server: app.mailer.is_some(),
+        remind_days: words::list_of(&app.config.token.remind_days),
         refused: app.commands.refused_address(user.id).await?,
     })
 }

@@ -135,6 +135,16 @@ impl Commands {
         Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(name).fetch_optional(pool))?)
     }
 
+    /// The incidents that are open, one an app at most.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
+                   WHERE closed_at IS NULL ORDER BY opened_at";
+        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).fetch_all(pool))?)
+    }
+
     /// The latest incidents, open ones first.
     ///
     /// # Errors

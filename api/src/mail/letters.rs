@@ -21,9 +21,8 @@ pub fn letter(
     Letter { id: id.to_owned(), subject, intro, items, outro, base: base.to_owned() }
 }
 
-/// What admins are told while an incident is open; `None`: it is over.
-pub fn incident_letter(id: &str, incidents: &[Incident], base: &str) -> Option<Letter> {
-    let open: Vec<_> = incidents.iter().filter(|incident| incident.closed_at.is_none()).collect();
+/// What admins are told while incidents are open; `None`: they are over.
+pub fn incident_letter(id: &str, open: &[Incident], base: &str) -> Option<Letter> {
     let first = open.first()?;
     let login = first.connection.0.login();
     Some(Letter {

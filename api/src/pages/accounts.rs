@@ -98,7 +98,7 @@ pub async fn list(
 
 /// The logins whose apps have an open incident.
 async fn open_incidents(app: &App) -> Result<Vec<&'static str>, Error> {
-    let incidents = app.commands.incidents(10).await?.into_iter().filter(|incident| incident.closed_at.is_none());
+    let incidents = app.commands.open_incidents().await?.into_iter();
     Ok(incidents.map(|incident| incident.connection.0.login()).collect())
 }
 

@@ -20,7 +20,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(EVERY) => {}
         }
         let asked = async {
-            for incident in app.commands.incidents(10).await?.iter().filter(|incident| incident.closed_at.is_none()) {
+            for incident in app.commands.open_incidents().await? {
                 let connection = incident.connection.0;
                 // With nobody left to ask, nobody can show that the app works.
                 if !app.commands.offers(connection) || !accounts::any_active(app.database(), connection).await? {

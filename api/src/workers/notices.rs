@@ -134,8 +134,7 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
 
 /// The logins whose apps have an open incident: mails about their accounts wait.
 async fn troubled(app: &App) -> Result<Vec<Connection>, StoreError> {
-    let open = app.commands.incidents(10).await?.into_iter().filter(|incident| incident.closed_at.is_none());
-    Ok(open.map(|incident| incident.connection.0).collect())
+    Ok(app.commands.open_incidents().await?.into_iter().map(|incident| incident.connection.0).collect())
 }
 
 /// Who wants to be told about an account.
@@ -155,7 +154,7 @@ async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), commands::E
         return app.commands.mail_ended(mail, End::Dropped).await;
     };
     let Some(kind) = mail.kind else {
-        let incidents = app.commands.incidents(10).await?;
+        let incidents = app.commands.open_incidents().await?;
         let letter = incident_letter(&mail.id, &incidents, &app.config.public_url());
         return hand_over(app, mailer, mail, &address, letter, &[]).await;
     };

@@ -103,7 +103,7 @@ async fn beside_event_stores(peers: &Peers, many: &Reached, one: &Reached) -> Re
     Ok(figures)
 }
 
-async fn sqlite() -> Result<Vec<Figure>> {
+pub(crate) async fn sqlite() -> Result<Vec<Figure>> {
     let ours: Measured = Arc::new(Ours::open(Engine::Sqlite).await);
     let theirs = TestDatabase::empty(Engine::Sqlite).await;
     // As its documented default, but as durable as ours; and with one connection, which spares it rivals for the lock.

@@ -40,7 +40,11 @@ enum Command {
         accounts: u32,
     },
     /// Commands a second and their latency, beside stock postgres-es and sqlite-es, and beside bare statements.
-    Append,
+    Append {
+        /// Only on SQLite.
+        #[arg(long)]
+        sqlite: bool,
+    },
     /// Catching up with the journal, from commit to view, an account's history: each beside bare statements.
     Follow {
         /// How many events the journal has.
@@ -80,7 +84,7 @@ async fn main() -> Result<()> {
     // As it should run: with fsync.
     store::testing::use_durable_postgres();
     let peers = match cli.command {
-        Command::All | Command::Append | Command::Queue => peers::Peers::install().await?,
+        Command::All | Command::Append { sqlite: false } | Command::Queue => peers::Peers::install().await?,
         _ => None,
     };
     let peers = peers.as_ref();
@@ -100,7 +104,8 @@ async fn main() -> Result<()> {
         Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
         Command::Queue => figures.extend(queue::measure(peers).await?),
-        Command::Append => figures.extend(append::measure(peers).await?),
+        Command::Append { sqlite: true } => figures.extend(append::sqlite().await?),
+        Command::Append { sqlite: false } => figures.extend(append::measure(peers).await?),
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Serve => figures.extend(serve::measure().await?),
     }

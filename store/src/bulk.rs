@@ -1,14 +1,16 @@
 //! Many rows as one parameter each column: set-based writes whose text is the same for any number of rows.
 //!
-//! PostgreSQL takes an array a column; SQLite takes all of it as one JSON array. Both give a `SELECT` to insert or join.
+//! PostgreSQL takes an array a column; SQLite takes all of it as one JSON array, or one row as it is. Each gives a `SELECT`
+//! to insert or join.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sqlx::{
-    FromRow, PgConnection, Postgres, Row, SqliteConnection,
+    Arguments as _, FromRow, PgConnection, Postgres, Row, SqliteConnection,
+    error::BoxDynError,
     postgres::{PgArguments, PgRow},
     query::Query,
-    sqlite::{SqliteQueryResult, SqliteRow},
+    sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow},
 };
 
 use crate::Tx;
@@ -108,7 +110,7 @@ impl<'a> Bulk<'a> {
         match tx {
             Tx::Sqlite(tx) => {
                 let sql = statement(&self.sqlite());
-                sqlx::query_as(&sql).bind(self.rows()).fetch_all(&mut **tx).await
+                sqlx::query_as_with(&sql, self.sqlite_arguments()?).fetch_all(&mut **tx).await
             }
             Tx::Postgres(tx) => {
                 let sql = statement(&self.postgres());
@@ -123,20 +125,34 @@ impl<'a> Bulk<'a> {
         on: &mut SqliteConnection,
         statement: impl FnOnce(&str) -> String,
     ) -> Result<SqliteQueryResult, sqlx::Error> {
-        sqlx::query(&statement(&self.sqlite())).bind(self.rows()).execute(on).await
+        sqlx::query_with(&statement(&self.sqlite()), self.sqlite_arguments()?).execute(on).await
     }
 
-    /// The rows, from one JSON array.
+    /// The rows, from one JSON array; a single one from a parameter each, which costs half as much.
     fn sqlite(&self) -> String {
-        let values = self.names.iter().enumerate().map(|(index, name)| format!("value ->> {index} AS {name}"));
         // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join; without the LIMIT, it might read
         // the JSON again for each row of a table that the rows are joined with.
-        format!("SELECT {} FROM json_each($1) WHERE true LIMIT -1", values.collect::<Vec<_>>().join(", "))
+        let select = |value: fn(usize) -> String, from: &str| {
+            let values = self.names.iter().enumerate().map(|(index, name)| format!("{} AS {name}", value(index)));
+            format!("SELECT {}{from} WHERE true LIMIT -1", values.collect::<Vec<_>>().join(", "))
+        };
+        match self.len() {
+            1 => select(|index| format!("${}", index + 1), ""),
+            _ => select(|index| format!("value ->> {index}"), " FROM json_each($1)"),
+        }
     }
 
-    fn rows(&self) -> String {
-        let rows = (0..self.len()).map(|row| self.columns.iter().map(|column| column.value(row)).collect());
-        Value::Array(rows.collect()).to_string()
+    fn sqlite_arguments<'q>(&self) -> Result<SqliteArguments<'q>, sqlx::Error> {
+        let mut arguments = SqliteArguments::default();
+        let added = match self.len() {
+            1 => self.columns.iter().try_for_each(|column| column.add_first(&mut arguments)),
+            _ => {
+                let rows = (0..self.len()).map(|row| self.columns.iter().map(|column| column.value(row)).collect());
+                arguments.add(Value::Array(rows.collect()).to_string())
+            }
+        };
+        added.map_err(sqlx::Error::Encode)?;
+        Ok(arguments)
     }
 
     /// Runs a statement that answers with one number.
@@ -184,6 +200,16 @@ impl<'a> Column<'a> {
             Self::Time(values) => values[row].map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, false)).into(),
             Self::Bool(values) => values[row].into(),
             Self::Json(values) => values[row].into(),
+        }
+    }
+
+    fn add_first(&self, arguments: &mut SqliteArguments<'_>) -> Result<(), BoxDynError> {
+        match self {
+            Self::Text(values) => arguments.add(values[0].map(ToOwned::to_owned)),
+            Self::Int(values) => arguments.add(values[0]),
+            Self::Time(values) => arguments.add(values[0]),
+            Self::Bool(values) => arguments.add(values[0]),
+            Self::Json(values) => arguments.add(values[0].to_owned()),
         }
     }
 

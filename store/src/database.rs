@@ -3,12 +3,12 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::StoreError;
+use crate::{StoreError, Turn, Writer};
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -20,15 +20,14 @@ pub enum Database {
 }
 
 /// The connections to a SQLite file: one that writes, and several that read beside it (the WAL lets them).
-///
-/// SQLite has one writer at a time anyway; a single connection makes writers wait in the pool's fair queue instead of
-/// SQLite's busy handler, which sleeps and tries again.
 #[derive(Debug, Clone)]
 pub struct Pools {
     /// Reads only.
     pub read: SqlitePool,
     /// The one that writes.
-    pub write: SqlitePool,
+    pub writer: Writer,
+    /// For libraries that write and want a pool for it. Whoever uses it has a turn of the writer.
+    pub lent: SqlitePool,
 }
 
 /// How a database is opened.
@@ -104,14 +103,7 @@ impl Database {
     /// When no connection is to be had.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         Ok(match self {
-            // A deferred transaction that first reads and then writes fails at once when another one wrote between.
-            Self::Sqlite(pools) => loop {
-                match pools.write.begin_with("BEGIN IMMEDIATE").await {
-                    // One that was dropped is rolled back in the background: the connection answers when that is done.
-                    Err(sqlx::Error::InvalidSavePointStatement) => pools.write.acquire().await?.ping().await?,
-                    begun => break Tx::Sqlite(begun?),
-                }
-            },
+            Self::Sqlite(pools) => Tx::Sqlite(pools.writer.begin().await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -121,7 +113,9 @@ impl Database {
         match self {
             Self::Sqlite(pools) => {
                 pools.read.close().await;
-                pools.write.close().await;
+                pools.lent.close().await;
+                // The last one folds the WAL into the file.
+                pools.writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }
@@ -132,7 +126,7 @@ impl Database {
 #[derive(Debug)]
 pub enum Tx {
     /// On SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Turn),
     /// On PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
 }
@@ -193,17 +187,37 @@ macro_rules! execute {
     };
 }
 
-/// Runs one sqlx query that writes, as a transaction of its own: one round trip.
-/// `autocommit!(database, pool => sqlx::query(SQL).bind(id).execute(pool))`.
+/// Runs one sqlx query that writes, as a transaction of its own: one round trip. Says how many rows it touched:
+/// `autocommit!(database, on => sqlx::query(SQL).bind(id).execute(on))`.
 #[macro_export]
 macro_rules! autocommit {
-    ($database:expr, $pool:ident => $query:expr) => {
+    ($database:expr, $on:ident => $query:expr) => {
         match $database {
-            $crate::Database::Sqlite(pools) => {
-                let $pool = &pools.write;
-                $query.await.map(|done| done.rows_affected())
-            }
-            $crate::Database::Postgres($pool) => $query.await.map(|done| done.rows_affected()),
+            $crate::Database::Sqlite(pools) => match pools.writer.turn().await {
+                Ok(mut turn) => {
+                    let $on = &mut *turn;
+                    $query.await.map(|done| done.rows_affected())
+                }
+                Err(error) => Err(error),
+            },
+            $crate::Database::Postgres($on) => $query.await.map(|done| done.rows_affected()),
+        }
+    };
+}
+
+/// The same for a query that writes and returns rows: `returning!(database, on => sqlx::query_as(SQL).fetch_all(on))`.
+#[macro_export]
+macro_rules! returning {
+    ($database:expr, $on:ident => $query:expr) => {
+        match $database {
+            $crate::Database::Sqlite(pools) => match pools.writer.turn().await {
+                Ok(mut turn) => {
+                    let $on = &mut *turn;
+                    $query.await
+                }
+                Err(error) => Err(error),
+            },
+            $crate::Database::Postgres($on) => $query.await,
         }
     };
 }
@@ -220,9 +234,10 @@ async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError
         .disable_statement_logging();
     let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
     // The writer first: it creates the file and sets the journal's mode.
-    let write = pool().max_connections(1).connect_with(connect.clone()).await?;
+    let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
+    let lent = pool().max_connections(1).connect_lazy_with(connect.clone());
     let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
-    Ok(Database::Sqlite(Pools { read, write }))
+    Ok(Database::Sqlite(Pools { read, writer, lent }))
 }
 
 async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreError> {

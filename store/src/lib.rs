@@ -17,6 +17,7 @@ pub mod testing;
 mod unit;
 mod wake;
 mod write;
+mod writer;
 
 pub use sqlx;
 
@@ -30,6 +31,7 @@ pub use journal::{Entry, Event, Filter, Recorded};
 pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
 pub use write::{Value, Write};
+pub use writer::{Turn, Writer};
 
 use append::Appender;
 use cache::Cache;

@@ -14,7 +14,7 @@ impl Database {
     /// [`StoreError::Migrate`] if a migration fails, or the database was migrated by a newer program.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(pools) => SQLITE.run(&pools.write).await?,
+            Self::Sqlite(pools) => SQLITE.run(&mut *pools.writer.turn().await?).await?,
             Self::Postgres(pool) => POSTGRES.run(pool).await?,
         }
         Ok(())

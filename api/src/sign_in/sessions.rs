@@ -1,7 +1,7 @@
 //! Sessions of signed-in browsers, in the database that everything else is in.
 
 use async_trait::async_trait;
-use store::Database;
+use store::{Database, Turn, Writer};
 use tower_sessions::{
     SessionStore,
     session::{Id, Record},
@@ -12,12 +12,14 @@ use tower_sessions_sqlx_store::{PostgresStore, SqliteStore};
 /// The table of sessions, on either engine.
 #[derive(Debug, Clone)]
 pub enum Sessions {
-    /// SQLite: reads don't wait for the one connection that writes.
+    /// SQLite: reads wait for nobody; writes wait their turn, as everybody's do.
     Sqlite {
         /// For reading.
         read: SqliteStore,
         /// For writing.
         write: SqliteStore,
+        /// Whose turn it is.
+        writer: Writer,
     },
     /// PostgreSQL.
     Postgres(PostgresStore),
@@ -32,7 +34,8 @@ impl Sessions {
         Ok(match database {
             Database::Sqlite(pools) => Self::Sqlite {
                 read: SqliteStore::new(pools.read.clone()).with_table_name("sessions")?,
-                write: SqliteStore::new(pools.write.clone()).with_table_name("sessions")?,
+                write: SqliteStore::new(pools.lent.clone()).with_table_name("sessions")?,
+                writer: pools.writer.clone(),
             },
             Database::Postgres(pool) => Self::Postgres(
                 PostgresStore::new(pool.clone()).with_schema_name("public")?.with_table_name("sessions")?,
@@ -46,7 +49,10 @@ impl Sessions {
     /// When the database fails.
     pub async fn tidy(&self) -> std::result::Result<(), Error> {
         match self {
-            Self::Sqlite { write, .. } => write.delete_expired().await,
+            Self::Sqlite { write, writer, .. } => {
+                let _turn = turn(writer).await?;
+                write.delete_expired().await
+            }
             Self::Postgres(store) => store.delete_expired().await,
         }
     }
@@ -56,14 +62,20 @@ impl Sessions {
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
         match self {
-            Self::Sqlite { write, .. } => write.create(record).await,
+            Self::Sqlite { write, writer, .. } => {
+                let _turn = turn(writer).await?;
+                write.create(record).await
+            }
             Self::Postgres(store) => store.create(record).await,
         }
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
         match self {
-            Self::Sqlite { write, .. } => write.save(record).await,
+            Self::Sqlite { write, writer, .. } => {
+                let _turn = turn(writer).await?;
+                write.save(record).await
+            }
             Self::Postgres(store) => store.save(record).await,
         }
     }
@@ -77,8 +89,15 @@ impl SessionStore for Sessions {
 
     async fn delete(&self, id: &Id) -> Result<()> {
         match self {
-            Self::Sqlite { write, .. } => write.delete(id).await,
+            Self::Sqlite { write, writer, .. } => {
+                let _turn = turn(writer).await?;
+                write.delete(id).await
+            }
             Self::Postgres(store) => store.delete(id).await,
         }
     }
+}
+
+async fn turn(writer: &Writer) -> Result<Turn> {
+    writer.turn().await.map_err(|error| Error::Backend(error.to_string()))
 }

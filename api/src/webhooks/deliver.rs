@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
-use store::{Database, autocommit, read};
+use store::{autocommit, read, returning};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -84,10 +84,7 @@ async fn take(app: &App) -> Result<Vec<Due>, commands::Error> {
         database.clock(0),
         database.skip_locked()
     );
-    Ok(match database {
-        Database::Sqlite(pools) => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(&pools.write).await?,
-        Database::Postgres(pool) => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(pool).await?,
-    })
+    Ok(returning!(database, on => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(on))?)
 }
 
 async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {

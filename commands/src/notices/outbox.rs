@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
-use store::{Decision, Filter, Unit, Write, autocommit, read};
+use store::{Decision, Filter, Unit, Write, autocommit, read, returning};
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -64,12 +64,8 @@ impl Commands {
             database.skip_locked()
         );
         let now = self.clock.now();
-        let rows: Vec<(String, String, String, i64)> = match database {
-            store::Database::Sqlite(pools) => {
-                sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(&pools.write).await?
-            }
-            store::Database::Postgres(pool) => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(pool).await?,
-        };
+        let rows: Vec<(String, String, String, i64)> =
+            returning!(database, on => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(on))?;
         let mut mails = Vec::with_capacity(rows.len());
         for (id, user, kind, attempts) in rows {
             let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };

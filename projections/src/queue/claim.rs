@@ -81,7 +81,7 @@ pub(super) async fn take(
         }};
     }
     let mut rows: Vec<Row> = match database {
-        Database::Sqlite(pools) => rows!(&pools.write)?,
+        Database::Sqlite(pools) => rows!(&mut *pools.writer.turn().await?)?,
         Database::Postgres(pool) => {
             let mut taken = own.take(pool).await?;
             let rows = rows!(&mut taken);

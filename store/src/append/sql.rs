@@ -34,7 +34,7 @@ pub(super) async fn write(
     // Events alone are one statement, which is its own transaction: one round trip.
     if units.iter().all(|unit| unit.writes.is_empty()) {
         let inserted = match database {
-            Database::Sqlite(on) => insert_sqlite(&mut *on.write.acquire().await.map_err(not_written)?, &events).await,
+            Database::Sqlite(on) => insert_sqlite(&mut *on.writer.turn().await.map_err(not_written)?, &events).await,
             Database::Postgres(pool) => {
                 let mut on = own.take(pool).await.map_err(not_written)?;
                 let inserted = insert_postgres(&mut on, &events).await;

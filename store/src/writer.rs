@@ -1,0 +1,114 @@
+//! The one connection that writes to a SQLite file.
+//!
+//! SQLite has one writer at a time anyway; with a single connection, writers wait their turn in a fair queue instead of
+//! SQLite's busy handler, which sleeps and tries again. It is no pool of sqlx: that asks a connection whether it is well
+//! each time it is given back, which a single client pays with a third more time a command.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, Error, SqliteConnection, TransactionManager as _,
+    sqlite::{SqliteConnectOptions, SqliteTransactionManager as Transactions},
+};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
+
+/// The connection, and the queue before it.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    options: Arc<SqliteConnectOptions>,
+    within: Duration,
+    /// None once it is closed.
+    connection: Arc<Mutex<Option<SqliteConnection>>>,
+}
+
+impl Writer {
+    pub(crate) async fn open(options: SqliteConnectOptions, within: Duration) -> Result<Self, Error> {
+        let connection = options.connect().await?;
+        Ok(Self { options: Arc::new(options), within, connection: Arc::new(Mutex::new(Some(connection))) })
+    }
+
+    /// Waits for a turn. What is executed in it is each a transaction of its own.
+    ///
+    /// # Errors
+    /// When the others take too long, or the database was closed.
+    pub async fn turn(&self) -> Result<Turn, Error> {
+        let turn = tokio::time::timeout(self.within, self.connection.clone().lock_owned()).await;
+        let turn = turn.map_err(|_| Error::PoolTimedOut)?;
+        let on = OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| Error::PoolClosed)?;
+        Ok(Turn { on, open: false })
+    }
+
+    /// Waits for a turn and begins a transaction, which ends with the turn.
+    pub(crate) async fn begin(&self) -> Result<Turn, Error> {
+        let mut turn = self.turn().await?;
+        match turn.begin().await {
+            Err(error) if !matches!(error, Error::Database(_)) => {
+                // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it; or the
+                // connection's thread has died. A fresh one knows nothing of that.
+                tracing::warn!(%error, "the connection that writes is opened anew");
+                *turn.on = self.options.connect().await?;
+                turn.begin().await?;
+            }
+            begun => begun?,
+        }
+        Ok(turn)
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the connection that writes was not closed well");
+        }
+    }
+}
+
+/// The connection while nobody else has it. A transaction that was not committed is rolled back when it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    on: OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>,
+    open: bool,
+}
+
+impl Turn {
+    /// A deferred transaction that first reads and then writes would fail at once when another one wrote between.
+    async fn begin(&mut self) -> Result<(), Error> {
+        self.open = true;
+        let begun = Transactions::begin(&mut self.on, Some("BEGIN IMMEDIATE".into())).await;
+        self.open = begun.is_ok();
+        begun
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        Transactions::commit(&mut self.on).await?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.open {
+            // Commands to a connection are carried out in their order: the next turn begins after this.
+            Transactions::start_rollback(&mut self.on);
+        }
+    }
+}
+
+impl Deref for Turn {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.on
+    }
+}
+
+impl DerefMut for Turn {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.on
+    }
+}

@@ -66,6 +66,9 @@ enum Command {
         /// How many.
         #[arg(long, default_value_t = 100_000)]
         accounts: u32,
+        /// Only on SQLite.
+        #[arg(long)]
+        sqlite: bool,
     },
     /// Memory and start of the program on SQLite.
     Serve,
@@ -100,7 +103,7 @@ async fn main() -> Result<()> {
             figures.extend(refresh::measure(10_000).await?);
         }
         Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
-        Command::Storm { accounts } => figures.extend(storm::measure(accounts).await?),
+        Command::Storm { accounts, sqlite } => figures.extend(storm::measure(accounts, sqlite).await?),
         Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
         Command::Follow { events } => figures.extend(follow::measure(events).await?),
         Command::Queue => figures.extend(queue::measure(peers).await?),

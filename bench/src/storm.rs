@@ -11,9 +11,10 @@ use crate::{figure::Figure, serve::memory_mib};
 
 const WITHIN: Duration = Duration::from_mins(5);
 
-pub(crate) async fn measure(accounts: u32) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(accounts: u32, sqlite: bool) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for engine in [Engine::Postgres, Engine::Sqlite] {
+    let engines: &[Engine] = if sqlite { &[Engine::Sqlite] } else { &[Engine::Postgres, Engine::Sqlite] };
+    for &engine in engines {
         figures.extend(on(engine, accounts).await?);
     }
     Ok(figures)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use store::{Connection, Database, StoreError};
+use store::{Connection, Database, StoreError, read};
 
 use super::{Claimed, Lease, Priority};
 use crate::{LEASE, account, parse};
@@ -91,6 +91,17 @@ pub(super) async fn take(
     };
     rows.sort_unstable_by_key(|row| (row.priority, row.due_at));
     Ok((lease, rows))
+}
+
+/// Whether something of a class was due at some time, and nobody works on it.
+pub(super) async fn waits(database: &Database, priority: Priority, until: DateTime<Utc>) -> Result<bool, StoreError> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = {} AND due_at <= $1 \
+         AND (leased_until IS NULL OR leased_until < {}))",
+        priority.number(),
+        database.clock(0),
+    );
+    Ok(read!(database, pool => sqlx::query_scalar(&sql).bind(until).fetch_one(pool))?)
 }
 
 /// Selects a class; its two times are parameters, after those of the classes before.

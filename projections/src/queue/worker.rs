@@ -26,6 +26,9 @@ fn reserved(limit: u32) -> u32 {
     (limit / 4).max(1)
 }
 
+/// A class whose work has been due for this long is behind.
+const BEHIND: TimeDelta = TimeDelta::seconds(2);
+
 /// Looking at the whole queue takes no more of the time than one part in so many.
 const WHOLE_SHARE: u32 = 10;
 /// And is done at least this often.
@@ -95,11 +98,14 @@ impl Worker {
         self.take_one(Priority::Clock, now, limit).await
     }
 
-    /// Claims what people are to be told.
+    /// Claims what people are to be told; that waits while the clock's class is behind, for both write a lot.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn claim_notices(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {
+        if claim::waits(&self.database, Priority::Clock, now - BEHIND).await? {
+            return Ok(Vec::new());
+        }
         self.take_one(Priority::Notice, now, limit).await
     }
 

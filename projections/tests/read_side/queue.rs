@@ -79,6 +79,18 @@ on_both_engines! {
         }
     }
 
+    async fn nobody_is_told_anything_while_the_clock_is_behind(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let (notice, late) = (put(&store, 3, 1).await, put(&store, 2, 1).await);
+        let worker = Worker::new(store.database(), "a");
+        assert_eq!(worker.claim_notices(now(), 8).await.expect("claims").len(), 0);
+        let claimed = worker.claim_clock(now(), 8).await.expect("claims");
+        assert_eq!(accounts(&claimed), [late]);
+        // Somebody works on it: one that never ends must not silence everybody.
+        assert_eq!(accounts(&worker.claim_notices(now(), 8).await.expect("claims")), [notice]);
+    }
+
     async fn nothing_is_claimed_twice_by_many_at_once(engine: Engine) {
         let database = TestDatabase::new(engine).await;
         let nodes = [database.store().await, database.store().await];

@@ -11,6 +11,7 @@ mod load;
 mod peers;
 mod queue;
 mod refresh;
+mod renewals;
 mod serve;
 mod storm;
 
@@ -31,7 +32,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything but `storm`.
+    /// Everything but `storm` and `renewals`.
     All,
     /// From the callback to an active account and fresh widgets, beside 10,000 accounts whose pulls are due.
     Refresh {
@@ -70,19 +71,33 @@ enum Command {
         #[arg(long)]
         sqlite: bool,
     },
+    /// Very many tokens that are renewed over the schedule, by calls; takes some ten minutes, so it isn't part of `all`.
+    Renewals {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        accounts: u32,
+        /// Only on SQLite.
+        #[arg(long)]
+        sqlite: bool,
+    },
     /// Memory and start of the program on SQLite.
     Serve,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
     #[command(hide = true)]
     Bare,
+    /// The pretend Meta of `renewals`.
+    #[command(hide = true)]
+    Sandbox,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut figures: Vec<Figure> = Vec::new();
-    if let Command::Bare = cli.command {
-        return feed::bare().await;
+    match cli.command {
+        Command::Bare => return feed::bare().await,
+        Command::Sandbox => return renewals::sandbox().await,
+        _ => {}
     }
     // As it should run: with fsync.
     store::testing::use_durable_postgres();
@@ -92,7 +107,7 @@ async fn main() -> Result<()> {
     };
     let peers = peers.as_ref();
     match cli.command {
-        Command::Bare => {}
+        Command::Bare | Command::Sandbox => {}
         Command::All => {
             figures.extend(append::measure(peers).await?);
             figures.extend(follow::measure(1_000_000).await?);
@@ -110,6 +125,7 @@ async fn main() -> Result<()> {
         Command::Append { sqlite: true } => figures.extend(append::sqlite().await?),
         Command::Append { sqlite: false } => figures.extend(append::measure(peers).await?),
         Command::Feed => figures.extend(feed::measure().await?),
+        Command::Renewals { accounts, sqlite } => figures.extend(renewals::measure(accounts, sqlite).await?),
         Command::Serve => figures.extend(serve::measure().await?),
     }
     figure::print(&figures, cli.json)

@@ -27,7 +27,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
         config.database.connections = 16;
     })
     .await;
-    relight.connect_crowd(accounts).await;
+    relight.connect_crowd(accounts, "never used").await;
     let before = memory_mib(std::process::id())?;
     relight.clock.forward(TimeDelta::days(61));
     let begun = Instant::now();

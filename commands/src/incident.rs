@@ -14,6 +14,8 @@ use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, pro
 pub const WINDOW: TimeDelta = TimeDelta::minutes(5);
 /// …so many accounts…
 const ACCOUNTS: i64 = 3;
+/// …or so many, if they are all that the app has: each would wait for the other to show that the app works…
+const ALL: i64 = 2;
 /// …and such a part, in percent, of those that were called.
 const PERCENT: i64 = 20;
 /// While an incident is open: how far calls are apart that nobody waits for.
@@ -51,6 +53,15 @@ impl TryFrom<String> for Shown {
     }
 }
 
+/// What is known of the app's other accounts when one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Others {
+    /// How many were called in the [`WINDOW`] and worked.
+    pub worked: i64,
+    /// There are some, and something is held against each of them.
+    pub all_held: bool,
+}
+
 /// How an incident ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
@@ -74,8 +85,7 @@ impl Close {
 
 impl Commands {
     /// Notes that Meta refused an account's token; opens an incident when that hits many. `clearly`: Meta said why, and it
-    /// is the person's matter. `others`: how many accounts of the app were called in the [`WINDOW`] and worked.
-    /// `admins`: who is told of an incident. Whether one was opened.
+    /// is the person's matter. `admins`: who is told of an incident. Whether one was opened.
     ///
     /// # Errors
     /// When the database fails.
@@ -84,7 +94,7 @@ impl Commands {
         account: AccountId,
         connection: Connection,
         clearly: bool,
-        others: i64,
+        others: Others,
         admins: &[UserId],
     ) -> Result<bool, Error> {
         let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
@@ -102,15 +112,16 @@ impl Commands {
         let sql = "SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
                    AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)";
         let hit: i64 = read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - WINDOW).fetch_one(pool))?;
-        if hit < ACCOUNTS || hit * 100 < PERCENT * (hit + others) {
+        let called = hit + others.worked;
+        let many = if others.all_held { ALL } else { ACCOUNTS };
+        if hit < many || hit * 100 < PERCENT * called {
             return Ok(false);
         }
         let mut tx = database.begin().await?;
         let sql = "INSERT INTO incidents (id, connection, opened_at, accounts, called) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT DO NOTHING";
         let incident = new_id().to_string();
-        let opened =
-            execute!(&mut tx, sqlx::query(sql).bind(&incident).bind(name).bind(now).bind(hit).bind(hit + others))?;
+        let opened = execute!(&mut tx, sqlx::query(sql).bind(&incident).bind(name).bind(now).bind(hit).bind(called))?;
         if opened == 0 {
             return Ok(false);
         }
@@ -120,7 +131,7 @@ impl Commands {
             execute!(&mut tx, sqlx::query(sql).bind(&mail).bind(admin.to_string()).bind(INCIDENT).bind(now))?;
         }
         tx.commit().await?;
-        tracing::error!(app = connection.login(), hit, others, "many tokens are refused at once: an incident is open");
+        tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
         Ok(true)
     }
 

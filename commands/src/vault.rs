@@ -147,7 +147,10 @@ impl Vault {
     }
 
     /// The write that makes a token the account's current one.
-    pub(crate) fn keep(
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] when it is too long.
+    pub fn keep(
         &self,
         account: AccountId,
         id: TokenId,

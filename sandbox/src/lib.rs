@@ -22,4 +22,4 @@ pub use control::Action;
 pub use faults::FaultKind;
 pub use mail::{Mail, PostOffice};
 pub use server::{Config, Sandbox};
-pub use world::{Account, Clock, Login, Page, Person, Standing, World};
+pub use world::{Account, Clock, Login, Page, Person, Standing, Token, World};

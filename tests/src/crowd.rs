@@ -2,27 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::Commands;
 use domain::{
     Account, AccountCommand, AccountId, AttemptId, Connection, Token, TokenCommand, TokenId, UserId,
     token::{Grant, Way},
 };
 use futures::{StreamExt, stream};
 use projections::accounts::{Viewer, counts};
-use store::{Store, testing::metadata};
+use secrecy::SecretString;
+use store::testing::metadata;
 use uuid::Uuid;
 
 use crate::relight::Relight;
 
 impl Relight {
-    /// Connects so many accounts at this moment, by the store alone, with tokens for 60 days that no Meta knows; returns
-    /// when the view shows them.
+    /// Connects so many accounts at this moment, by the store alone, for 60 days, all with this token; returns when the view
+    /// shows them.
     ///
     /// # Panics
     /// When the store fails.
-    pub async fn connect_crowd(&self, accounts: u32) {
-        let at = self.clock.now();
-        let all = stream::iter(0..accounts).map(|_| connect(self.store(), at));
+    pub async fn connect_crowd(&self, accounts: u32, token: &str) {
+        let (at, token) = (self.clock.now(), token.into());
+        let all = stream::iter(0..accounts).map(|_| connect(self.commands(), at, &token));
         all.buffer_unordered(256).collect::<Vec<()>>().await;
         while self.counts().await[0] < i64::from(accounts) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -51,6 +53,18 @@ impl Relight {
             sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
         .expect("read");
         format!("now {}, {waiting:#?}, held {held:?}, {:?}", self.clock.now(), self.events(account).await)
+    }
+
+    /// Forgets the mails that were over before a time; how many mails and notices there are then.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn told_and_forgotten(&self, before: DateTime<Utc>) -> [i64; 2] {
+        self.commands().forget_told(before).await.expect("forgotten");
+        let sql = "SELECT (SELECT count(*) FROM mails), (SELECT count(*) FROM notices)";
+        let (mails, notices) =
+            store::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_one(pool)).expect("counted");
+        [mails, notices]
     }
 
     /// What an account is called.
@@ -86,9 +100,9 @@ impl Relight {
     }
 }
 
-async fn connect(store: &Store, at: chrono::DateTime<chrono::Utc>) {
+async fn connect(commands: &Commands, at: DateTime<Utc>, token: &SecretString) {
     let id = AccountId::new(Uuid::now_v7());
-    let mut unit = store.unit(metadata(at));
+    let mut unit = commands.store.unit(metadata(at));
     let connect = AccountCommand::Connect { connection: Connection::Consumer, user: UserId::new(Uuid::now_v7()) };
     unit.execute::<Account>(id, connect).await.expect("connected");
     let grant = Grant {
@@ -101,6 +115,7 @@ async fn connect(store: &Store, at: chrono::DateTime<chrono::Utc>) {
         data_access: None,
         permissions: vec!["instagram_business_basic".to_owned()],
     };
+    unit.write(commands.vault.keep(id, grant.token, token, at).expect("sealed"));
     unit.execute::<Token>(id, TokenCommand::Accept(grant)).await.expect("accepted");
     unit.commit().await.expect("committed");
 }

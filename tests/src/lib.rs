@@ -5,6 +5,7 @@ pub mod chromium;
 mod crowd;
 pub mod process;
 pub mod relight;
+pub mod tls_mail;
 
 use std::time::Duration;
 

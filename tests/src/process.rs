@@ -62,6 +62,12 @@ impl Settings {
         self
     }
 
+    /// Sets a variable that isn't Relight's own.
+    pub fn set_plain(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Leaves a key at its default.
     pub fn unset(&mut self, key: &str) -> &mut Self {
         let name = format!("RELIGHT_{key}");

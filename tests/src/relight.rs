@@ -8,7 +8,7 @@ use api::{
     sign_in::{Role, Users, api_key},
 };
 use chrono::TimeDelta;
-use commands::Clock;
+use commands::{Clock, Commands};
 use domain::AccountId;
 use sandbox::{Action, Sandbox};
 use secrecy::{ExposeSecret, SecretString};
@@ -166,6 +166,11 @@ impl Relight {
     /// The path of the page that makes the first admin.
     pub fn setup_path(&self) -> String {
         api::pages::login::setup_path(&self.service.app)
+    }
+
+    /// Its use cases.
+    pub fn commands(&self) -> &Commands {
+        &self.service.app.commands
     }
 
     /// Its event store.

@@ -1,14 +1,17 @@
 //! What the mails say.
 
 use chrono::{DateTime, Utc};
-use commands::{incident::Incident, notices::News};
+use commands::{
+    incident::Incident,
+    notices::{News, outbox::LISTED},
+};
 use domain::account::NoticeKind;
 use projections::accounts::Account;
 
 use super::{Item, Letter};
 use crate::words::{button, why};
 
-/// A mail of one kind about some accounts, each with its reconnect link.
+/// A mail of one kind about some accounts, each with its reconnect link, as far as it lists them.
 pub fn letter(
     id: &str,
     kind: NoticeKind,
@@ -17,8 +20,16 @@ pub fn letter(
     now: DateTime<Utc>,
 ) -> Letter {
     let (subject, intro, outro) = frame(kind, about);
-    let items = about.iter().map(|(account, news, link)| item(account, news, *link, now)).collect();
-    Letter { id: id.to_owned(), subject, intro, items, outro, base: base.to_owned() }
+    let items = about.iter().take(LISTED).map(|(account, news, link)| item(account, news, *link, now)).collect();
+    Letter {
+        id: id.to_owned(),
+        subject,
+        intro,
+        items,
+        more: about.len().saturating_sub(LISTED),
+        outro,
+        base: base.to_owned(),
+    }
 }
 
 /// What admins are told while incidents are open; `None`: they are over.
@@ -34,6 +45,7 @@ pub fn incident_letter(id: &str, open: &[Incident], base: &str) -> Option<Letter
             first.accounts, first.called
         ),
         items: Vec::new(),
+        more: 0,
         outro: format!(
             "Look whether the app is restricted or misconfigured at Meta. When calls work again, the incident closes by \
              itself. To end it before: {base}/operations"
@@ -101,5 +113,47 @@ fn reminder(account: &Account, now: DateTime<Utc>) -> String {
         format!("By our estimate, Meta ends our access {left}, on {day}; it tells no date.")
     } else {
         format!("Meta ends our access {left}, on {day}.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{AccountId, Connection, Reason};
+    use projections::accounts::Status;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_long_mail_lists_some_and_counts_the_rest() {
+        let about = |number: u128| {
+            let account = Account {
+                id: AccountId::new(Uuid::from_u128(number)),
+                instagram_id: number.to_string(),
+                username: format!("account.{number}"),
+                connection: Connection::Consumer,
+                status: Status::Expired(Reason::Lifetime),
+                since: DateTime::UNIX_EPOCH,
+                expires_at: None,
+                data_access_expires_at: None,
+                data_access_estimated: false,
+                granted_at: None,
+                checked_at: None,
+                generation: 1,
+                free_widgets: 0,
+                upgraded_widgets: 1,
+                position: 1,
+            };
+            let news = News { account: account.id, kind: NoticeKind::Expired, cause: 1, days_left: None, link: None };
+            (account, news)
+        };
+        let all: Vec<_> = (0..).map(about).take(LISTED + 7).collect();
+        let all: Vec<_> = all.iter().map(|(account, news)| (account, news, Some("https://r"))).collect();
+        let letter = letter("1", NoticeKind::Expired, &all, "https://relight.example", DateTime::UNIX_EPOCH);
+        assert_eq!((letter.items.len(), letter.more), (LISTED, 7));
+        assert!(letter.subject.starts_with("107 Instagram accounts"));
+        let from = || "Relight <relight@example.com>".parse().expect("an address");
+        let message = String::from_utf8(letter.message(from(), from()).expect("written").formatted()).expect("a text");
+        assert!(message.contains("And 7 more: https://relight.example/accounts"), "{message}");
     }
 }

@@ -3,7 +3,7 @@
 mod letters;
 mod write;
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -119,14 +119,30 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
         }
         Some(code) => Failure::Passing(format!("the mail server is busy ({code})")),
         None if error.is_timeout() => too_late(),
-        None if error.is_tls() => Failure::Passing("the mail server's certificate is not accepted".to_owned()),
+        None if is_of_tls(error) => Failure::Passing("the mail server's certificate is not accepted".to_owned()),
+        None if error.is_client() => {
+            Failure::Passing("the mail server offers no STARTTLS, or no way to sign in that we know".to_owned())
+        }
         None => Failure::Passing("the mail server can't be reached".to_owned()),
     }
 }
 
+/// Whether no encrypted connection came about. A handshake that fails may be hidden in an error of the connection.
+fn is_of_tls(error: &lettre::transport::smtp::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(at) = cause {
+        let inner = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
+            return true;
+        }
+        cause = at.source();
+    }
+    error.is_tls()
+}
+
 /// What the server said.
 fn words(error: &lettre::transport::smtp::Error) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+    error.source().map(ToString::to_string).unwrap_or_default()
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -17,6 +17,8 @@ pub struct Letter {
     pub intro: String,
     /// One an account.
     pub items: Vec<Item>,
+    /// How many accounts it is about besides.
+    pub more: usize,
     /// What follows them.
     pub outro: String,
     /// Where Relight is, without a slash at the end.

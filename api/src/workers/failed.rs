@@ -1,7 +1,11 @@
 //! What a failed call leads to, besides what the domain decided: how long to wait, and what support reads.
 
 use chrono::TimeDelta;
-use commands::{hold, incident, report_failure::Failed};
+use commands::{
+    hold,
+    incident::{self, Others},
+    report_failure::Failed,
+};
 use domain::{AccountId, Verdict, schedule::backoff};
 use projections::{
     accounts::{self, Viewer},
@@ -30,7 +34,7 @@ async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
         return Ok(());
     }
     if let Some(other) = other {
-        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
+        queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
     let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
     later(app, claimed, wait, "Meta refused, and may not mean the token").await
@@ -45,12 +49,15 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
         return Ok(());
     }
     let since = app.commands.clock.now() - incident::WINDOW;
-    let others = feeds::heard_since(app.database(), shown.connection, since).await?;
+    let others = Others {
+        worked: feeds::heard_since(app.database(), shown.connection, since).await?,
+        all_held: other.is_some_and(|other| other.is_held),
+    };
     let admins = if app.mailer.is_some() { Users::new(app.database().clone()).admins().await? } else { Vec::new() };
     let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins).await?;
     if let Some(other) = other.filter(|_| opened) {
         // The first probe.
-        queue::ask_check(app.database(), other, app.commands.clock.now()).await?;
+        queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ const EVERY: Duration = Duration::from_mins(1);
 const ATTEMPTS: TimeDelta = TimeDelta::days(90);
 /// How long deliveries of web hooks are shown.
 const DELIVERIES: TimeDelta = TimeDelta::days(30);
+/// How long it is shown who was told what by mail, and which incidents there were.
+const TOLD: TimeDelta = TimeDelta::days(400);
 /// How long a request with an `Idempotency-Key` may be repeated.
 const ANSWERS: TimeDelta = TimeDelta::days(2);
 
@@ -27,6 +29,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         app.limits.tidy();
         if let Err(error) = sessions.tidy().await {
             tracing::warn!(%error, "old sessions could not be deleted");
+        }
+        if let Err(error) = app.commands.forget_told(app.commands.clock.now() - TOLD).await {
+            tracing::warn!(%error, "old mails could not be forgotten");
         }
         if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
             tracing::warn!(%error, "grants that nobody chose from could not be destroyed");

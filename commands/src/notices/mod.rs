@@ -12,6 +12,8 @@ use store::{Event, Filter, StoreError, Tx, execute, read, within};
 
 use crate::{Commands, Context, Error, new_id};
 
+/// Bad news are told as long as the link in them would live: what a rebuild brings back is no news.
+const BAD_NEWS: TimeDelta = TimeDelta::days(30);
 /// Good news are told while they are new: nobody wants those that a rebuild or a long outage brings back.
 const GOOD_NEWS: TimeDelta = TimeDelta::days(3);
 
@@ -60,10 +62,12 @@ impl Commands {
         let filter = Filter { account: Some(account), after: cause - 1, ..Filter::default() };
         let Some(happened) = self.store.events(&filter, 1).await?.pop() else { return Ok(None) };
         let token = self.token(account).await?;
-        let is_new = self.clock.now() - happened.at < GOOD_NEWS;
+        let ago = self.clock.now() - happened.at;
         let kind = match happened.event()? {
-            Event::Token(TokenEvent::Expired { .. }) if token.expired().is_some() => NoticeKind::Expired,
-            Event::Token(TokenEvent::Refreshed { grant, .. }) if token.active().is_some() && is_new => {
+            Event::Token(TokenEvent::Expired { .. }) if token.expired().is_some() && ago < BAD_NEWS => {
+                NoticeKind::Expired
+            }
+            Event::Token(TokenEvent::Refreshed { grant, .. }) if token.active().is_some() && ago < GOOD_NEWS => {
                 let public = matches!(grant.way, Way::TokenPage | Way::Link);
                 if public { NoticeKind::RefreshedByVisitor } else { NoticeKind::Recovered }
             }
@@ -159,6 +163,23 @@ impl Commands {
                    ORDER BY n.created_at DESC, n.id DESC LIMIT $2";
         Ok(read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(account.to_string()).bind(limit).fetch_all(pool))?)
+    }
+
+    /// Forgets mails that were over before a time, what was told in them, and incidents that were. The journal goes on
+    /// saying who was told what.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_told(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.store.database().begin().await?;
+        for sql in [
+            "DELETE FROM notices WHERE mail_id IN (SELECT id FROM mails WHERE ended_at < $1)",
+            "DELETE FROM mails WHERE ended_at < $1",
+            "DELETE FROM incidents WHERE closed_at < $1",
+        ] {
+            execute!(&mut tx, sqlx::query(sql).bind(before))?;
+        }
+        Ok(tx.commit().await?)
     }
 
     pub(crate) async fn token(&self, account: AccountId) -> Result<Token, Error> {

@@ -13,6 +13,9 @@ use crate::{Commands, Context, Error};
 /// The kind of mails that tell admins of an incident.
 pub(crate) const INCIDENT: &str = "incident";
 
+/// How many accounts a mail lists, each with its link. Of more, it says how many: mail programs cut off what is long.
+pub const LISTED: usize = 100;
+
 /// How long one may take to send a mail, in seconds of the database's clock.
 const LEASE_SECONDS: i64 = 180;
 
@@ -199,8 +202,8 @@ impl Decision for Sent<'_> {
 
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
         let (at, user) = (unit.metadata().at, self.mail.user);
-        for (link, News { account, kind, cause, days_left, .. }) in self.told {
-            let link_in_it = leads_on(*kind).then_some(*link);
+        for (number, (link, News { account, kind, cause, days_left, .. })) in self.told.iter().enumerate() {
+            let link_in_it = (leads_on(*kind) && number < LISTED).then_some(*link);
             let record = AccountCommand::RecordNotice {
                 user,
                 kind: *kind,

@@ -161,18 +161,35 @@ pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> 
     row.map(of_row).transpose()
 }
 
-/// Another active account of the same app, if there is one: to ask whether the app works. The one that
-/// came to life last.
+/// Another active account of the same app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Other {
+    /// Its id.
+    pub account: AccountId,
+    /// Something is held against it too, and against each other one.
+    pub is_held: bool,
+}
+
+/// Another active account of the same app, if there is one: to ask whether the app works. The one that came to life last,
+/// of those against which nothing is held.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn another_active(database: &Database, than: AccountId) -> Result<Option<AccountId>, StoreError> {
-    let sql = "SELECT s.account_id FROM account_status_v1 s WHERE s.status = 'active' AND s.account_id <> $1 \
-               AND s.connection = (SELECT connection FROM account_status_v1 WHERE account_id = $1) \
-               ORDER BY EXISTS (SELECT 1 FROM verdicts v WHERE v.account_id = s.account_id), s.since DESC LIMIT 1";
-    let found: Option<String> =
-        read!(database, pool => sqlx::query_scalar(sql).bind(than.to_string()).fetch_optional(pool))?;
-    found.map(|id| account(&id)).transpose()
+pub async fn another_active(database: &Database, than: AccountId) -> Result<Option<Other>, StoreError> {
+    for is_held in [false, true] {
+        let not = if is_held { "" } else { "NOT " };
+        let sql = format!(
+            "SELECT s.account_id FROM account_status_v1 s WHERE s.status = 'active' AND s.account_id <> $1 \
+             AND s.connection = (SELECT connection FROM account_status_v1 WHERE account_id = $1) \
+             AND {not}EXISTS (SELECT 1 FROM verdicts v WHERE v.account_id = s.account_id) ORDER BY s.since DESC LIMIT 1"
+        );
+        let found: Option<String> =
+            read!(database, pool => sqlx::query_scalar(&sql).bind(than.to_string()).fetch_optional(pool))?;
+        if let Some(id) = found {
+            return Ok(Some(Other { account: account(&id)?, is_held }));
+        }
+    }
+    Ok(None)
 }
 
 /// Who has which right on an account.

@@ -12,13 +12,13 @@ use tests::{browser::Browser, relight::Relight};
 const NAMES: [&str; 4] = ["luma.ceramics", "nordlicht.bakery", "oakandiron", "bluebird.bikes"];
 const ADMIN: &str = "root@example.com";
 
-/// Four accounts, and an admin.
-async fn crowd(engine: store::testing::Engine) -> (Relight, Browser, Browser, Vec<String>) {
+/// Some accounts, and an admin.
+async fn crowd(engine: store::testing::Engine, names: &[&str]) -> (Relight, Browser, Browser, Vec<String>) {
     let relight = Relight::start_with_mails(engine).await;
     let owner = relight.signed_in("ann@example.com", Role::Owner).await;
     let admin = relight.signed_in(ADMIN, Role::Admin).await;
     let mut accounts = Vec::new();
-    for name in NAMES {
+    for name in names {
         let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
         owner.add_widget(&account, Plan::Upgraded).await;
         owner.until_fresh(&format!("/accounts/{account}"), 1).await;
@@ -55,7 +55,7 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
 
 on_both_engines! {
     async fn an_incident_expires_nobody_and_closes_by_itself(engine: Engine) {
-        let (relight, owner, admin, accounts) = crowd(engine).await;
+        let (relight, owner, admin, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
         admin.open("/operations").await.says("Incident: Instagram").says("held");
         until(async || relight.mails_to(ADMIN).len() == 1).await;
@@ -81,7 +81,7 @@ on_both_engines! {
     }
 
     async fn what_was_held_and_is_true_comes_out_after_it(engine: Engine) {
-        let (relight, owner, _, accounts) = crowd(engine).await;
+        let (relight, owner, _, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
@@ -93,8 +93,29 @@ on_both_engines! {
         assert_eq!(events(&relight, &accounts[1..], "Expired").await, 0);
     }
 
+    async fn two_accounts_that_are_all_there_is_don_t_wait_for_each_other_in_silence(engine: Engine) {
+        let (relight, _, admin, accounts) = crowd(engine, &NAMES[..2]).await;
+        let permission = || "instagram_business_basic".to_owned();
+        relight.pass(TimeDelta::minutes(6));
+        for name in &NAMES[..2] {
+            relight.act(Action::DeclinePermission { holder: (*name).to_owned(), permission: permission() });
+        }
+        admin.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
+        until(async || relight.mails_to(ADMIN).len() == 1).await;
+        let page = admin.open("/operations").await;
+        let release = page.html.split("action=\"").filter_map(|part| part.split('"').next())
+            .find(|path| path.starts_with("/operations/incidents/") && path.ends_with("/release")).expect("a way out");
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+        // The admin knows that the app works: what is true comes out.
+        admin.press(release, &[]).await;
+        until(async || {
+            relight.pass(TimeDelta::minutes(2));
+            events(&relight, &accounts, "Expired").await == 2
+        }).await;
+    }
+
     async fn an_admin_releases_or_dismisses_it_and_nobody_else(engine: Engine) {
-        let (relight, owner, admin, accounts) = crowd(engine).await;
+        let (relight, owner, admin, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
         let page = admin.open("/operations").await;
         let paths: Vec<_> = page.html.split("action=\"").filter_map(|part| part.split('"').next())

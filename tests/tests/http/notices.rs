@@ -147,6 +147,13 @@ on_both_engines! {
             holds(&relight, account, "NoticeSent", 1).await;
         }
         assert_eq!(text.matches("/r/").count(), 3);
+
+        // A year later it is forgotten; the journal goes on saying who was told.
+        assert_eq!(relight.told_and_forgotten(relight.clock.now() - TimeDelta::days(1)).await, [1, 3]);
+        assert_eq!(relight.told_and_forgotten(relight.clock.now() + TimeDelta::days(1)).await, [0, 0]);
+        for account in &accounts {
+            holds(&relight, account, "NoticeSent", 1).await;
+        }
     }
 
     async fn what_is_mended_in_time_is_not_told(engine: Engine) {

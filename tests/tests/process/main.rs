@@ -1,5 +1,6 @@
 //! The program itself, in a process of its own: its settings, its commands, its end, and what it prints.
 
 mod commands;
+mod mails;
 mod secrets;
 mod settings;

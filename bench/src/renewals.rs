@@ -39,6 +39,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     let graph = Url::parse(&format!("{}/instagram", meta.url))?;
     let relight = Relight::start_with(engine, |config| {
         config.instagram.graph_url = graph;
+        config.pull.workers = 32;
         config.database.connections = 16;
     })
     .await;

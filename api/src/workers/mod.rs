@@ -48,7 +48,7 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
         tokio::select! {
             () = stop.cancelled() => {}
             _ = queue_position.changed() => {}
-                _ = moved.changed() => {}
+            _ = moved.changed() => {}
             _ = changed.changed() => {}
             () = wait_for_one(&workers.all), if found => {}
             () = tokio::time::sleep(LOOK) => {}

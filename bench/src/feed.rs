@@ -1,14 +1,9 @@
 //! Feeds: a warm `feed.json` of the program beside a bare axum handler that returns the same bytes, in processes alike,
 //! by the same load tool, in turns.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::Ipv4Addr,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{io::Read, net::Ipv4Addr, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
 use domain::{Connection, account::Plan};
@@ -16,6 +11,7 @@ use store::testing::Engine;
 use tests::{browser::Browser, process::Settings};
 
 use crate::{
+    beside::Beside,
     figure::{Figure, median},
     load::rate,
     serve::{Place, place},
@@ -32,10 +28,10 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     let host = settings.base.trim_start_matches("http://").to_owned();
     let path = format!("/w/{widget}/feed.json");
     let body = Browser::new(&settings.base).ask(&path).await.bytes().await?;
-    let bare = Bare::start(&body)?;
+    let bare = Beside::start("bare", Some(&body))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        theirs.push(rate(&bare.host, "/", CONNECTIONS, LASTS).await?);
+        theirs.push(rate(&bare.address, "/", CONNECTIONS, LASTS).await?);
         ours.push(rate(&host, &path, CONNECTIONS, LASTS).await?);
     }
     drop(process);
@@ -51,30 +47,6 @@ async fn fresh_widget(settings: &Settings, sandbox: &sandbox::Sandbox) -> String
     let widget = owner.add_widget(&account, Plan::Upgraded).await;
     owner.until_fresh(&format!("/accounts/{account}"), 1).await;
     widget
-}
-
-/// The bare handler in a process of its own.
-struct Bare {
-    host: String,
-    child: Child,
-}
-
-impl Bare {
-    fn start(body: &[u8]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg("bare").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        child.stdin.take().context("a pipe")?.write_all(body)?;
-        let mut host = String::new();
-        BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut host)?;
-        Ok(Self { host: host.trim().to_owned(), child })
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Serves what it reads from standard input until it is killed; prints where.

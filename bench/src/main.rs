@@ -4,6 +4,7 @@
 
 mod accounts;
 mod append;
+mod beside;
 mod feed;
 mod figure;
 mod follow;

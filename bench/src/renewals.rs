@@ -3,8 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -15,7 +13,7 @@ use store::{read, sqlx, testing::Engine};
 use tests::relight::Relight;
 use url::Url;
 
-use crate::{figure::Figure, serve::memory_mib};
+use crate::{beside::Beside, figure::Figure, serve::memory_mib};
 
 /// A token that the pretend Meta knows: everybody's.
 const TOKEN: &str = "IGAAeverybodys";
@@ -35,8 +33,8 @@ pub(crate) async fn measure(accounts: u32, sqlite: bool) -> Result<Vec<Figure>> 
 }
 
 async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
-    let meta = Meta::start()?;
-    let graph = Url::parse(&format!("{}/instagram", meta.url))?;
+    let meta = Beside::start("sandbox", None)?;
+    let graph = Url::parse(&format!("{}/instagram", meta.address))?;
     let relight = Relight::start_with(engine, |config| {
         config.instagram.graph_url = graph;
         config.pull.workers = 32;
@@ -98,32 +96,6 @@ async fn done(relight: &Relight) -> Result<()> {
 async fn renewed(relight: &Relight) -> Result<Vec<DateTime<Utc>>> {
     let sql = "SELECT at FROM events WHERE event_type = 'Renewed'";
     Ok(read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool))?)
-}
-
-/// The pretend Meta in a process of its own.
-struct Meta {
-    url: String,
-    child: Child,
-}
-
-impl Meta {
-    fn start() -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("sandbox")
-            .stdout(Stdio::piped())
-            .stdin(Stdio::piped())
-            .spawn()?;
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().context("a pipe")?).read_line(&mut url)?;
-        Ok(Self { url: url.trim().to_owned(), child })
-    }
-}
-
-impl Drop for Meta {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Serves until its standard input ends, with the process that started it; prints where. Its clock stands still, and everybody's token never ends.

@@ -187,25 +187,8 @@ macro_rules! execute {
     };
 }
 
-/// Runs one sqlx query that writes, as a transaction of its own: one round trip. Says how many rows it touched:
-/// `autocommit!(database, on => sqlx::query(SQL).bind(id).execute(on))`.
-#[macro_export]
-macro_rules! autocommit {
-    ($database:expr, $on:ident => $query:expr) => {
-        match $database {
-            $crate::Database::Sqlite(pools) => match pools.writer.turn().await {
-                Ok(mut turn) => {
-                    let $on = &mut *turn;
-                    $query.await.map(|done| done.rows_affected())
-                }
-                Err(error) => Err(error),
-            },
-            $crate::Database::Postgres($on) => $query.await.map(|done| done.rows_affected()),
-        }
-    };
-}
-
-/// The same for a query that writes and returns rows: `returning!(database, on => sqlx::query_as(SQL).fetch_all(on))`.
+/// Runs one sqlx query that writes and returns rows, as a transaction of its own: one round trip.
+/// `returning!(database, on => sqlx::query_as(SQL).bind(id).fetch_all(on))`.
 #[macro_export]
 macro_rules! returning {
     ($database:expr, $on:ident => $query:expr) => {
@@ -219,6 +202,15 @@ macro_rules! returning {
             },
             $crate::Database::Postgres($on) => $query.await,
         }
+    };
+}
+
+/// The same for a query that returns none: says how many rows it touched.
+/// `autocommit!(database, on => sqlx::query(SQL).bind(id).execute(on))`.
+#[macro_export]
+macro_rules! autocommit {
+    ($database:expr, $on:ident => $query:expr) => {
+        $crate::returning!($database, $on => async { $query.await.map(|done| done.rows_affected()) })
     };
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod journal;
 mod load;
 mod migrate;
+mod outbox;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;
@@ -28,6 +29,7 @@ pub use error::{CommitError, ExecuteError, StoreError};
 #[cfg(feature = "testing")]
 pub use journal::json;
 pub use journal::{Entry, Event, Filter, Recorded};
+pub use outbox::take_due;
 pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
 pub use write::{Value, Write};

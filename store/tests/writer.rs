@@ -16,6 +16,12 @@ async fn opened() -> (TestDatabase, Database) {
     (test, database)
 }
 
+async fn keep(database: &Database) {
+    let mut tx = database.begin().await.expect("begins");
+    execute!(&mut tx, sqlx::query(KEEP).bind("kept")).expect("writes");
+    tx.commit().await.expect("commits");
+}
+
 async fn kept(database: &Database) -> i64 {
     read!(database, pool => sqlx::query_scalar("SELECT count(*) FROM checkpoints").fetch_one(pool)).expect("counts")
 }
@@ -28,9 +34,7 @@ async fn a_dropped_transaction_is_rolled_back_before_the_next() {
         let mut tx = database.begin().await.expect("begins");
         execute!(&mut tx, sqlx::query(KEEP).bind("dropped")).expect("writes");
     }
-    let mut tx = database.begin().await.expect("begins");
-    execute!(&mut tx, sqlx::query(KEEP).bind("kept")).expect("writes");
-    tx.commit().await.expect("commits");
+    keep(&database).await;
     assert_eq!(kept(&database).await, before + 1);
 }
 
@@ -56,8 +60,8 @@ async fn a_full_disk_is_an_error_and_no_more() {
     }
     let mut tx = database.begin().await.expect("begins");
     execute!(&mut tx, sqlx::query("PRAGMA max_page_count = 4294967294")).expect("enough again");
-    execute!(&mut tx, sqlx::query(KEEP).bind("kept")).expect("writes");
-    tx.commit().await.expect("commits");
+    drop(tx);
+    keep(&database).await;
     assert_eq!(kept(&database).await, before + 1);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
-use store::{autocommit, read, returning};
+use store::{autocommit, read, take_due};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -17,8 +17,8 @@ use crate::app::App;
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How many deliveries are under way at once.
 const AT_ONCE: i64 = 16;
-/// Longer than all of them can take, in seconds of the database's clock.
-const LEASE_SECONDS: i64 = 60;
+/// Longer than all of them can take.
+const LEASE: TimeDelta = TimeDelta::minutes(1);
 const LOOK: Duration = Duration::from_millis(500);
 /// Minutes between tries. Source: Standard Webhooks, "Deliverability and reliability"; about three days in all.
 const AGAIN_MINUTES: [i64; 10] = [0, 5, 30, 120, 300, 600, 840, 840, 840, 840];
@@ -71,20 +71,9 @@ async fn work(app: &App) -> Result<bool, commands::Error> {
 }
 
 async fn take(app: &App) -> Result<Vec<Due>, commands::Error> {
-    let (database, now) = (app.database(), app.commands.clock.now());
-    let sql = "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE ended_at IS NULL AND due_at <= $1)";
-    if !read!(database, pool => sqlx::query_scalar::<_, bool>(sql).bind(now).fetch_one(pool))? {
-        return Ok(Vec::new());
-    }
-    let sql = format!(
-        "UPDATE webhook_deliveries SET leased_until = {} WHERE id IN (SELECT id FROM webhook_deliveries \
-         WHERE ended_at IS NULL AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) \
-         RETURNING id, endpoint_id, message_id, body, attempts",
-        database.clock(LEASE_SECONDS),
-        database.clock(0),
-        database.skip_locked()
-    );
-    Ok(returning!(database, on => sqlx::query_as(&sql).bind(now).bind(AT_ONCE).fetch_all(on))?)
+    let columns = "id, endpoint_id, message_id, body, attempts";
+    let when = (app.commands.clock.now(), LEASE);
+    Ok(take_due(app.database(), "webhook_deliveries", columns, when, AT_ONCE).await?)
 }
 
 async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {

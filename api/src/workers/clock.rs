@@ -40,6 +40,9 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
 async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
     let claimed = worker.claim_clock(app.commands.clock.now(), AT_ONCE).await?;
     let found = claimed.len();
+    if found == 0 {
+        return Ok(0);
+    }
     let ended: Vec<_> = stream::iter(claimed)
         .map(|claimed: Claimed| async move {
             let next = app.commands.expire(claimed.account, &context()).await;

@@ -3,9 +3,9 @@
 //! Whoever sends one holds it under a lease. If the program stops between the mail server's answer and our record, the
 //! lease ends and it is sent again, with the same `Message-ID`: mail programs show it once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
-use store::{Decision, Filter, Unit, Write, autocommit, read, returning};
+use store::{Decision, Filter, Unit, Write, autocommit, read, take_due};
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -16,8 +16,8 @@ pub(crate) const INCIDENT: &str = "incident";
 /// How many accounts a mail lists, each with its link. Of more, it says how many: mail programs cut off what is long.
 pub const LISTED: usize = 100;
 
-/// How long one may take to send a mail, in seconds of the database's clock.
-const LEASE_SECONDS: i64 = 180;
+/// How long one may take to send a mail.
+const LEASE: TimeDelta = TimeDelta::minutes(3);
 
 /// A mail to be sent.
 #[derive(Debug, Clone)]
@@ -51,24 +51,9 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn take_mails(&self, limit: i64) -> Result<Vec<Mail>, Error> {
-        let database = self.store.database();
-        let waits: bool = read!(database, pool => sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM mails WHERE ended_at IS NULL AND due_at <= $1)")
-            .bind(self.clock.now()).fetch_one(pool))?;
-        if !waits {
-            return Ok(Vec::new());
-        }
-        let sql = format!(
-            "UPDATE mails SET leased_until = {} WHERE id IN (SELECT id FROM mails WHERE ended_at IS NULL \
-             AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) \
-             RETURNING id, user_id, kind, attempts",
-            database.clock(LEASE_SECONDS),
-            database.clock(0),
-            database.skip_locked()
-        );
-        let now = self.clock.now();
+        let (columns, when) = ("id, user_id, kind, attempts", (self.clock.now(), LEASE));
         let rows: Vec<(String, String, String, i64)> =
-            returning!(database, on => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(on))?;
+            take_due(self.store.database(), "mails", columns, when, limit).await?;
         let mut mails = Vec::with_capacity(rows.len());
         for (id, user, kind, attempts) in rows {
             let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };

@@ -1,0 +1,35 @@
+//! Outboxes: tables of what is to be sent, whose rows are taken under a lease. The table has the columns `id`, `due_at` (on
+//! the program's clock), `leased_until` (on the database's) and `ended_at`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
+
+use crate::{Database, read, returning};
+
+/// Takes the rows that have been due longest, for as long as `lease`. An idle outbox is looked at without a write.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_due<T>(
+    database: &Database,
+    table: &str,
+    columns: &str,
+    (now, lease): (DateTime<Utc>, TimeDelta),
+    limit: i64,
+) -> Result<Vec<T>, sqlx::Error>
+where
+    T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE ended_at IS NULL AND due_at <= $1)");
+    if !read!(database, pool => sqlx::query_scalar::<_, bool>(&sql).bind(now).fetch_one(pool))? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "UPDATE {table} SET leased_until = {} WHERE id IN (SELECT id FROM {table} WHERE ended_at IS NULL \
+         AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) RETURNING {columns}",
+        database.clock(lease.num_seconds()),
+        database.clock(0),
+        database.skip_locked()
+    );
+    returning!(database, on => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(on))
+}

@@ -111,10 +111,11 @@ impl Commands {
         let (name, now) = (connection.name(), self.clock.now());
         let sql = "SELECT (SELECT count(*) FROM apps WHERE connection = $1 AND worked_at > $2), \
                    (SELECT count(*) FROM incidents WHERE connection = $1 AND closed_at IS NULL), \
-                   EXISTS (SELECT 1 FROM verdicts)";
+                   EXISTS (SELECT 1 FROM verdicts) OR COALESCE((SELECT max(at) FROM token_errors WHERE connection = $1) \
+                   >= (SELECT worked_at FROM apps WHERE connection = $1), false)";
         let (told, incidents, waits): (i64, i64, bool) = read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(name).bind(now - APART).fetch_one(pool))?;
-        // To the minute, or now if somebody waits to know.
+        // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.
         if told == 0 || waits {
             let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
                        ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at \

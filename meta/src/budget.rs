@@ -15,9 +15,9 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 /// From this percentage on, calls that nobody waits for are spaced…
-const SLOWER_FROM: f64 = 75.0;
+pub const SLOWER_FROM: f64 = 75.0;
 /// …and from this on, not made.
-const RESERVED_FROM: f64 = 95.0;
+pub const RESERVED_FROM: f64 = 95.0;
 /// At a hundred percent, without a word on how long: long enough that a rolling hour has moved on.
 const PAUSE: TimeDelta = TimeDelta::minutes(15);
 /// What is used falls out of the rolling hour.

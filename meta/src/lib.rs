@@ -17,7 +17,7 @@ mod media;
 mod shape;
 mod signed_request;
 
-pub use budget::{Budget, Now, Usage};
+pub use budget::{Budget, Now, RESERVED_FROM, SLOWER_FROM, Usage};
 pub use business::{AuthType, Business, Page, TokenFacts};
 pub use config::{BusinessConfig, ConsumerConfig};
 pub use consumer::{Consumer, Me, ShortToken};

@@ -84,6 +84,11 @@ pub enum Action {
         /// Whether it is restricted from now on.
         restricted: bool,
     },
+    /// What answers say from now on about how much of the apps' calls is used up.
+    UseUp {
+        /// How much of it, in percent; 0: nothing is said.
+        percent: u32,
+    },
     /// New posts.
     AddPosts {
         /// By whom.
@@ -154,6 +159,7 @@ impl World {
                 let account = holder.filter(|name| !name.is_empty()).map(|name| self.id_of(&name)).transpose()?;
                 self.faults.push_back(Fault { kind, calls, account, path });
             }
+            Action::UseUp { percent } => self.app_usage = (percent > 0).then_some(percent),
             Action::StopFailing => self.faults = VecDeque::new(),
             Action::Restrict { login, restricted: true } => drop(self.restricted.insert(login)),
             Action::Restrict { login, restricted: false } => drop(self.restricted.remove(&login)),

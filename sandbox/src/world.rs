@@ -194,7 +194,7 @@ pub struct World {
     pub calls: u64,
     /// What answers say in `X-App-Usage`, in percent; `None`: nothing.
     #[serde(skip)]
-    pub app_usage: Option<u32>,
+    pub(crate) app_usage: Option<u32>,
     /// How much time is still to pass, a day at a time.
     #[serde(skip)]
     pub(crate) passing: TimeDelta,

@@ -10,6 +10,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use commands::incident::{Close, Incident};
 use domain::Connection;
+use meta::{RESERVED_FROM, SLOWER_FROM};
 use projections::queue;
 
 use super::{Me, render, see_other, short, staff::staff};
@@ -130,7 +131,10 @@ fn budget(app: &App, connection: Connection, now: DateTime<Utc>) -> Option<Budge
     let at = |at| Moment { at, now }.to_string();
     let (state, words) = match (usage.paused_until, usage.app) {
         (Some(until), _) => ("expired", format!("Paused: calls go on {}", at(until))),
-        (None, Some((percent, _))) if percent >= 75.0 => ("soon", format!("{percent:.0} %: calls are spaced")),
+        (None, Some((percent, _))) if percent >= RESERVED_FROM => {
+            ("expired", format!("{percent:.0} %: only what somebody waits for"))
+        }
+        (None, Some((percent, _))) if percent >= SLOWER_FROM => ("soon", format!("{percent:.0} %: calls are spaced")),
         (None, Some((percent, _))) => ("active", format!("{percent:.0} % used")),
         (None, None) => ("active", "Not told yet".to_owned()),
     };

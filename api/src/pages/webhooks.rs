@@ -1,5 +1,7 @@
 //! Web hooks: where the widget service is told what happens, and what came of it.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -40,6 +42,7 @@ struct EndpointRow {
 
 struct DeliveryRow {
     kind: String,
+    endpoint: String,
     account: String,
     short: String,
     when: Moment,
@@ -62,7 +65,9 @@ pub async fn page(
     let now = app.commands.clock.now();
     let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
     let moment = |at| Moment { at, now };
-    let endpoints = webhooks::list(&app).await?.into_iter().map(|endpoint| EndpointRow {
+    let endpoints = webhooks::list(&app).await?;
+    let urls: HashMap<_, _> = endpoints.iter().map(|endpoint| (endpoint.id.clone(), endpoint.url.clone())).collect();
+    let endpoints = endpoints.into_iter().map(|endpoint| EndpointRow {
         id: endpoint.id,
         url: endpoint.url,
         created: moment(endpoint.created_at),
@@ -77,7 +82,8 @@ pub async fn page(
             (None, _) => ("soon", format!("{answer}; again {}", moment(delivery.due_at).plain())),
         };
         let (short, when) = (short(&delivery.account_id), moment(delivery.created_at));
-        DeliveryRow { kind: delivery.kind, short, account: delivery.account_id, when, pill, words }
+        let endpoint = urls.get(&delivery.endpoint_id).cloned().unwrap_or_default();
+        DeliveryRow { kind: delivery.kind, endpoint, short, account: delivery.account_id, when, pill, words }
     });
     render(&WebhooksPage {
         me: Me::from(&user),

@@ -1,4 +1,5 @@
-//! Where a web hook may lead: to public addresses alone, so that nobody uses Relight to look into our own network.
+//! Where a web hook may lead: to public addresses alone, so that nobody uses Relight to look into our own network; if that is
+//! configured, to private ones too, but never to link-local ones, where clouds keep their machines' credentials.
 //!
 //! The name is resolved once, every address is checked, and the connection goes to those addresses; no redirect is
 //! followed.
@@ -24,8 +25,8 @@ pub fn address(text: &str, private: bool) -> Result<Url, &'static str> {
     }
     match url.host() {
         None => Err("The address has no host."),
-        Some(Host::Ipv4(ip)) if !private && !is_public(ip.into()) => Err("The address is not a public one."),
-        Some(Host::Ipv6(ip)) if !private && !is_public(ip.into()) => Err("The address is not a public one."),
+        Some(Host::Ipv4(ip)) if !may_lead_to(ip.into(), private) => Err("The address is not a public one."),
+        Some(Host::Ipv6(ip)) if !may_lead_to(ip.into(), private) => Err("The address is not a public one."),
         Some(_) => Ok(url),
     }
 }
@@ -46,10 +47,28 @@ pub async fn resolve(url: &Url, private: bool) -> Result<Vec<SocketAddr>, &'stat
     if found.is_empty() {
         return Err("its name has no address");
     }
-    if !private && !found.iter().all(|address| is_public(address.ip())) {
+    if !found.iter().all(|address| may_lead_to(address.ip(), private)) {
         return Err("its name leads to an address that is not public");
     }
     Ok(found)
+}
+
+fn may_lead_to(ip: IpAddr, private: bool) -> bool {
+    is_public(ip) || (private && is_own(ip.to_canonical()))
+}
+
+/// Whether an address is one of this machine or a private network.
+fn is_own(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || is_carriers(ip),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+    }
+}
+
+/// Carriers' own (RFC 6598).
+fn is_carriers(ip: Ipv4Addr) -> bool {
+    let [a, b, ..] = ip.octets();
+    a == 100 && (64..128).contains(&b)
 }
 
 /// Whether an address is one of the public Internet. Source: IANA's special-purpose address registries (RFC 6890).
@@ -69,7 +88,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         || ip.is_link_local()
         || ip.is_multicast()
         || ip.is_documentation()
-        || (a == 100 && (64..128).contains(&b)) // carriers' own (RFC 6598)
+        || is_carriers(ip)
         || (a, b, c) == (192, 0, 0)
         || (a, b, c) == (192, 88, 99)
         || (a == 198 && (18..20).contains(&b));
@@ -159,7 +178,14 @@ mod tests {
         ] {
             assert!(address(text, false).is_err(), "{text}");
         }
-        assert!(address("http://127.0.0.1:9000/", true).is_ok());
+        for text in ["http://127.0.0.1:9000/", "http://10.0.0.7/", "http://[::1]/", "http://[fd12::1]/"] {
+            assert!(address(text, true).is_ok(), "{text}");
+        }
+        for text in
+            ["http://169.254.169.254/", "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"]
+        {
+            assert!(address(text, true).is_err(), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -39,6 +39,8 @@ pub struct Delivery {
     /// Its type.
     #[sqlx(rename = "type")]
     pub kind: String,
+    /// To which endpoint.
+    pub endpoint_id: String,
     /// About which account.
     pub account_id: String,
     /// When it happened.
@@ -65,7 +67,11 @@ fn bound_to(endpoint: &str) -> String {
 /// [`Error::Rule`] when the address won't do.
 pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String), Error> {
     let url = guard::address(address, app.config.webhooks.private).map_err(|said| Error::Rule(said.to_owned()))?;
-    if list(app).await?.len() >= usize::try_from(ENDPOINTS).unwrap_or_default() {
+    let endpoints = list(app).await?;
+    if endpoints.iter().any(|other| other.url == url.as_str() && other.id != id) {
+        return Err(Error::Rule("This address is an endpoint already.".to_owned()));
+    }
+    if endpoints.len() >= usize::try_from(ENDPOINTS).unwrap_or_default() {
         return Err(Error::Rule(format!("There are {ENDPOINTS} endpoints already.")));
     }
     let mut key = [0; 32];
@@ -111,7 +117,7 @@ pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
 pub async fn deliveries(app: &App, endpoint: Option<&str>, limit: i64) -> Result<Vec<Delivery>, StoreError> {
     let of = if endpoint.is_some() { "endpoint_id = $2" } else { "$2 IS NULL" };
     let sql = format!(
-        "SELECT message_id, type, account_id, created_at, due_at, attempts, ended_at, outcome, answer \
+        "SELECT message_id, type, endpoint_id, account_id, created_at, due_at, attempts, ended_at, outcome, answer \
          FROM webhook_deliveries WHERE {of} ORDER BY id DESC LIMIT $1"
     );
     Ok(read!(app.database(), pool => sqlx::query_as(&sql).bind(limit).bind(endpoint).fetch_all(pool))?)

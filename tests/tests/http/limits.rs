@@ -46,7 +46,7 @@ on_both_engines! {
             owner.add_widget(&account, Plan::Upgraded).await;
             owner.until_fresh(&here, 1).await;
         }
-        relight.sandbox.world().app_usage = Some(97);
+        relight.act(Action::UseUp { percent: 97 });
         relight.pass(TimeDelta::minutes(26));
         let waits = async || {
             let sql = "SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'";

@@ -9,7 +9,11 @@ use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use projections::Followers;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Database, Options, Store};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -32,12 +36,7 @@ pub struct Service {
     pub address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
-    workers: JoinHandle<()>,
-    clock: JoinHandle<()>,
-    notices: JoinHandle<()>,
-    incidents: JoinHandle<()>,
-    webhooks: JoinHandle<()>,
-    tidy: JoinHandle<()>,
+    loops: JoinSet<()>,
     followers: Followers,
 }
 
@@ -137,12 +136,14 @@ impl Service {
             changed: watch::channel(0).0,
         };
         let router = router(&app).map_err(anyhow::Error::msg)?;
-        let workers = tokio::spawn(workers::run(app.clone(), followers.work_position(), stop.clone()));
-        let clock = tokio::spawn(workers::clock::run(app.clone(), followers.work_position(), stop.clone()));
-        let notices = tokio::spawn(workers::notices::run(app.clone(), followers.work_position(), stop.clone()));
-        let incidents = tokio::spawn(workers::incidents::run(app.clone(), stop.clone()));
-        let webhooks = tokio::spawn(webhooks::deliver::run(app.clone(), followers.status_position(), stop.clone()));
-        let tidy = tokio::spawn(workers::tidy::run(app.clone(), stop.clone()));
+        let (status, work) = (followers.status_position(), followers.work_position());
+        let mut loops = JoinSet::new();
+        loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));
+        loops.spawn(workers::clock::run(app.clone(), work.clone(), stop.clone()));
+        loops.spawn(workers::notices::run(app.clone(), work, stop.clone()));
+        loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
+        loops.spawn(webhooks::deliver::run(app.clone(), status, stop.clone()));
+        loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn({
             let stop = stop.clone();
             async move {
@@ -158,14 +159,14 @@ impl Service {
                 }
             }
         });
-        Ok(Self { app, address, stop, server, workers, clock, notices, incidents, webhooks, tidy, followers })
+        Ok(Self { app, address, stop, server, loops, followers })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.cancel();
-        let _ =
-            tokio::join!(self.server, self.workers, self.clock, self.notices, self.incidents, self.webhooks, self.tidy);
+        let loops = async { while self.loops.join_next().await.is_some() {} };
+        let _ = tokio::join!(self.server, loops);
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;
@@ -176,12 +177,16 @@ impl Service {
     /// Runs until the system says to end (SIGTERM, or Ctrl-C), then stops.
     ///
     /// # Errors
-    /// When signals can't be heard.
-    pub async fn run(self) -> Result<()> {
+    /// When signals can't be heard, or one of its loops ended by itself: better started anew than half alive.
+    pub async fn run(mut self) -> Result<()> {
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             _ = term.recv() => {}
             ended = tokio::signal::ctrl_c() => ended?,
+            ended = self.loops.join_next() => {
+                self.stop().await;
+                bail!("a loop of the service ended by itself: {ended:?}");
+            }
         }
         tracing::info!("stopping");
         self.stop().await;

@@ -226,6 +226,17 @@ impl Store {
         Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
 
+    /// The type of the event that stands before another in its stream.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn type_before(&self, event: &Recorded) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
+        let before = event.sequence - 1;
+        Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
+            .bind(&event.aggregate).bind(&event.account_id).bind(before).fetch_optional(pool))?)
+    }
+
     /// The position of the last event; 0 in an empty journal.
     ///
     /// # Errors

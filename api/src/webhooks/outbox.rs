@@ -2,7 +2,7 @@
 
 use domain::{AccountId, TokenEvent};
 use serde_json::json;
-use store::{Event, Filter, Recorded, StoreError, Tx, execute, read, within};
+use store::{Event, Recorded, StoreError, Tx, execute, read, within};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -126,19 +126,11 @@ async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreE
                 "data_access_expires_at": grant.data_access.map(|end| end.ends_at), "position": position,
             });
             let mut all = vec![message("token.refreshed", data.clone())];
-            if was_expired(app, recorded).await? {
+            if app.store().type_before(recorded).await?.as_deref() == Some("Expired") {
                 all.push(message("account.recovered", data));
             }
             all
         }
         TokenEvent::Issued { .. } | TokenEvent::Revoked { .. } => Vec::new(),
     })
-}
-
-/// Whether the account's token could not be used just before.
-async fn was_expired(app: &App, recorded: &Recorded) -> Result<bool, StoreError> {
-    let account = recorded.account_id.parse().map_err(|_| StoreError::Unreadable("an account's id".to_owned()))?;
-    let events = app.store().events(&Filter { account: Some(account), ..Filter::default() }, 10_000).await?;
-    let before = events.iter().rev().filter(|event| event.position < recorded.position && event.aggregate == "token");
-    Ok(before.map(|event| event.event_type.as_str()).next() == Some("Expired"))
 }

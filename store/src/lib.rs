@@ -13,6 +13,7 @@ mod journal;
 mod load;
 mod migrate;
 mod outbox;
+mod recorded;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;
@@ -26,10 +27,11 @@ pub use bulk::{Bulk, fetch_among};
 pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
-#[cfg(feature = "testing")]
-pub use journal::json;
-pub use journal::{Entry, Event, Filter, Recorded};
+pub use journal::{Entry, Filter};
 pub use outbox::take_due;
+#[cfg(feature = "testing")]
+pub use recorded::json;
+pub use recorded::{Event, Recorded};
 pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
 pub use write::{Value, Write};

@@ -2,6 +2,7 @@
 //!
 //! A refresh touches no widget: ids, settings and the stored feed stay as they are until the next pull.
 
+use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, Token, UserId, token::Way,
 };
@@ -89,9 +90,21 @@ impl Commands {
                 self.start_refresh(account, user, by.ok_or_else(missing)?, browser, ask).await
             }
             (Purpose::Switch, Some(account), Some(user)) => self.start_switch(account, user, browser, ask).await,
-            (Purpose::Link, Some(account), _) => self.start_for(account, attempt.link, browser, ask).await,
+            (Purpose::Link, Some(account), _) => {
+                // The link may have been used up since, by this very trip.
+                if self.granted_at(account).await?.is_none_or(|at| at >= attempt.started_at) {
+                    return Err(Error::Missing("link that still works"));
+                }
+                self.start_for(account, attempt.link, browser, ask).await
+            }
             _ => Err(missing()),
         }
+    }
+
+    /// When a person last went through the account's login.
+    async fn granted_at(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Error> {
+        let token: Token = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
+        Ok(token.current().map(|current| current.granted_at))
     }
 
     /// An account whose data access has ended needs a login that restarts it.

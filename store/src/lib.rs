@@ -28,7 +28,7 @@ pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
 pub use journal::{Entry, Filter};
-pub use outbox::take_due;
+pub use outbox::{Outbox, take_due};
 #[cfg(feature = "testing")]
 pub use recorded::json;
 pub use recorded::{Event, Recorded};

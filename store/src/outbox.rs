@@ -6,30 +6,50 @@ use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
 use crate::{Database, read, returning};
 
+/// Which rows of which outbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbox<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// What is read of a row.
+    pub columns: &'a str,
+    /// Only rows with this value in this column.
+    pub only: Option<(&'a str, &'a str)>,
+}
+
 /// Takes the rows that have been due longest, for as long as `lease`. An idle outbox is looked at without a write.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn take_due<T>(
     database: &Database,
-    table: &str,
-    columns: &str,
+    Outbox { table, columns, only }: Outbox<'_>,
     (now, lease): (DateTime<Utc>, TimeDelta),
     limit: i64,
 ) -> Result<Vec<T>, sqlx::Error>
 where
     T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
 {
-    let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE ended_at IS NULL AND due_at <= $1)");
-    if !read!(database, pool => sqlx::query_scalar::<_, bool>(&sql).bind(now).fetch_one(pool))? {
-        return Ok(Vec::new());
+    let among = only.map(|(column, _)| format!(" AND {column} = $3")).unwrap_or_default();
+    let waiting = "ended_at IS NULL AND due_at <= $1";
+    if only.is_none() {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {waiting})");
+        if !read!(database, pool => sqlx::query_scalar::<_, bool>(&sql).bind(now).fetch_one(pool))? {
+            return Ok(Vec::new());
+        }
     }
     let sql = format!(
-        "UPDATE {table} SET leased_until = {} WHERE id IN (SELECT id FROM {table} WHERE ended_at IS NULL \
-         AND due_at <= $1 AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) RETURNING {columns}",
+        "UPDATE {table} SET leased_until = {} WHERE id IN (SELECT id FROM {table} WHERE {waiting}{among} \
+         AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) RETURNING {columns}",
         database.clock(lease.num_seconds()),
         database.clock(0),
         database.skip_locked()
     );
-    returning!(database, on => sqlx::query_as(&sql).bind(now).bind(limit).fetch_all(on))
+    returning!(database, on => {
+        let mut query = sqlx::query_as(&sql).bind(now).bind(limit);
+        if let Some((_, value)) = only {
+            query = query.bind(value);
+        }
+        query.fetch_all(on)
+    })
 }

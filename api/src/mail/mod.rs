@@ -100,12 +100,15 @@ fn too_late() -> Failure {
     Failure::Passing("the mail server does not answer in time".to_owned())
 }
 
-/// Whether a refusal is about the address, and not about us: by the enhanced code where there is one (RFC 3463: 5.1.x), else
-/// by the code (no such mailbox, not local, not allowed as a name).
+/// Enhanced codes that speak of the recipient's address (RFC 3463, section 3.2, and RFC 7505). Others of 5.1 speak of ours.
+const OF_ADDRESS: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
+
+/// Whether a refusal is about the address, and not about us: by the enhanced code where there is one, else by the code (no
+/// such mailbox, not local, not allowed as a name).
 fn is_of_address(code: u16, said: &str) -> bool {
     let enhanced = said.split_whitespace().find(|word| word.starts_with("5.") && word.matches('.').count() == 2);
     match enhanced {
-        Some(enhanced) => enhanced.starts_with("5.1."),
+        Some(enhanced) => OF_ADDRESS.contains(&enhanced),
         None => matches!(code, 550 | 551 | 553),
     }
 }
@@ -165,6 +168,8 @@ mod tests {
     fn a_refusal_of_us_is_not_one_of_the_address() {
         assert!(is_of_address(550, "5.1.1 nobody of that name"));
         assert!(is_of_address(550, "no such user"));
+        assert!(is_of_address(556, "5.1.10 takes no mail"));
+        assert!(!is_of_address(550, "5.1.8 bad outbound sender"));
         assert!(!is_of_address(550, "5.7.23 SPF says no"));
         assert!(!is_of_address(550, "5.7.1 relaying denied"));
         assert!(!is_of_address(535, "5.7.8 who are you"));

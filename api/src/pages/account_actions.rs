@@ -15,7 +15,7 @@ use crate::{
     app::App,
     error::Error,
     sign_in::{
-        Nothing, Posted, User, Users,
+        Nothing, Posted, Role, User, Users,
         user::{Acting, SignedIn},
     },
 };
@@ -213,6 +213,9 @@ pub async fn link(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
+    if user.role == Role::Auditor {
+        return Err(Error::Forbidden("Auditors may only look."));
+    }
     let link = app.commands.make_link(account.id, LinkId::new(commands::new_id())).await?;
     session.insert("link", link).await.map_err(|error| Error::Internal(error.into()))?;
     back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await

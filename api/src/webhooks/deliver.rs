@@ -1,13 +1,14 @@
-//! Delivering: signed, to the addresses that were checked, without redirects; tried again for three days.
+//! Delivering: signed, to the addresses that were checked, without redirects; tried again for three days. Each endpoint has
+//! its own turn: one that is slow or away holds up no other.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
-use store::{autocommit, read, take_due};
+use store::{Outbox, StoreError, autocommit, read, take_due};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::JoinMap};
 use url::Url;
 
 use super::{guard, open, outbox};
@@ -15,7 +16,7 @@ use crate::app::App;
 
 /// How long an endpoint may take. Source: Standard Webhooks, "Operational considerations": 15 to 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// How many deliveries are under way at once.
+/// How many deliveries to one endpoint are under way at once.
 const AT_ONCE: i64 = 16;
 /// Longer than all of them can take.
 const LEASE: TimeDelta = TimeDelta::minutes(1);
@@ -37,43 +38,65 @@ struct Due {
 /// Works until the token is cancelled.
 pub async fn run(app: App, mut status_position: watch::Receiver<i64>, stop: CancellationToken) {
     let mut moved = app.commands.clock.moved();
+    let mut under_way = JoinMap::new();
     while !stop.is_cancelled() {
-        let found = match work(&app).await {
-            Ok(found) => found,
+        let more = match work(&app, &mut under_way).await {
+            Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "web hooks could not be worked on; trying again");
                 false
             }
         };
-        if !found {
+        if !more {
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = status_position.changed() => {}
                 _ = moved.changed() => {}
+                Some(_) = under_way.join_next() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
+    while under_way.join_next().await.is_some() {}
 }
 
-async fn work(app: &App) -> Result<bool, commands::Error> {
+/// Looks for what is to be told, and begins a turn of each endpoint that has none under way. Whether there may be more.
+async fn work(app: &App, under_way: &mut JoinMap<String, ()>) -> Result<bool, commands::Error> {
+    while under_way.try_join_next().is_some() {}
     let more = outbox::advance(app).await?;
-    let due = take(app).await?;
-    let found = more || !due.is_empty();
-    stream::iter(due)
-        .for_each_concurrent(None, async |due| {
-            if let Err(error) = deliver(app, &due).await {
-                tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
-            }
-        })
-        .await;
-    Ok(found)
+    for endpoint in waiting(app).await? {
+        if !under_way.contains_key(&endpoint) {
+            under_way.spawn(endpoint.clone(), turn(app.clone(), endpoint));
+        }
+    }
+    Ok(more)
 }
 
-async fn take(app: &App) -> Result<Vec<Due>, commands::Error> {
+/// The endpoints for which something is due that nobody has taken.
+async fn waiting(app: &App) -> Result<Vec<String>, StoreError> {
+    let sql = format!(
+        "SELECT id FROM webhook_endpoints WHERE EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = \
+         webhook_endpoints.id AND d.ended_at IS NULL AND d.due_at <= $1 AND (d.leased_until IS NULL OR d.leased_until < {}))",
+        app.database().clock(0)
+    );
+    let now = app.commands.clock.now();
+    Ok(read!(app.database(), pool => sqlx::query_scalar(&sql).bind(now).fetch_all(pool))?)
+}
+
+/// Delivers some of what is due to an endpoint, at once.
+async fn turn(app: App, endpoint: String) {
     let columns = "id, endpoint_id, message_id, body, attempts";
-    let when = (app.commands.clock.now(), LEASE);
-    Ok(take_due(app.database(), "webhook_deliveries", columns, when, AT_ONCE).await?)
+    let rows = Outbox { table: "webhook_deliveries", columns, only: Some(("endpoint_id", &endpoint)) };
+    let due = match take_due(app.database(), rows, (app.commands.clock.now(), LEASE), AT_ONCE).await {
+        Ok(due) => due,
+        Err(error) => return tracing::warn!(endpoint, %error, "what an endpoint is to be told could not be read"),
+    };
+    let deliver = async |due| {
+        if let Err(error) = deliver(&app, &due).await {
+            tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
+        }
+    };
+    stream::iter(due).for_each_concurrent(None, deliver).await;
 }
 
 async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {
@@ -81,7 +104,9 @@ async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {
     let endpoint: Option<(String, String, Vec<u8>)> =
         read!(app.database(), pool => sqlx::query_as(sql).bind(&due.endpoint_id).fetch_optional(pool))?;
     let Some((url, key_id, secret)) = endpoint else { return end(app, due, "failed", "the endpoint is gone").await };
-    let secret = open(app, &due.endpoint_id, key_id, secret)?;
+    let Ok(secret) = open(app, &due.endpoint_id, key_id, secret) else {
+        return again(app, due, "its secret can't be opened: its key is missing").await;
+    };
     match send(app, due, &url, &secret).await {
         Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
         Ok(410) => {
@@ -102,7 +127,8 @@ async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {
 async fn send(app: &App, due: &Due, url: &str, secret: &str) -> Result<u16, &'static str> {
     let private = app.config.webhooks.private;
     let url: Url = guard::address(url, private)?;
-    let addresses = guard::resolve(&url, private).await?;
+    let resolved = tokio::time::timeout(TIMEOUT, guard::resolve(&url, private)).await;
+    let addresses = resolved.map_err(|_| "its name can't be resolved in time")??;
     let mut builder = meta::builder()
         .user_agent(concat!("Relight/", env!("CARGO_PKG_VERSION")))
         .timeout(TIMEOUT)

@@ -54,8 +54,12 @@ pub async fn resolve(url: &Url, private: bool) -> Result<Vec<SocketAddr>, &'stat
 }
 
 fn may_lead_to(ip: IpAddr, private: bool) -> bool {
-    is_public(ip) || (private && is_own(ip.to_canonical()))
+    is_public(ip) || (private && is_own(ip.to_canonical()) && !METADATA.contains(&ip.to_canonical()))
 }
+
+/// Where clouds keep their machines' credentials, as far as that is not link-local: Amazon's by IPv6, Alibaba's.
+const METADATA: [IpAddr; 2] =
+    [IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)), IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200))];
 
 /// Whether an address is one of this machine or a private network.
 fn is_own(ip: IpAddr) -> bool {
@@ -181,9 +185,14 @@ mod tests {
         for text in ["http://127.0.0.1:9000/", "http://10.0.0.7/", "http://[::1]/", "http://[fd12::1]/"] {
             assert!(address(text, true).is_ok(), "{text}");
         }
-        for text in
-            ["http://169.254.169.254/", "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"]
-        {
+        for text in [
+            "http://169.254.169.254/",
+            "http://[fe80::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://0.0.0.0/",
+            "http://[fd00:ec2::254]/",
+            "http://100.100.100.200/",
+        ] {
             assert!(address(text, true).is_err(), "{text}");
         }
     }

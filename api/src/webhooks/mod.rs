@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use commands::vault::Sealed;
 use rand::RngCore;
-use store::{StoreError, autocommit, execute, read};
+use store::{StoreError, autocommit, execute, read, within};
 
 use crate::{app::App, error::Error};
 
@@ -61,7 +61,8 @@ fn bound_to(endpoint: &str) -> String {
     format!("webhook endpoint {endpoint}")
 }
 
-/// Adds an endpoint; returns it and its secret, which is shown once. `id`: so that a repeated request adds no second one.
+/// Adds an endpoint; returns it and its secret, which is shown once. `id`: a repeated request adds no second one, and gets the
+/// first one's secret.
 ///
 /// # Errors
 /// [`Error::Rule`] when the address won't do.
@@ -88,8 +89,19 @@ pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String
     )?;
     let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
     execute!(&mut tx, sqlx::query(sql).bind(since))?;
+    let sql = "SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1";
+    let added: Added = within!(&mut tx, on => sqlx::query_as(sql).bind(id).fetch_one(on))?;
     tx.commit().await?;
-    Ok((Endpoint { id: id.to_owned(), url: url.into(), created_at: now, disabled_at: None }, secret))
+    let secret = open(app, id, added.key_id, added.secret)?;
+    Ok((added.endpoint, secret))
+}
+
+#[derive(sqlx::FromRow)]
+struct Added {
+    #[sqlx(flatten)]
+    endpoint: Endpoint,
+    key_id: String,
+    secret: Vec<u8>,
 }
 
 /// All endpoints.

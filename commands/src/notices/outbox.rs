@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
-use store::{Decision, Filter, Unit, Write, autocommit, read, take_due};
+use store::{Decision, Filter, Outbox, Unit, Write, autocommit, read, take_due};
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -51,9 +51,9 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn take_mails(&self, limit: i64) -> Result<Vec<Mail>, Error> {
-        let (columns, when) = ("id, user_id, kind, attempts", (self.clock.now(), LEASE));
+        let mails = Outbox { table: "mails", columns: "id, user_id, kind, attempts", only: None };
         let rows: Vec<(String, String, String, i64)> =
-            take_due(self.store.database(), "mails", columns, when, limit).await?;
+            take_due(self.store.database(), mails, (self.clock.now(), LEASE), limit).await?;
         let mut mails = Vec::with_capacity(rows.len());
         for (id, user, kind, attempts) in rows {
             let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };
@@ -89,7 +89,9 @@ impl Commands {
         Ok(match news.kind {
             NoticeKind::Expired => token.expired().is_some() && !self.happened_since(news).await?,
             NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news),
-            NoticeKind::Recovered | NoticeKind::RefreshedByVisitor => token.active().is_some(),
+            // Whoever waits for one hears of the later refresh instead.
+            NoticeKind::Recovered => token.active().is_some() && !self.happened_since(news).await?,
+            NoticeKind::RefreshedByVisitor => token.active().is_some(),
         })
     }
 

@@ -94,6 +94,21 @@ on_both_engines! {
         assert!(store::json(&last.metadata)["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
     }
 
+    async fn a_trip_that_began_with_a_link_does_not_outlive_it(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (owner, account) = connected(&relight).await;
+        owner.press(&format!("/accounts/{account}/link"), &[]).await;
+        let page = owner.open(&format!("/accounts/{account}")).await;
+        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        let stranger = relight.browser();
+        let page = stranger.result(&format!("/r/{link}"), &[], &Consent::of(relight.holder("hoshi.tea"))).await;
+        let reference = page.html.split("/attempts/").nth(1).and_then(|rest| rest.split('/').next()).expect("an attempt");
+        let (again, fields) = (format!("/attempts/{reference}/again"), [("connection", "consumer"), ("ask", "usual")]);
+        stranger.result(&again, &fields, &Consent::of(relight.holder(LUMA))).await.says("@luma.ceramics is refreshed");
+        let answer = stranger.press(&again, &fields).await;
+        assert_eq!(answer.status(), reqwest::StatusCode::NOT_FOUND, "the link has done its work");
+    }
+
     async fn a_reconnect_link_runs_out_and_a_broken_one_says_so(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (owner, account) = connected(&relight).await;

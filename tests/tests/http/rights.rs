@@ -117,6 +117,9 @@ on_both_engines! {
             operations.says("account_status").says("/oauth/consumer/callback").says("Meta, Facebook Answers");
             let answer = staff.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "only looks");
+            let answer = staff.press(&format!("{here}/link"), &[]).await;
+            let may = if role == Role::Support { StatusCode::SEE_OTHER } else { StatusCode::FORBIDDEN };
+            assert_eq!(answer.status(), may, "support gives links out");
         }
         let admin = relight.signed_in("root@example.com", Role::Admin).await;
         let answer = admin.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;

@@ -156,6 +156,24 @@ on_both_engines! {
         assert_eq!(api(&relight, &key, Method::DELETE, &path, None).await.0, StatusCode::NOT_FOUND);
     }
 
+    async fn an_endpoint_that_does_not_answer_holds_up_no_other(engine: Engine) {
+        let (relight, service, key, _) = started(engine).await;
+        // It takes connections, and says nothing.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", silent.local_addr().expect("an address"));
+        let (_, added) = api(&relight, &key, Method::POST, "/webhooks", Some(json!({"url": url}))).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        for heard in 1..=3 {
+            owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+            service.heard(heard).await;
+        }
+        let path = format!("/webhooks/{}/deliveries", added["id"].as_str().expect("an id"));
+        let (_, deliveries) = api(&relight, &key, Method::GET, &path, None).await;
+        let rows = deliveries["data"].as_array().expect("a list");
+        assert!(rows.len() == 3 && rows.iter().all(|row| row["attempts"] == 0), "all heard before it gave up: {deliveries}");
+    }
+
     async fn no_endpoint_leads_into_our_own_network(engine: Engine) {
         let relight = Relight::start(engine).await;
         let key = relight.api_key(Role::Service).await;

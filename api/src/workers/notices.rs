@@ -108,7 +108,7 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
         done.push((claimed, next));
         if let (Kind::Remind, Some(News { days_left: Some(days), .. })) = (claimed.kind, news) {
             let at = app.commands.clock.now();
-            expiring.push(Message::expiring(claimed.account, claimed.cause, days, at));
+            expiring.push((claimed.account, Message::expiring(claimed.account, claimed.cause, days, at)));
         }
         let Some(news) = news.filter(|_| is_told) else { continue };
         for user in audience(app, news.account).await? {
@@ -121,7 +121,7 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
     let held = queue::complete(&mut tx, &done).await?;
     let lost: Vec<_> =
         done.iter().zip(held).filter(|(_, held)| !held).map(|((claimed, _), _)| claimed.account).collect();
-    for message in &expiring {
+    for (_, message) in expiring.iter().filter(|(account, _)| !lost.contains(account)) {
         outbox::enqueue(app, &mut tx, message).await?;
     }
     for ((user, kind), mut news) in mails {

@@ -16,6 +16,8 @@ use crate::{Commands, Context, Error, new_id};
 const BAD_NEWS: TimeDelta = TimeDelta::days(30);
 /// Good news are told while they are new: nobody wants those that a rebuild or a long outage brings back.
 const GOOD_NEWS: TimeDelta = TimeDelta::days(3);
+/// How long further news of a kind is gathered after a mail to the same person.
+const GATHER: TimeDelta = TimeDelta::minutes(5);
 
 /// What there is to tell about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,15 +121,14 @@ impl Commands {
         })
     }
 
-    /// Puts one mail of news of a kind into the outbox, in the transaction that completes the work. What this person was
-    /// told already is left out.
+    /// Puts news of a kind for a person into the outbox, in the transaction that completes the work: into the mail that is
+    /// being gathered, or one of their own. What this person was told already is left out.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn tell(&self, tx: &mut Tx, user: UserId, kind: NoticeKind, news: &[News]) -> Result<(), Error> {
-        let (mail, now) = (new_id().to_string(), self.clock.now());
-        let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
-        execute!(&mut *tx, sqlx::query(sql).bind(&mail).bind(user.to_string()).bind(kind.name()).bind(now))?;
+        let now = self.clock.now();
+        let mail = self.gathering(tx, user, kind).await?;
         for news in news {
             let sql = "INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
@@ -151,6 +152,28 @@ impl Commands {
             execute!(&mut *tx, sqlx::query("DELETE FROM mails WHERE id = $1").bind(&mail))?;
         }
         Ok(())
+    }
+
+    /// The mail of a kind that is being gathered for a person. The first one leaves at once; one that follows soon after
+    /// waits a while, for what else there will be.
+    async fn gathering(&self, tx: &mut Tx, user: UserId, kind: NoticeKind) -> Result<String, Error> {
+        let (user, now) = (user.to_string(), self.clock.now());
+        // Locked until the commit, so that nobody sends it meanwhile.
+        let sql = "UPDATE mails SET due_at = due_at WHERE user_id = $1 AND kind = $2 AND ended_at IS NULL \
+                   AND leased_until IS NULL AND attempts = 0 AND due_at > $3 RETURNING id";
+        let open: Vec<String> = within!(&mut *tx, on =>
+            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now).fetch_all(on))?;
+        if let Some(open) = open.into_iter().next() {
+            return Ok(open);
+        }
+        let sql = "SELECT due_at FROM mails WHERE user_id = $1 AND kind = $2 AND due_at > $3 \
+                   AND (outcome IS NULL OR outcome = 'sent') ORDER BY due_at DESC LIMIT 1";
+        let last: Option<DateTime<Utc>> = within!(&mut *tx, on =>
+            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now - GATHER).fetch_optional(on))?;
+        let (mail, due_at) = (new_id().to_string(), last.map_or(now, |last| last.min(now) + GATHER));
+        let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
+        execute!(&mut *tx, sqlx::query(sql).bind(&mail).bind(&user).bind(kind.name()).bind(due_at))?;
+        Ok(mail)
     }
 
     /// The latest notices about an account.

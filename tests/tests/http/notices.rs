@@ -156,6 +156,33 @@ on_both_engines! {
         }
     }
 
+    async fn what_follows_soon_after_a_mail_is_gathered_in_one(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let mia = Consent::of(relight.holder("Mia Berg"));
+        let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
+        let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
+        let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+        owner.press(&format!("{path}/choose"), &ids).await;
+        let accounts = relight.accounts().await;
+        for account in &accounts {
+            owner.add_widget(account, Plan::Upgraded).await;
+        }
+        relight.act(Action::ChangePassword { holder: "Mia Berg".to_owned() });
+        for account in &accounts {
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+            owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+            settle(&relight).await;
+            owner.until(&format!("/accounts/{account}"), "It needs a new login").await;
+        }
+        assert!(mail(&relight, ANN, 1).await.0.ends_with(" needs a new login"), "the first leaves at once");
+        relight.pass(TimeDelta::minutes(5));
+        assert_eq!(mail(&relight, ANN, 2).await.0, "2 Instagram accounts need a new login");
+        for account in &accounts {
+            holds(&relight, account, "NoticeSent", 1).await;
+        }
+    }
+
     async fn what_is_mended_in_time_is_not_told(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;

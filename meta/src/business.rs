@@ -2,7 +2,7 @@
 //!
 //! Source: Meta, "Instagram API with Facebook Login", "Facebook Login: Manually build a login flow", "Debug token".
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -113,16 +113,10 @@ impl Business {
     }
 
     async fn access_token(&self, query: &[(&str, &str)]) -> Result<LongToken, MetaError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            access_token: SecretString,
-            expires_in: Option<i64>,
-        }
         let url = below(&self.config.graph_url, &[&self.config.version, "oauth", "access_token"]);
         let app =
             [("client_id", self.config.app_id.as_str()), ("client_secret", self.config.app_secret.expose_secret())];
-        let answer: Answer = self.http.send(self.http.get(url, query).query(&app)).await?;
-        Ok(LongToken { token: answer.access_token, expires_in: answer.expires_in.and_then(TimeDelta::try_seconds) })
+        self.http.send(self.http.get(url, query).query(&app)).await
     }
 
     /// What Meta sent signed with the app's secret; `None` if it didn't.

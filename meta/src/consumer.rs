@@ -2,7 +2,6 @@
 //!
 //! Source: Meta, "Instagram API with Instagram Login: Business Login".
 
-use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -105,10 +104,8 @@ impl Consumer {
             ("client_secret", self.config.app_secret.expose_secret()),
             ("access_token", short.expose_secret()),
         ];
-        self.http
-            .send::<Answer>(self.http.get(below(&self.config.graph_url, &["access_token"]), &query))
-            .await
-            .map(Into::into)
+        let url = below(&self.config.graph_url, &["access_token"]);
+        self.http.send::<LongToken>(self.http.get(url, &query)).await?.that_ends()
     }
 
     /// Extends the session of a token that is at least 24 hours old and hasn't run out.
@@ -118,7 +115,7 @@ impl Consumer {
     pub async fn renew(&self, token: &SecretString) -> Result<LongToken, MetaError> {
         let query = [("grant_type", "ig_refresh_token"), ("access_token", token.expose_secret())];
         let url = below(&self.config.graph_url, &["refresh_access_token"]);
-        self.http.send::<Answer>(self.http.get(url, &query)).await.map(Into::into)
+        self.http.send::<LongToken>(self.http.get(url, &query)).await?.that_ends()
     }
 
     /// What Meta sent signed with the app's secret; `None` if it didn't.
@@ -163,17 +160,5 @@ impl Consumer {
             pages.add(self.http.send(self.http.get(url.clone(), &secret).query(&query)).await?);
         }
         Ok(pages.into_posts())
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    access_token: SecretString,
-    expires_in: Option<i64>,
-}
-
-impl From<Answer> for LongToken {
-    fn from(answer: Answer) -> Self {
-        Self { token: answer.access_token, expires_in: answer.expires_in.and_then(TimeDelta::try_seconds) }
     }
 }

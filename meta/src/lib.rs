@@ -13,6 +13,7 @@ mod config;
 mod consumer;
 mod error;
 mod http;
+mod long_token;
 mod media;
 mod shape;
 mod signed_request;
@@ -23,18 +24,7 @@ pub use config::{BusinessConfig, ConsumerConfig};
 pub use consumer::{Consumer, Me, ShortToken};
 pub use error::{ErrorAnswer, MetaError};
 pub use http::{Http, builder, client};
+pub use long_token::LongToken;
 pub use media::{MediaType, Post};
 pub use shape::Profile;
 pub use signed_request::SignedRequest;
-
-use chrono::TimeDelta;
-use secrecy::SecretString;
-
-/// A token as an exchange or a renewal answers it.
-#[derive(Debug)]
-pub struct LongToken {
-    /// The token string. Meta sets no length.
-    pub token: SecretString,
-    /// How long the session lasts from now on; `None` if the answer doesn't say, which means for ever.
-    pub expires_in: Option<TimeDelta>,
-}

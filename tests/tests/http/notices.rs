@@ -21,6 +21,21 @@ async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
     account
 }
 
+/// The three accounts of one login, each with an upgraded widget.
+async fn mias_accounts(relight: &Relight, owner: &Browser) -> Vec<String> {
+    let mia = Consent::of(relight.holder("Mia Berg"));
+    let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
+    let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
+    let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+    owner.press(&format!("{path}/choose"), &ids).await;
+    let accounts = relight.accounts().await;
+    assert_eq!(accounts.len(), 3);
+    for account in &accounts {
+        owner.add_widget(account, Plan::Upgraded).await;
+    }
+    accounts
+}
+
 /// The password changes, Relight finds out, and what is gathered is told.
 async fn expire(relight: &Relight, owner: &Browser, account: &str, name: &str) {
     relight.act(Action::ChangePassword { holder: name.to_owned() });
@@ -121,16 +136,7 @@ on_both_engines! {
     async fn many_accounts_of_one_owner_are_one_mail(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let mia = Consent::of(relight.holder("Mia Berg"));
-        let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
-        let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
-        let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
-        owner.press(&format!("{path}/choose"), &ids).await;
-        let accounts = relight.accounts().await;
-        assert_eq!(accounts.len(), 3);
-        for account in &accounts {
-            owner.add_widget(account, Plan::Upgraded).await;
-        }
+        let accounts = mias_accounts(&relight, &owner).await;
         // They are one person's: no incident, however many they are.
         relight.act(Action::ChangePassword { holder: "Mia Berg".to_owned() });
         for account in &accounts {
@@ -159,15 +165,7 @@ on_both_engines! {
     async fn what_follows_soon_after_a_mail_is_gathered_in_one(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let mia = Consent::of(relight.holder("Mia Berg"));
-        let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
-        let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
-        let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
-        owner.press(&format!("{path}/choose"), &ids).await;
-        let accounts = relight.accounts().await;
-        for account in &accounts {
-            owner.add_widget(account, Plan::Upgraded).await;
-        }
+        let accounts = mias_accounts(&relight, &owner).await;
         relight.act(Action::ChangePassword { holder: "Mia Berg".to_owned() });
         for account in &accounts {
             owner.press(&format!("/accounts/{account}/check"), &[]).await;

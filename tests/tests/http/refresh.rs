@@ -29,6 +29,13 @@ async fn expired(relight: &Relight, owner: &Browser, account: &str) {
     page.says("Refresh token").says("A changed password ends all access at once");
 }
 
+/// A reconnect link that was made on the account's page.
+async fn made_link(owner: &Browser, account: &str) -> String {
+    owner.press(&format!("/accounts/{account}/link"), &[]).await;
+    let page = owner.open(&format!("/accounts/{account}")).await;
+    page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned()
+}
+
 on_both_engines! {
     async fn a_changed_password_is_noticed_and_healed_from_the_accounts_page(engine: Engine) {
         let relight = Relight::start(engine).await;
@@ -78,9 +85,7 @@ on_both_engines! {
     async fn a_reconnect_link_leads_to_the_right_login_once(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (owner, account) = connected(&relight).await;
-        owner.press(&format!("/accounts/{account}/link"), &[]).await;
-        let page = owner.open(&format!("/accounts/{account}")).await;
-        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        let link = made_link(&owner, &account).await;
         expired(&relight, &owner, &account).await;
         let events = relight.event_count().await;
         let stranger = relight.browser();
@@ -97,9 +102,7 @@ on_both_engines! {
     async fn a_trip_that_began_with_a_link_does_not_outlive_it(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (owner, account) = connected(&relight).await;
-        owner.press(&format!("/accounts/{account}/link"), &[]).await;
-        let page = owner.open(&format!("/accounts/{account}")).await;
-        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        let link = made_link(&owner, &account).await;
         let stranger = relight.browser();
         let page = stranger.result(&format!("/r/{link}"), &[], &Consent::of(relight.holder("hoshi.tea"))).await;
         let reference = page.html.split("/attempts/").nth(1).and_then(|rest| rest.split('/').next()).expect("an attempt");
@@ -112,9 +115,7 @@ on_both_engines! {
     async fn a_reconnect_link_runs_out_and_a_broken_one_says_so(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (owner, account) = connected(&relight).await;
-        owner.press(&format!("/accounts/{account}/link"), &[]).await;
-        let page = owner.open(&format!("/accounts/{account}")).await;
-        let link = page.text().split("/r/").nth(1).and_then(|rest| rest.split(' ').next()).expect("a link").to_owned();
+        let link = made_link(&owner, &account).await;
         relight.browser().open(&format!("/r/{}", &link[1..])).await.says("is not complete");
         relight.clock.forward(chrono::TimeDelta::days(31));
         relight.browser().open(&format!("/r/{link}")).await.says("has run out");

@@ -38,10 +38,7 @@ impl Commands {
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(Some(permission)) => {
-                self.app_works(connection).await?;
-                Ok(Checked::Failed(opened.id, self.lacks(account, opened.id, permission).await?))
-            }
+            Ok(Some(permission)) => Ok(Checked::Failed(opened.id, self.lacks(account, opened.id, permission).await?)),
             Ok(None) => {
                 self.worked(account, connection).await?;
                 self.expire(account, context).await?;
@@ -49,6 +46,7 @@ impl Commands {
             }
             Err(error) => {
                 let failed = self.report_failure(account, &opened, Call::Check, &error, context).await?;
+                tracing::info!(%account, %error, verdict = ?failed.verdict, "a check failed");
                 Ok(Checked::Failed(opened.id, failed))
             }
         }

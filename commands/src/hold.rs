@@ -36,6 +36,17 @@ impl Row {
     }
 }
 
+/// What came of a verdict that is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It was sure: the token is expired.
+    Expired,
+    /// It isn't sure yet.
+    Waits,
+    /// Nothing is decided while the app has an incident.
+    Incident,
+}
+
 impl Commands {
     /// Holds against a token what a call met.
     pub(crate) async fn hold(
@@ -64,29 +75,29 @@ impl Commands {
     }
 
     /// Expires the account's token if what is held against it is sure by now; `others`: whether other accounts of the app
-    /// could be asked. Whether it did.
+    /// could be asked.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn decide_held(&self, account: AccountId, others: bool, context: &Context) -> Result<bool, Error> {
-        let Some(connection) = self.usable(account).await? else { return Ok(false) };
+    pub async fn decide_held(&self, account: AccountId, others: bool, context: &Context) -> Result<Decided, Error> {
+        let Some(connection) = self.usable(account).await? else { return Ok(Decided::Waits) };
         if self.open_incident(connection).await?.is_some() {
-            return Ok(false);
+            return Ok(Decided::Incident);
         }
         let sql = "SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1";
         let held: Option<Row> = read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
-        let Some(held) = held else { return Ok(false) };
+        let Some(held) = held else { return Ok(Decided::Waits) };
         let worked_at: Option<DateTime<Utc>> = read!(self.store.database(), pool =>
             sqlx::query_scalar("SELECT worked_at FROM apps WHERE connection = $1")
                 .bind(connection.name()).fetch_optional(pool))?;
         let parsed = (held.token_id.parse(), Reason::from_name(&held.reason), serde_json::from_str(&held.evidence));
         let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(worked_at, others), parsed) else {
-            return Ok(false);
+            return Ok(Decided::Waits);
         };
         let report = Report { account, token, reason, evidence };
         self.store.run(&self.metadata(context), &Settle(report)).await?;
-        Ok(true)
+        Ok(Decided::Expired)
     }
 
     /// A call of an account worked: nothing is held against it any more, and its app works.

@@ -43,7 +43,7 @@ impl Commands {
                     Err(Error::Store(StoreError::Refused)) => false,
                     Err(error) => return Err(error),
                 };
-                self.worked(account, connection).await?;
+                // It shows nothing of whether the app may read: what is held stays so until a read works.
                 Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
             }
             Err(error) => {

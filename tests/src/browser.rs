@@ -154,6 +154,20 @@ impl Browser {
         self.open(&path).await
     }
 
+    /// Connects every account that a Facebook login reaches.
+    ///
+    /// # Panics
+    /// When the callback is refused.
+    pub async fn connect_all(&self, holder: String) {
+        let path = self.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a result page");
+        let ids = sandbox::person::values_of(&self.open(&path).await.html, "account");
+        // With a single one there is nothing to choose.
+        if !ids.is_empty() {
+            let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+            self.press(&format!("{path}/choose"), &ids).await;
+        }
+    }
+
     /// Connects an account whose login reaches no other; the answer is its id.
     ///
     /// # Panics

@@ -29,7 +29,9 @@ pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::
         Checked::Works(token) => end(app, claimed, Some(token), true).await,
         Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
             refused(app, claimed.account, true).await?;
-            end(app, claimed, Some(token), false).await
+            // A newer token may have taken its place meanwhile; that one is asked about tomorrow.
+            let newer = app.commands.usable(claimed.account).await?.is_some();
+            end(app, claimed, Some(token), newer).await
         }
         Checked::Failed(_, met) => failed(app, claimed, met).await,
         Checked::Nothing => end(app, claimed, None, false).await,

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use commands::{
-    hold,
+    hold::{self, Decided},
     incident::{self, Others},
     report_failure::Failed,
 };
@@ -30,10 +30,12 @@ async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Re
 /// meanwhile, to know whether the app works.
 async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
     let other = accounts::another_active(app.database(), claimed.account).await?;
-    if app.commands.decide_held(claimed.account, other.is_some(), &context()).await? {
+    let decided = app.commands.decide_held(claimed.account, other.is_some(), &context()).await?;
+    if decided == Decided::Expired {
         return Ok(());
     }
-    if let Some(other) = other {
+    // In an incident the probes ask: else each refusal would lead to the next, over all accounts of the app.
+    if let Some(other) = other.filter(|_| decided == Decided::Waits) {
         queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
     let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));

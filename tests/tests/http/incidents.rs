@@ -80,6 +80,30 @@ on_both_engines! {
         assert_eq!(relight.mails_to("ann@example.com").len(), 0);
     }
 
+    /// Facebook goes on saying that the tokens are valid: that doesn't show that the app may read.
+    async fn a_permission_that_facebook_takes_from_the_app_expires_nobody(engine: Engine) {
+        let (relight, owner, _, _) = crowd(engine, &[]).await;
+        for (name, account) in [("Mia Berg", "fern.and.fog"), ("Ken Sato", "hoshi.tea")] {
+            owner.connect_all(relight.holder(name)).await;
+            owner.until("/accounts", &format!("@{account}")).await;
+        }
+        let accounts = relight.accounts().await;
+        assert!(accounts.len() > 1);
+        relight.pass(TimeDelta::minutes(6));
+        for name in ["Mia Berg", "Ken Sato"] {
+            relight.act(Action::DeclinePermission { holder: name.to_owned(), permission: "instagram_basic".to_owned() });
+        }
+        for _ in 0..4 {
+            for account in &accounts {
+                owner.press(&format!("/accounts/{account}/check"), &[]).await;
+            }
+            until(async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
+            relight.pass(TimeDelta::minutes(2));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+    }
+
     async fn what_was_held_and_is_true_comes_out_after_it(engine: Engine) {
         let (relight, owner, _, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;

@@ -23,11 +23,7 @@ async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
 
 /// The three accounts of one login, each with an upgraded widget.
 async fn mias_accounts(relight: &Relight, owner: &Browser) -> Vec<String> {
-    let mia = Consent::of(relight.holder("Mia Berg"));
-    let path = owner.log_in("/connect/business", &[], &mia).await.expect("a choice");
-    let ids = sandbox::person::values_of(&owner.open(&path).await.html, "account");
-    let ids: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
-    owner.press(&format!("{path}/choose"), &ids).await;
+    owner.connect_all(relight.holder("Mia Berg")).await;
     let accounts = relight.accounts().await;
     assert_eq!(accounts.len(), 3);
     for account in &accounts {

@@ -118,6 +118,14 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             "You may not do that",
             &["Only an owner of the account may switch its connection. Nothing was changed."],
         ),
+        Outcome::DataAccessEnded => said(
+            "Facebook did not renew the access to your data",
+            &[
+                "You logged in, but Facebook's 90 days of data access had ended, and this login didn't restart them. \
+                 Nothing was changed.",
+                "Log in once more with the button below: it asks Facebook for it.",
+            ],
+        ),
         Outcome::ChoiceExpired => said(
             "The choice has timed out",
             &["A login waits ten minutes for your choice of account. Nothing was changed. Connect again."],

@@ -123,7 +123,7 @@ impl Commands {
         };
         let login = match login {
             Ok(login) => {
-                self.app_works(attempt.connection).await?;
+                self.app_works(attempt.connection, attempt.account).await?;
                 login
             }
             Err(outcome) => return self.finish(attempt, &outcome, &context).await,

@@ -38,14 +38,14 @@ impl Commands {
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(Some(permission)) => Ok(Checked::Failed(opened.id, self.lacks(account, opened.id, permission).await?)),
+            Ok(Some(permission)) => Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?)),
             Ok(None) => {
                 self.worked(account, connection).await?;
                 self.expire(account, context).await?;
                 Ok(Checked::Works(opened.id))
             }
             Err(error) => {
-                let failed = self.report_failure(account, &opened, Call::Check, &error, context).await?;
+                let failed = self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
                 tracing::info!(%account, %error, verdict = ?failed.verdict, "a check failed");
                 Ok(Checked::Failed(opened.id, failed))
             }

@@ -27,9 +27,9 @@ struct Row {
 
 impl Row {
     /// Whether what is held is sure by now. After an incident it begins anew.
-    fn is_sure(&self, worked_at: Option<DateTime<Utc>>, others: bool) -> bool {
+    fn is_sure(&self, other_worked_at: Option<DateTime<Utc>>, others: bool) -> bool {
         if others {
-            self.failures >= 2 && worked_at.is_some_and(|at| at >= self.first_at)
+            self.failures >= 2 && other_worked_at.is_some_and(|at| at >= self.first_at)
         } else {
             self.failures >= ALONE_FAILURES && self.last_at - self.first_at >= ALONE_FOR
         }
@@ -52,6 +52,7 @@ impl Commands {
     pub(crate) async fn hold(
         &self,
         account: AccountId,
+        connection: Connection,
         token: TokenId,
         reason: Reason,
         evidence: &Evidence,
@@ -60,17 +61,19 @@ impl Commands {
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
         // One that was held against an earlier token begins anew.
-        let sql = "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures) \
-                   VALUES ($1, $2, $3, $4, $5, $5, 1) ON CONFLICT (account_id) DO UPDATE SET \
+        let sql = "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection) \
+                   VALUES ($1, $2, $3, $4, $5, $5, 1, $7) ON CONFLICT (account_id) DO UPDATE SET \
                    first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at ELSE excluded.first_at END, \
                    failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
                    WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
                    last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
                    THEN verdicts.last_at ELSE excluded.last_at END, \
                    incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
-                   token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence";
+                   token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence, \
+                   connection = excluded.connection";
         autocommit!(self.store.database(), pool => sqlx::query(sql)
-            .bind(&id).bind(&token).bind(reason.name()).bind(&evidence).bind(at).bind(apart).execute(pool))?;
+            .bind(&id).bind(&token).bind(reason.name()).bind(&evidence).bind(at).bind(apart)
+            .bind(connection.name()).execute(pool))?;
         Ok(())
     }
 
@@ -88,11 +91,11 @@ impl Commands {
         let held: Option<Row> = read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
         let Some(held) = held else { return Ok(Decided::Waits) };
-        let worked_at: Option<DateTime<Utc>> = read!(self.store.database(), pool =>
-            sqlx::query_scalar("SELECT worked_at FROM apps WHERE connection = $1")
-                .bind(connection.name()).fetch_optional(pool))?;
+        let sql = "SELECT worked_at FROM apps WHERE connection = $1 AND (worked_by IS NULL OR worked_by <> $2)";
+        let other_worked_at: Option<DateTime<Utc>> = read!(self.store.database(), pool =>
+            sqlx::query_scalar(sql).bind(connection.name()).bind(account.to_string()).fetch_optional(pool))?;
         let parsed = (held.token_id.parse(), Reason::from_name(&held.reason), serde_json::from_str(&held.evidence));
-        let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(worked_at, others), parsed) else {
+        let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(other_worked_at, others), parsed) else {
             return Ok(Decided::Waits);
         };
         let report = Report { account, token, reason, evidence };
@@ -111,29 +114,32 @@ impl Commands {
         if held {
             autocommit!(self.store.database(), pool => sqlx::query(sql).bind(account.to_string()).execute(pool))?;
         }
-        self.app_works(connection).await
+        self.app_works(connection, Some(account)).await
     }
 
-    /// Calls of an app work, whoever's they are: an incident is over.
+    /// A call of an app worked: an incident is over. `by`: for which account it was made, if for one that is known.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn app_works(&self, connection: Connection) -> Result<(), Error> {
+    pub async fn app_works(&self, connection: Connection, by: Option<AccountId>) -> Result<(), Error> {
         let (name, now) = (connection.name(), self.clock.now());
-        let sql = "SELECT (SELECT count(*) FROM apps WHERE connection = $1 AND worked_at > $2), \
-                   (SELECT count(*) FROM incidents WHERE connection = $1 AND closed_at IS NULL), \
-                   EXISTS (SELECT 1 FROM verdicts) OR COALESCE((SELECT max(at) FROM token_errors WHERE connection = $1) \
-                   >= (SELECT worked_at FROM apps WHERE connection = $1), false)";
-        let (told, incidents, waits): (i64, i64, bool) = read!(self.store.database(), pool =>
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM apps WHERE connection = $1 AND worked_at > $2) \
+                   OR EXISTS (SELECT 1 FROM verdicts v JOIN apps a ON a.connection = v.connection \
+                   WHERE v.connection = $1 AND (v.first_at > a.worked_at OR v.account_id = a.worked_by)) \
+                   OR EXISTS (SELECT 1 FROM token_errors e JOIN apps a ON a.connection = e.connection \
+                   WHERE e.connection = $1 AND e.at >= a.worked_at), \
+                   EXISTS (SELECT 1 FROM incidents WHERE connection = $1 AND closed_at IS NULL)";
+        let (is_news, incident): (bool, bool) = read!(self.store.database(), pool =>
             sqlx::query_as(sql).bind(name).bind(now - APART).fetch_one(pool))?;
         // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.
-        if told == 0 || waits {
-            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
-                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at \
-                       WHERE apps.worked_at < excluded.worked_at";
-            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(name).bind(now).execute(pool))?;
+        if is_news {
+            let sql = "INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, $3) \
+                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, \
+                       worked_by = excluded.worked_by WHERE apps.worked_at < excluded.worked_at";
+            let by = by.map(|by| by.to_string());
+            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(name).bind(now).bind(&by).execute(pool))?;
         }
-        if incidents > 0 {
+        if incident {
             self.incident_over(connection).await?;
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Incidents: token errors that hit many accounts at once are the app's matter, or Meta's, not the tokens'.
 //!
 //! While an incident is open, what isn't clear stays held, mails about the app's accounts wait, and calls that nobody waits
-//! for are few: probes. When an account that was hit works again, it closes by itself; an admin can close it before. What
-//! was held is then asked about once more, one account after another.
+//! for are few: probes. When a read of the app works, it closes by itself; an admin can close it before. What was held is
+//! then asked about once more, one account after another.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, UserId};
@@ -10,16 +10,23 @@ use store::{StoreError, autocommit, execute, read, within};
 
 use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, profiles};
 
-/// Within so long…
-pub const WINDOW: TimeDelta = TimeDelta::minutes(5);
-/// …so many accounts…
-const ACCOUNTS: i64 = 3;
-/// …or so many, if they are all that the app has: each would wait for the other to show that the app works…
+/// When token errors are an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// So many accounts…
+    pub accounts: i64,
+    /// …and such a part of those that were called, in percent…
+    pub percent: i64,
+    /// …within so long.
+    pub within: TimeDelta,
+}
+
+/// …or so many, if they are all that the app has: each would wait for the other to show that the app works.
 const ALL: i64 = 2;
-/// …and such a part, in percent, of those that were called.
-const PERCENT: i64 = 20;
 /// While an incident is open: how far calls are apart that nobody waits for.
 pub(crate) const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
+
+const COLUMNS: &str = "id, connection, opened_at, accounts, called, closed_at, outcome";
 
 /// An incident.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -37,7 +44,7 @@ pub struct Incident {
     pub called: i64,
     /// Until when.
     pub closed_at: Option<DateTime<Utc>>,
-    /// How it ended: `worked`, `released` or `dismissed`.
+    /// How it ended: `worked`, `released`, `dismissed` or `nobody_left`.
     pub outcome: Option<String>,
 }
 
@@ -56,7 +63,7 @@ impl TryFrom<String> for Shown {
 /// What is known of the app's other accounts when one is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Others {
-    /// How many were called in the [`WINDOW`] and worked.
+    /// How many were called in the guard's time and worked.
     pub worked: i64,
     /// There are some, and something is held against each of them.
     pub all_held: bool,
@@ -65,8 +72,10 @@ pub struct Others {
 /// How an incident ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// An account that was hit works again.
+    /// A read of the app works again.
     Worked,
+    /// No account of the app is left that could show it: as if released.
+    NobodyLeft,
     /// By an admin: what is held counts if it comes again.
     Released,
     /// By an admin: what is held is forgotten.
@@ -77,6 +86,7 @@ impl Close {
     const fn name(self) -> &'static str {
         match self {
             Self::Worked => "worked",
+            Self::NobodyLeft => "nobody_left",
             Self::Released => "released",
             Self::Dismissed => "dismissed",
         }
@@ -98,6 +108,7 @@ impl Commands {
         admins: &[UserId],
     ) -> Result<bool, Error> {
         let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
+        let guard = self.settings.guard;
         let sql = "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)";
         if read!(database, pool => sqlx::query_scalar::<_, bool>(sql).bind(account.to_string()).fetch_one(pool))? {
             // What an incident left over is no new one.
@@ -111,10 +122,10 @@ impl Commands {
         autocommit!(database, pool => sqlx::query(sql).bind(&id).bind(name).bind(&person).bind(now).execute(pool))?;
         let sql = "SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
                    AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)";
-        let hit: i64 = read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - WINDOW).fetch_one(pool))?;
+        let hit: i64 = read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - guard.within).fetch_one(pool))?;
         let called = hit + others.worked;
-        let many = if others.all_held { ALL } else { ACCOUNTS };
-        if hit < many || hit * 100 < PERCENT * called {
+        let many = if others.all_held { guard.accounts.min(ALL) } else { guard.accounts };
+        if hit < many || hit * 100 < guard.percent * called {
             return Ok(false);
         }
         let mut tx = database.begin().await?;
@@ -140,10 +151,9 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn open_incident(&self, connection: Connection) -> Result<Option<Incident>, StoreError> {
-        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
-                   WHERE connection = $1 AND closed_at IS NULL";
+        let sql = format!("SELECT {COLUMNS} FROM incidents WHERE connection = $1 AND closed_at IS NULL");
         let name = connection.name();
-        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(name).fetch_optional(pool))?)
+        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).bind(name).fetch_optional(pool))?)
     }
 
     /// The incidents that are open, one an app at most.
@@ -151,9 +161,8 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
-                   WHERE closed_at IS NULL ORDER BY opened_at";
-        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).fetch_all(pool))?)
+        let sql = format!("SELECT {COLUMNS} FROM incidents WHERE closed_at IS NULL ORDER BY opened_at");
+        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).fetch_all(pool))?)
     }
 
     /// The latest incidents, open ones first.
@@ -161,9 +170,8 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn incidents(&self, limit: i64) -> Result<Vec<Incident>, StoreError> {
-        let sql = "SELECT id, connection, opened_at, accounts, called, closed_at, outcome FROM incidents \
-                   ORDER BY closed_at IS NOT NULL, opened_at DESC LIMIT $1";
-        Ok(read!(self.store.database(), pool => sqlx::query_as(sql).bind(limit).fetch_all(pool))?)
+        let sql = format!("SELECT {COLUMNS} FROM incidents ORDER BY closed_at IS NOT NULL, opened_at DESC LIMIT $1");
+        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).bind(limit).fetch_all(pool))?)
     }
 
     /// How many accounts' verdicts are held.
@@ -212,22 +220,18 @@ impl Commands {
         let closed: Option<String> = within!(&mut tx, on =>
             sqlx::query_scalar(sql).bind(now).bind(how.name()).bind(&by).bind(id).fetch_optional(on))?;
         let Some(connection) = closed else { return Ok(()) };
-        let of_app = "account_id IN (SELECT account_id FROM token_errors WHERE connection = $1)";
         let held = if how == Close::Dismissed {
-            let sql = format!("DELETE FROM verdicts WHERE {of_app}");
-            execute!(&mut tx, sqlx::query(&sql).bind(&connection))?
+            execute!(&mut tx, sqlx::query("DELETE FROM verdicts WHERE connection = $1").bind(&connection))?
         } else {
             // The next failure is the first again.
-            let sql = format!(
-                "UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
-                 incident_over_at = $2, asked_at = NULL WHERE {of_app}"
-            );
-            execute!(&mut tx, sqlx::query(&sql).bind(&connection).bind(now).bind(now - APART))?
+            let sql = "UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
+                       incident_over_at = $2, asked_at = NULL WHERE connection = $1";
+            execute!(&mut tx, sqlx::query(sql).bind(&connection).bind(now).bind(now - APART))?
         };
-        if how == Close::Released {
-            // An admin says that the app works.
-            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) \
-                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at";
+        if matches!(how, Close::Released | Close::NobodyLeft) {
+            // It counts as working, by nobody's call.
+            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) ON CONFLICT (connection) DO UPDATE SET \
+                       worked_at = excluded.worked_at, worked_by = NULL";
             execute!(&mut tx, sqlx::query(sql).bind(&connection).bind(now))?;
         }
         execute!(&mut tx, sqlx::query("DELETE FROM token_errors WHERE connection = $1").bind(&connection))?;
@@ -241,15 +245,20 @@ impl Commands {
         Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?)
     }
 
-    /// Forgets refusals of before, and what was held against tokens that nobody asks about any more.
+    /// Forgets refusals of before, and what was held against tokens that nobody asks about any more; nothing of an app whose
+    /// incident is open.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_refusals(&self) -> Result<(), StoreError> {
-        let (sql, before) = ("DELETE FROM token_errors WHERE at < $1", self.clock.now() - TimeDelta::days(1));
-        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
-        let (sql, before) = ("DELETE FROM verdicts WHERE last_at < $1", self.clock.now() - TimeDelta::days(2));
-        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
+        for (table, at, days) in [("token_errors", "at", 1), ("verdicts", "last_at", 2)] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE {at} < $1 AND NOT EXISTS (SELECT 1 FROM incidents i \
+                 WHERE i.connection = {table}.connection AND i.closed_at IS NULL)"
+            );
+            let before = self.clock.now() - TimeDelta::days(days);
+            autocommit!(self.store.database(), pool => sqlx::query(&sql).bind(before).execute(pool))?;
+        }
         Ok(())
     }
 }

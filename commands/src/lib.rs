@@ -62,6 +62,8 @@ pub struct Settings {
     pub public_url: String,
     /// How long a consumer connection's data access is assumed to last after a grant; `None`: no assumption.
     pub consumer_data_access: Option<TimeDelta>,
+    /// When token errors are an incident.
+    pub guard: incident::Guard,
     /// The program's name and version, for the events' metadata.
     pub program: &'static str,
 }
@@ -109,10 +111,12 @@ impl Commands {
         }
         let Some(connection) = self.usable(account).await? else { return Ok(None) };
         let is_probe = !first && self.open_incident(connection).await?.is_some();
-        let budget = self.budget(connection);
+        let Some(budget) = self.budget(connection) else { return Ok(None) };
+        let profile = if is_short { profiles::of(self.store.database(), account).await? } else { None };
+        let instagram_id = profile.as_ref().map(|profile| profile.instagram_id.as_str());
         // A probe is spaced once: further apart than what the budget asks for.
-        match budget.and_then(|budget| budget.wait(first || is_probe)) {
-            None if is_probe => Ok(budget.and_then(|budget| budget.space(incident::PROBE_EVERY))),
+        match budget.wait(instagram_id, first || is_probe) {
+            None if is_probe => Ok(budget.space(incident::PROBE_EVERY)),
             wait => Ok(wait),
         }
     }

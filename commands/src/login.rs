@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    AttemptId, Connection, DataAccess, TokenId,
+    AttemptId, Connection, DataAccess, Reason, TokenId,
     failure::{Answer, Verdict, judge},
     token::{Grant, Way},
 };
@@ -138,6 +138,13 @@ impl Commands {
         }
         let long = again(|| business.extend(&short.token)).await?;
         let facts = again(|| business.debug(&long.token)).await?;
+        if facts.data_access_expires_at.is_some_and(|end| end <= granted_at) {
+            return Err(Outcome::DataAccessEnded);
+        }
+        if facts.expires_at.is_some_and(|end| end <= granted_at) {
+            tracing::warn!("a login brought a token that has run out");
+            return Err(Outcome::MetaUnavailable);
+        }
         let data_access = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
         Ok(Login {
             token: long.token,
@@ -186,12 +193,18 @@ where
 fn exchange_failed(error: &MetaError) -> Outcome {
     tracing::warn!(%error, "a code was not exchanged");
     let refused = error.status().is_some_and(|status| status < 500)
-        && matches!(verdict(error), Verdict::Alarm | Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::NotTheToken);
+        && matches!(
+            verdict(error),
+            Verdict::Alarm | Verdict::BadRequest | Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::NotTheToken
+        );
     if refused { Outcome::CodeRefused } else { Outcome::MetaUnavailable }
 }
 
 /// What an error means: the domain judges what the client reports.
 pub(crate) fn verdict(error: &MetaError) -> Verdict {
+    if *error == MetaError::Invalid {
+        return Verdict::Unclear(Reason::Unknown);
+    }
     let answer = error.answer();
     judge(&Answer {
         status: error.status(),

@@ -80,6 +80,8 @@ pub enum Outcome {
     NotAllowed,
     /// Nobody chose one of the accounts in time.
     ChoiceExpired,
+    /// The login didn't restart data access, which had ended.
+    DataAccessEnded,
     /// The program was stopped between the callback and the end.
     Interrupted,
 }
@@ -113,6 +115,7 @@ impl Outcome {
             Self::Disconnected { .. } => 1078,
             Self::NotAllowed => 1079,
             Self::ChoiceExpired => 1080,
+            Self::DataAccessEnded => 1081,
         })
     }
 }

@@ -38,7 +38,7 @@ impl Commands {
             }
             Err(error) => {
                 tracing::info!(%account, %error, "a pull failed");
-                let failed = self.report_failure(account, &opened, Call::Pull, &error, context).await?;
+                let failed = self.report_failure(account, connection, &opened, Call::Pull, &error, context).await?;
                 Ok(Pulled::Failed(failed))
             }
         }

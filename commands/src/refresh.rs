@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, Token, UserId, token::Way,
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, UserId, token::Way,
 };
 use meta::Profile;
 use store::{Decision, Unit};
@@ -103,14 +103,14 @@ impl Commands {
 
     /// When a person last went through the account's login.
     async fn granted_at(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Error> {
-        let token: Token = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
+        let token = self.token(account).await?;
         Ok(token.current().map(|current| current.granted_at))
     }
 
-    /// An account whose data access has ended needs a login that restarts it.
+    /// An account whose data access has ended needs a login that restarts it, whatever else the token met.
     async fn ask(&self, account: AccountId, ask: Ask) -> Result<Ask, Error> {
-        let token: Token = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
-        let ended = token.expired() == Some(Reason::DataAccessEnded);
+        let (token, now) = (self.token(account).await?, self.clock.now());
+        let ended = token.current().and_then(|current| current.ran_out(now)) == Some(Reason::DataAccessEnded);
         Ok(if ended && ask == Ask::Usual { Ask::DataAccess } else { ask })
     }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, Token, TokenCommand, TokenId, failure::Call};
+use meta::LongToken;
 use secrecy::SecretString;
 use store::{Decision, StoreError, Unit};
 
@@ -26,17 +27,19 @@ impl Commands {
     pub async fn renew(&self, account: AccountId, context: &Context) -> Result<Renewal, Error> {
         let Some(connection) = self.usable(account).await? else { return Ok(Renewal::Nothing) };
         let opened = self.open_token(account).await?;
+        let now = self.clock.now();
         let asked = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => consumer.renew(&opened.token).await,
-            (Connection::Business, _, Some(business)) => business.extend(&opened.token).await,
+            (Connection::Consumer, Some(consumer), _) => {
+                let ends = |long: LongToken| (long.token, long.expires_in.map(|lasts| now + lasts));
+                consumer.renew(&opened.token).await.map(ends)
+            }
+            (Connection::Business, _, Some(business)) => business.renew(&opened.token, now).await,
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(long) => {
-                let expires_at = long.expires_in.map(|life| self.clock.now() + life);
+            Ok((string, expires_at)) => {
                 let token = TokenId::new(new_id());
-                let renew =
-                    Renew { commands: self, account, previous: opened.id, token, string: long.token, expires_at };
+                let renew = Renew { commands: self, account, previous: opened.id, token, string, expires_at };
                 let recorded = match self.store.run(&self.metadata(context), &renew).await {
                     Ok((recorded, _)) => recorded,
                     // Another token took its place meanwhile: this result is dropped, with its token.
@@ -47,7 +50,7 @@ impl Commands {
                 Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
             }
             Err(error) => {
-                let failed = self.report_failure(account, &opened, Call::Renew, &error, context).await?;
+                let failed = self.report_failure(account, connection, &opened, Call::Renew, &error, context).await?;
                 tracing::info!(%account, %error, verdict = ?failed.verdict, "a renewal failed");
                 Ok(Renewal::Failed(failed))
             }
@@ -71,12 +74,12 @@ impl Decision for Renew<'_> {
 
     async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
         let Self { commands, account, previous, token, expires_at, .. } = self;
-        let command = TokenCommand::RecordRenewal { previous: *previous, token: *token, expires_at: *expires_at };
+        let at = unit.metadata().at;
+        let command = TokenCommand::RecordRenewal { previous: *previous, token: *token, expires_at: *expires_at, at };
         unit.execute::<Token>(*account, command).await?;
         if unit.load::<Token>(*account).await?.active().is_none_or(|current| current.id != *token) {
             return Ok(false);
         }
-        let at = unit.metadata().at;
         unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
         Ok(true)
     }

@@ -20,7 +20,7 @@ pub struct Failed {
 }
 
 impl Commands {
-    /// Judges what a call with a token met. Where that is explicit, the token expires at once; where it isn't clear, it is
+    /// Judges what a call with a token of a connection met. Where that is explicit, the token expires at once; where it isn't clear, it is
     /// held; the verdict says what else the caller should do.
     ///
     /// # Errors
@@ -28,22 +28,22 @@ impl Commands {
     pub async fn report_failure(
         &self,
         account: AccountId,
+        connection: Connection,
         opened: &Opened,
         call: Call,
         error: &MetaError,
         context: &Context,
     ) -> Result<Failed, Error> {
-        let verdict = verdict(error);
-        let connection = self.usable(account).await?;
+        let verdict = verdict(error).met_by(call);
         if verdict == Verdict::AppThrottled
-            && let Some(budget) = connection.and_then(|connection| self.budget(connection))
+            && let Some(budget) = self.budget(connection)
         {
             budget.pause();
         }
         if let Some(reason) = verdict.against_the_token() {
             let answer = error.answer();
-            let permission = match connection {
-                Some(connection) if reason == Reason::PermissionMissing => self.missing(connection, opened).await,
+            let permission = match reason {
+                Reason::PermissionMissing => self.missing(connection, opened).await,
                 _ => None,
             };
             let evidence = Evidence {
@@ -58,18 +58,24 @@ impl Commands {
                 let report = Report { account, token: opened.id, reason, evidence };
                 self.store.run(&self.metadata(context), &report).await?;
             } else {
-                self.hold(account, opened.id, reason, &evidence).await?;
+                self.hold(account, connection, opened.id, reason, &evidence).await?;
             }
         }
         Ok(Failed { verdict, shut_out: error.answer().and_then(|answer| answer.shut_out) })
     }
 
     /// Meta says that the token works, but not with a permission that is needed. That may be the app's matter too: held.
-    pub(crate) async fn lacks(&self, account: AccountId, token: TokenId, permission: String) -> Result<Failed, Error> {
+    pub(crate) async fn lacks(
+        &self,
+        account: AccountId,
+        connection: Connection,
+        token: TokenId,
+        permission: String,
+    ) -> Result<Failed, Error> {
         let (reason, at) = (Reason::PermissionMissing, self.clock.now());
         let permission = Some(permission);
         let evidence = Evidence { call: Call::Check, at, code: None, subcode: None, trace: None, permission };
-        self.hold(account, token, reason, &evidence).await?;
+        self.hold(account, connection, token, reason, &evidence).await?;
         Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None })
     }
 

@@ -137,8 +137,10 @@ pub enum Verdict {
     UseCaseThrottled,
     /// Meta blocks an action for longer: long backoff, and somebody should know.
     Blocked,
-    /// The fault may be ours (a bad request, a broken stored token): somebody should know, nothing changes.
+    /// The fault may be ours (a broken stored token, an error that nobody documented): somebody should know, nothing changes.
     Alarm,
+    /// A bad request: somebody should know, and nothing changes until a check, the simplest of calls, meets it as well.
+    BadRequest,
     /// About media or publishing: not a matter of the token.
     NotTheToken,
 }
@@ -151,6 +153,15 @@ impl Verdict {
             _ => None,
         }
     }
+
+    /// What it means when it was met by this call.
+    #[must_use]
+    pub const fn met_by(self, call: Call) -> Self {
+        match (self, call) {
+            (Self::BadRequest, Call::Check) => Self::Unclear(Reason::Unknown),
+            _ => self,
+        }
+    }
 }
 
 /// Judges an error: the table of what each code means for a connection.
@@ -159,14 +170,14 @@ pub fn judge(answer: &Answer<'_>) -> Verdict {
         // No answer, or one that isn't Meta's form: a proxy's page, a cut body. A 5xx or not, it is no word on a token.
         return Verdict::Passing;
     };
-    // An explicit subcode of 190 speaks even when the answer is also marked as transient or comes with a 5xx.
+    if answer.transient || answer.status.is_some_and(|status| status >= 500) {
+        // Whatever else it says: a token that is dead will be called so again.
+        return Verdict::Passing;
+    }
     if code == 190
         && let Some(verdict) = answer.subcode.and_then(of_subcode)
     {
         return verdict;
-    }
-    if answer.transient || answer.status.is_some_and(|status| status >= 500) {
-        return Verdict::Passing;
     }
     match (code, answer.subcode) {
         (190 | 102, _) => of_message(answer.message),
@@ -177,7 +188,8 @@ pub fn judge(answer: &Answer<'_>) -> Verdict {
         (613 | 80001 | 80002, _) => Verdict::UseCaseThrottled,
         (341 | 368, _) => Verdict::Blocked,
         (9004 | 9007 | 36000..=36999, _) | (24, Some(2_207_006)) => Verdict::NotTheToken,
-        // 100 is a bad request; what nobody documented is treated as carefully.
+        (100, _) => Verdict::BadRequest,
+        // What nobody documented.
         _ => Verdict::Alarm,
     }
 }
@@ -289,6 +301,8 @@ mod tests {
         }
         assert_eq!(judge(&Answer { transient: true, ..answer(190, None) }), Verdict::Passing);
         assert_eq!(judge(&Answer { status: Some(503), ..answer(10, None) }), Verdict::Passing);
+        assert_eq!(judge(&Answer { transient: true, ..answer(190, Some(460)) }), Verdict::Passing);
+        assert_eq!(judge(&Answer { status: Some(500), ..answer(190, Some(463)) }), Verdict::Passing);
         let nothing = Answer { status: None, code: None, subcode: None, transient: false, message: "timed out" };
         assert_eq!(judge(&nothing), Verdict::Passing);
         assert_eq!(judge(&Answer { status: Some(502), ..nothing }), Verdict::Passing);
@@ -309,8 +323,16 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_request_and_what_nobody_documented_alarm_and_change_nothing() {
-        assert_eq!(judge(&answer(100, None)), Verdict::Alarm);
+    fn a_bad_request_changes_nothing_until_a_check_meets_it() {
+        let verdict = judge(&answer(100, Some(33)));
+        for call in [Call::Pull, Call::Renew] {
+            assert_eq!(verdict.met_by(call).against_the_token(), None, "{call:?}");
+        }
+        assert_eq!(verdict.met_by(Call::Check), Verdict::Unclear(Reason::Unknown));
+    }
+
+    #[test]
+    fn what_nobody_documented_alarms_and_changes_nothing() {
         assert_eq!(judge(&answer(424_242, None)), Verdict::Alarm);
         assert_eq!(judge(&answer(24, None)), Verdict::Alarm);
     }

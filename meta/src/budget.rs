@@ -5,23 +5,16 @@
 //! Source: Meta, "Graph API: Rate Limits".
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
 
-/// From this percentage on, calls that nobody waits for are spaced…
-pub const SLOWER_FROM: f64 = 75.0;
-/// …and from this on, not made.
-pub const RESERVED_FROM: f64 = 95.0;
-/// At a hundred percent, without a word on how long: long enough that a rolling hour has moved on.
-const PAUSE: TimeDelta = TimeDelta::minutes(15);
-/// What is used falls out of the rolling hour.
-const WINDOW: TimeDelta = TimeDelta::hours(1);
+use crate::meter::{Meter, Percents, WINDOW};
+
 /// How many businesses' own budgets are remembered.
 const USE_CASES: usize = 10_000;
 
@@ -37,11 +30,13 @@ pub struct Budget {
 
 #[derive(Debug, Default)]
 struct State {
-    app: Option<(f64, DateTime<Utc>)>,
-    use_cases: BTreeMap<String, (f64, DateTime<Utc>)>,
-    paused_until: Option<DateTime<Utc>>,
-    /// When the next call may be made that nobody waits for.
-    next_quiet: Option<DateTime<Utc>>,
+    app: Meter,
+    /// By the ids that Meta's header names: of businesses, or of accounts.
+    use_cases: BTreeMap<String, Meter>,
+    /// Which of them an account's calls are counted on.
+    of_account: HashMap<String, String>,
+    /// Until when one of them may be short.
+    short_until: Option<DateTime<Utc>>,
 }
 
 /// How a budget stands.
@@ -49,10 +44,14 @@ struct State {
 pub struct Usage {
     /// The app's percentage, by now, and when Meta last told it.
     pub app: Option<(f64, DateTime<Utc>)>,
-    /// The highest percentage of a business or account, and of how many it is known.
-    pub use_case: Option<(f64, usize)>,
     /// Until when no call is made.
     pub paused_until: Option<DateTime<Utc>>,
+    /// Of how many businesses or accounts their own is known.
+    pub use_cases: usize,
+    /// The highest percentage of one of them.
+    pub highest: f64,
+    /// How many of them are shut out, and until when the last of them is.
+    pub shut_out: Option<(usize, DateTime<Utc>)>,
 }
 
 impl fmt::Debug for Budget {
@@ -61,58 +60,35 @@ impl fmt::Debug for Budget {
     }
 }
 
-#[derive(Deserialize)]
-struct Percents {
-    #[serde(default)]
-    call_count: f64,
-    #[serde(default)]
-    total_time: f64,
-    #[serde(default)]
-    total_cputime: f64,
-    /// In minutes.
-    #[serde(default)]
-    estimated_time_to_regain_access: f64,
-}
-
-impl Percents {
-    fn highest(&self) -> f64 {
-        self.call_count.max(self.total_time).max(self.total_cputime)
-    }
-
-    fn shut_out_for(&self) -> Option<TimeDelta> {
-        #[expect(clippy::cast_possible_truncation, reason = "minutes, bounded by a week")]
-        let minutes = self.estimated_time_to_regain_access.clamp(0.0, 7.0 * 1_440.0).ceil() as i64;
-        (minutes > 0).then(|| TimeDelta::minutes(minutes))
-    }
-}
-
 impl Budget {
     pub(crate) fn new(now: Now) -> Self {
         Self { now, state: Arc::default() }
     }
 
-    /// Takes in what an answer's headers say; for how long the business or account that it was about is shut out.
-    pub(crate) fn read(&self, headers: &HeaderMap) -> Option<TimeDelta> {
+    /// Takes in what the headers of an answer say; `account`: whom it was about, if that is known. For how long the business
+    /// or account behind it is shut out.
+    pub(crate) fn read(&self, headers: &HeaderMap, account: Option<&str>) -> Option<TimeDelta> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let now = (self.now)();
         if let Some(usage) = text("x-app-usage").and_then(|text| serde_json::from_str::<Percents>(text).ok()) {
-            let mut state = self.state();
-            state.app = Some((usage.highest(), now));
-            if usage.highest() >= 100.0 {
-                let until = now + usage.shut_out_for().unwrap_or(PAUSE);
-                state.paused_until = state.paused_until.max(Some(until));
-            }
+            self.state().app.read(usage, now);
         }
         let text = text("x-business-use-case-usage")?;
-        let usages: BTreeMap<String, Vec<Percents>> = serde_json::from_str(text).ok()?;
-        let shut_out = usages.values().flatten().filter_map(Percents::shut_out_for).max();
+        let told: BTreeMap<String, Vec<Percents>> = serde_json::from_str(text).ok()?;
         let mut state = self.state();
-        for (id, usage) in usages {
-            let highest = usage.iter().map(Percents::highest).fold(0.0, f64::max);
-            if state.use_cases.len() < USE_CASES || state.use_cases.contains_key(&id) {
-                state.use_cases.insert(id, (highest, now));
-            } else {
-                state.use_cases.retain(|_, (_, at)| now - *at < WINDOW);
+        let mut shut_out = None;
+        for (id, usages) in told {
+            let usage = usages.into_iter().reduce(Percents::worse).unwrap_or_default();
+            shut_out = shut_out.max(usage.shut_out_for());
+            if state.use_cases.len() >= USE_CASES && !state.use_cases.contains_key(&id) {
+                state.forget(now);
+            }
+            let meter = state.use_cases.entry(id.clone()).or_default();
+            meter.read(usage, now);
+            let short = meter.is_short(now).then_some(now + WINDOW).max(meter.paused_until);
+            state.short_until = state.short_until.max(short);
+            if let Some(account) = account {
+                state.of_account.insert(account.to_owned(), id);
             }
         }
         shut_out
@@ -120,62 +96,43 @@ impl Budget {
 
     /// Meta throttles the whole app, whatever the headers say.
     pub fn pause(&self) {
-        let until = (self.now)() + PAUSE;
-        let mut state = self.state();
-        if state.paused_until.is_none_or(|paused| paused < (self.now)()) {
-            state.paused_until = Some(until);
-        }
+        let now = (self.now)();
+        self.state().app.pause(now);
     }
 
     /// Whether calls may have to wait: most of the time they needn't.
     pub fn is_short(&self) -> bool {
         let now = (self.now)();
         let state = self.state();
-        state.paused_until.is_some_and(|until| until > now)
-            || state.app.is_some_and(|app| faded(app, now) >= SLOWER_FROM)
+        state.app.is_short(now) || state.short_until.is_some_and(|until| until > now)
     }
 
-    /// How long a call should wait; `None`: it may be made now. `first`: somebody waits for it.
-    pub fn wait(&self, first: bool) -> Option<TimeDelta> {
+    /// How long a call about an account should wait; `None`: it may be made now. `first`: somebody waits for it.
+    pub fn wait(&self, account: Option<&str>, first: bool) -> Option<TimeDelta> {
         let now = (self.now)();
         let mut state = self.state();
-        if let Some(until) = state.paused_until.filter(|until| *until > now) {
-            return Some(until - now);
-        }
-        state.paused_until = None;
-        let used = state.app.map_or(0.0, |app| faded(app, now));
-        if first || used < SLOWER_FROM {
-            return None;
-        }
-        if used >= RESERVED_FROM {
-            // Until enough has fallen out of the hour.
-            return Some(TimeDelta::minutes(5));
-        }
-        drop(state);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 20,000 ms")]
-        self.space(TimeDelta::milliseconds(((used - SLOWER_FROM) * 1_000.0) as i64))
+        let State { app, use_cases, of_account, .. } = &mut *state;
+        let own = account.and_then(|account| use_cases.get_mut(of_account.get(account)?));
+        own.and_then(|meter| meter.wait(first, now)).or_else(|| app.wait(first, now))
     }
 
     /// Spaces calls: how long this one should wait; `None`: it may be made, and the next one so much later.
     pub fn space(&self, apart: TimeDelta) -> Option<TimeDelta> {
         let now = (self.now)();
-        let mut state = self.state();
-        if let Some(next) = state.next_quiet.filter(|next| *next > now) {
-            return Some(next - now);
-        }
-        state.next_quiet = Some(now + apart);
-        None
+        self.state().app.space(apart, now)
     }
 
     /// How it stands.
     pub fn usage(&self) -> Usage {
         let now = (self.now)();
         let state = self.state();
-        let known = state.use_cases.values().map(|usage| faded(*usage, now));
+        let shut_out: Vec<_> = state.use_cases.values().filter_map(|meter| meter.paused(now)).collect();
         Usage {
-            app: state.app.map(|app| (faded(app, now), app.1)),
-            use_case: (!state.use_cases.is_empty()).then(|| (known.fold(0.0, f64::max), state.use_cases.len())),
-            paused_until: state.paused_until.filter(|until| *until > now),
+            app: state.app.used(now),
+            paused_until: state.app.paused(now),
+            use_cases: state.use_cases.len(),
+            highest: state.use_cases.values().filter_map(|meter| meter.used(now)).map(|used| used.0).fold(0.0, f64::max),
+            shut_out: shut_out.iter().max().map(|until| (shut_out.len(), *until)),
         }
     }
 
@@ -184,11 +141,16 @@ impl Budget {
     }
 }
 
-/// What is left of a percentage by now, if nothing was added: the hour rolls on.
-fn faded((percent, at): (f64, DateTime<Utc>), now: DateTime<Utc>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "an hour in milliseconds is a small number")]
-    let part = (now - at).num_milliseconds().max(0) as f64 / WINDOW.num_milliseconds() as f64;
-    percent * (1.0 - part).max(0.0)
+impl State {
+    /// Forgets what has fallen out of the hour; if that is nothing, everything: the next answers tell it again.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        self.use_cases.retain(|_, meter| meter.matters(now));
+        if self.use_cases.len() >= USE_CASES {
+            self.use_cases.clear();
+        }
+        let Self { use_cases, of_account, .. } = self;
+        of_account.retain(|_, id| use_cases.contains_key(id));
+    }
 }
 
 #[cfg(test)]
@@ -212,7 +174,7 @@ mod tests {
         fn read(&self, name: &'static str, value: &str) -> Option<TimeDelta> {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_str(value).expect("a header"));
-            self.budget.read(&headers)
+            self.budget.read(&headers, Some("1784"))
         }
 
         fn app(&self, percent: u32) {
@@ -227,7 +189,7 @@ mod tests {
     #[test]
     fn calls_slow_down_before_the_limit_and_pause_at_it() {
         let fixture = Fixture::new();
-        let wait = |first| fixture.budget.wait(first).map(|wait| wait.num_seconds());
+        let wait = |first| fixture.budget.wait(None, first).map(|wait| wait.num_seconds());
         assert_eq!(wait(false), None);
         fixture.app(74);
         assert_eq!((wait(false), wait(false)), (None, None));
@@ -247,7 +209,7 @@ mod tests {
         let fixture = Fixture::new();
         fixture.app(96);
         fixture.pass(30);
-        assert_eq!(fixture.budget.wait(false), None);
+        assert_eq!(fixture.budget.wait(None, false), None);
         assert_eq!(fixture.budget.usage().app, Some((48.0, DateTime::UNIX_EPOCH)));
     }
 
@@ -256,9 +218,38 @@ mod tests {
         let fixture = Fixture::new();
         let usage = r#"{"178":[{"type":"instagram","call_count":100,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":19}]}"#;
         assert_eq!(fixture.read("x-business-use-case-usage", usage), Some(TimeDelta::minutes(19)));
-        assert_eq!(fixture.budget.usage().use_case, Some((100.0, 1)));
-        assert_eq!(fixture.budget.wait(false), None, "only that business");
+        let usage = fixture.budget.usage();
+        assert_eq!((usage.use_cases, usage.highest), (1, 100.0));
+        assert_eq!(usage.shut_out, Some((1, DateTime::UNIX_EPOCH + TimeDelta::minutes(19))));
+        assert!(fixture.budget.is_short());
+        let wait = |account| fixture.budget.wait(account, true);
+        assert_eq!((wait(Some("1784")), wait(Some("1785")), wait(None)), (Some(TimeDelta::minutes(19)), None, None));
+        fixture.pass(20);
+        assert_eq!(wait(Some("1784")), None);
         assert_eq!(fixture.read("x-business-use-case-usage", "odd"), None);
         assert_eq!(fixture.read("x-app-usage", "{}"), None);
+    }
+
+    #[test]
+    fn a_business_near_its_limit_slows_its_accounts_down_and_no_others() {
+        let fixture = Fixture::new();
+        let usage = |percent| format!(r#"{{"178":[{{"call_count":20}},{{"total_time":{percent}}}]}}"#);
+        fixture.read("x-business-use-case-usage", &usage(85));
+        let wait = |account| fixture.budget.wait(account, false).map(|wait| wait.num_seconds());
+        assert_eq!((wait(Some("1784")), wait(Some("1784"))), (None, Some(10)));
+        assert_eq!((wait(Some("1785")), wait(Some("1785"))), (None, None));
+        fixture.read("x-business-use-case-usage", &usage(96));
+        assert_eq!((wait(Some("1784")), fixture.budget.wait(Some("1784"), true)), (Some(300), None));
+        fixture.pass(61);
+        assert!(!fixture.budget.is_short());
+    }
+
+    #[test]
+    fn no_number_of_businesses_fills_the_memory() {
+        let fixture = Fixture::new();
+        for number in 0..USE_CASES + 10 {
+            fixture.read("x-business-use-case-usage", &format!(r#"{{"{number}":[{{"call_count":20}}]}}"#));
+        }
+        assert!(fixture.budget.usage().use_cases <= USE_CASES);
     }
 }

@@ -112,6 +112,31 @@ impl Business {
         self.access_token(&[("grant_type", "fb_exchange_token"), ("fb_exchange_token", token.expose_secret())]).await
     }
 
+    /// Extends the session of a token that works: the new string, and when its session ends; `None` if never. Where the
+    /// answer leaves the end out, as Meta's may, the token's facts say it.
+    ///
+    /// # Errors
+    /// When Meta refuses or can't be asked.
+    pub async fn renew(
+        &self,
+        token: &SecretString,
+        now: DateTime<Utc>,
+    ) -> Result<(SecretString, Option<DateTime<Utc>>), MetaError> {
+        let long = self.extend(token).await?;
+        let ends = match long.expires_in {
+            Some(lasts) => Some(now + lasts),
+            // Whatever is wrong with the new string says nothing of the one before.
+            None => {
+                let facts = self.debug(&long.token).await.map_err(|_| MetaError::Unreadable("a token without its end"))?;
+                facts.expires_at
+            }
+        };
+        if ends.is_some_and(|end| end <= now) {
+            return Err(MetaError::Unreadable("a token that has run out"));
+        }
+        Ok((long.token, ends))
+    }
+
     async fn access_token(&self, query: &[(&str, &str)]) -> Result<LongToken, MetaError> {
         let url = below(&self.config.graph_url, &[&self.config.version, "oauth", "access_token"]);
         let app =
@@ -137,14 +162,12 @@ impl Business {
         struct Facts {
             #[serde(default, deserialize_with = "optional_id")]
             app_id: Option<String>,
-            #[serde(default)]
             is_valid: bool,
             #[serde(default, rename = "expires_at")]
             session_end: i64,
             #[serde(default, rename = "data_access_expires_at")]
             data_access_end: i64,
-            #[serde(default)]
-            scopes: Vec<String>,
+            scopes: Option<Vec<String>>,
             #[serde(default)]
             granular_scopes: Vec<Granular>,
             #[serde(default, deserialize_with = "optional_id")]
@@ -163,15 +186,18 @@ impl Business {
         if let Some(error) = data.error {
             return Err(MetaError::Answer(error.with_status(200)));
         }
-        if !data.is_valid || data.app_id.is_some_and(|app_id| app_id != self.config.app_id) {
-            return Err(MetaError::Unreadable("a token that is neither valid nor in error, or another app's"));
+        if data.app_id.is_some_and(|app_id| app_id != self.config.app_id) {
+            return Err(MetaError::Unreadable("another app's token"));
+        }
+        if !data.is_valid {
+            return Err(MetaError::Invalid);
         }
         // 0 means never.
         let instant = |seconds: i64| DateTime::from_timestamp(seconds, 0).filter(|_| seconds != 0);
         Ok(TokenFacts {
             expires_at: instant(data.session_end),
             data_access_expires_at: instant(data.data_access_end),
-            scopes: data.scopes,
+            scopes: data.scopes.ok_or(MetaError::Unreadable("a token without its permissions"))?,
             targets: data.granular_scopes.into_iter().flat_map(|granular| granular.target_ids).collect(),
             user_id: data.user_id,
         })
@@ -191,7 +217,7 @@ impl Business {
             permission: String,
             status: String,
         }
-        let answer: Answer = self.graph(token, &["me", "permissions"], &[]).await?;
+        let answer: Answer = self.graph(token, None, &["me", "permissions"], &[]).await?;
         let granted = answer.data.into_iter().filter(|permission| permission.status == "granted");
         Ok(granted.map(|permission| permission.permission).collect())
     }
@@ -227,7 +253,7 @@ impl Business {
         loop {
             let mut query = vec![("fields", "id,name"), ("limit", "100")];
             query.extend(after.as_deref().map(|after| ("after", after)));
-            let answer: Answer = self.graph(token, &["me", "accounts"], &query).await?;
+            let answer: Answer = self.graph(token, None, &["me", "accounts"], &query).await?;
             let nothing_new = answer.data.is_empty();
             listed.extend(answer.data);
             after = answer.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
@@ -259,7 +285,7 @@ impl Business {
             username: String,
         }
         let answer: Answer =
-            self.graph(token, &[page], &[("fields", "instagram_business_account{id,username}")]).await?;
+            self.graph(token, None, &[page], &[("fields", "instagram_business_account{id,username}")]).await?;
         Ok(answer
             .instagram_business_account
             .map(|account| Profile { instagram_id: account.id, username: account.username }))
@@ -273,7 +299,7 @@ impl Business {
         let mut pages = Pages::new(limit);
         while let Some(query) = pages.query() {
             let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            pages.add(self.graph(token, &[instagram_id, "media"], &query).await?);
+            pages.add(self.graph(token, Some(instagram_id), &[instagram_id, "media"], &query).await?);
         }
         Ok(pages.into_posts())
     }
@@ -281,6 +307,7 @@ impl Business {
     async fn graph<T: serde::de::DeserializeOwned>(
         &self,
         token: &SecretString,
+        account: Option<&str>,
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, MetaError> {
@@ -288,7 +315,7 @@ impl Business {
         url = below(&url, path);
         let proof = self.appsecret_proof(token);
         let secrets = [("access_token", token.expose_secret()), ("appsecret_proof", proof.as_str())];
-        self.http.send(self.http.get(url, query).query(&secrets)).await
+        self.http.send_about(account, self.http.get(url, query).query(&secrets)).await
     }
 
     /// Proves that the call comes from the app's own servers: hex HMAC-SHA256 of the token under the app's secret.

@@ -157,7 +157,8 @@ impl Consumer {
         let secret = [("access_token", token.expose_secret())];
         let mut pages = Pages::new(limit);
         while let Some(query) = pages.query() {
-            pages.add(self.http.send(self.http.get(url.clone(), &secret).query(&query)).await?);
+            let request = self.http.get(url.clone(), &secret).query(&query);
+            pages.add(self.http.send_about(Some(instagram_id), request).await?);
         }
         Ok(pages.into_posts())
     }

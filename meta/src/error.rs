@@ -19,6 +19,9 @@ pub enum MetaError {
         /// The HTTP status.
         status: u16,
     },
+    /// Meta calls the token invalid, and doesn't say why.
+    #[error("Meta calls the token invalid and doesn't say why")]
+    Invalid,
     /// The answer says success and can't be read: not JSON, wrong types, too long.
     #[error("Meta's answer can't be read: {0}")]
     Unreadable(&'static str),
@@ -41,7 +44,7 @@ impl MetaError {
         match self {
             Self::Answer(answer) => Some(answer.status),
             Self::Status { status } => Some(*status),
-            Self::Unreadable(_) | Self::Unreachable(_) => None,
+            Self::Invalid | Self::Unreadable(_) | Self::Unreachable(_) => None,
         }
     }
 }

@@ -61,9 +61,18 @@ impl Http {
 
     /// Sends a call and reads its answer.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MetaError> {
+        self.send_about(None, request).await
+    }
+
+    /// Sends a call about an account and reads its answer.
+    pub(crate) async fn send_about<T: DeserializeOwned>(
+        &self,
+        account: Option<&str>,
+        request: RequestBuilder,
+    ) -> Result<T, MetaError> {
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status();
-        let shut_out = self.budget.read(response.headers());
+        let shut_out = self.budget.read(response.headers(), account);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
             if body.len() + chunk.len() > LIMIT_BYTES {

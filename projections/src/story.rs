@@ -1,9 +1,10 @@
 //! An account's story: each event in words, and the state after it. For support, and for owners on their page.
 
+use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountEvent, Reason, Right, Token, TokenEvent, UserId, WidgetId,
     account::{NoticeKind, Plan, Standing},
-    token::Way,
+    token::{Clock, Current, Way},
 };
 use store::{Event, Recorded, StoreError};
 
@@ -18,6 +19,8 @@ pub struct Chapter {
     pub about: About,
     /// The state after it: `active`, `expired (password_changed)`, `disconnected`, …
     pub state: String,
+    /// Its token's clocks then, and which decides; `None` without a token.
+    pub clocks: Option<String>,
 }
 
 /// Whom or what an event names.
@@ -45,7 +48,7 @@ pub fn tell(events: Vec<Recorded>) -> Result<Vec<Chapter>, StoreError> {
             Event::Account(event) => account.apply(event),
             Event::Token(event) => token.apply(event),
         }
-        Ok(Chapter { recorded, words, about, state: state(&account, &token) })
+        Ok(Chapter { recorded, words, about, state: state(&account, &token), clocks: token.current().map(clocks) })
     };
     events.into_iter().map(chapter).collect()
 }
@@ -60,6 +63,20 @@ fn state(account: &Account, token: &Token) -> String {
         (Standing::Erasing, _) => "being erased".to_owned(),
         (Standing::Erased, _) => "erased".to_owned(),
     }
+}
+
+fn clocks(token: &Current) -> String {
+    let end = |end: Option<DateTime<Utc>>| {
+        end.map_or_else(|| "for ever".to_owned(), |end| format!("until {}", end.format("%Y-%m-%d %H:%M UTC")))
+    };
+    let estimate = if token.data_access.is_some_and(|end| end.estimated) { " (an estimate)" } else { "" };
+    let first = match token.ends_first() {
+        Some(Clock::Session) => "; the session ends first",
+        Some(Clock::DataAccess) => "; data access ends first",
+        None => "",
+    };
+    let data_access = end(token.data_access.map(|end| end.ends_at));
+    format!("session {}, data access {data_access}{estimate}{first}", end(token.expires_at))
 }
 
 /// What happened, in a sentence without names: events carry none.

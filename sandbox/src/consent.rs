@@ -106,6 +106,7 @@ struct Answer {
     holder: String,
     redirect_uri: String,
     state: String,
+    auth_type: String,
     allow: bool,
     permissions: BTreeSet<String>,
     pages: BTreeSet<String>,
@@ -120,6 +121,7 @@ impl Answer {
                 "holder" => answer.holder = value,
                 "redirect_uri" => answer.redirect_uri = value,
                 "state" => answer.state = value,
+                "auth_type" => answer.auth_type = value,
                 "answer" => answer.allow = value == "allow",
                 "permission" => drop(answer.permissions.insert(value)),
                 "page" => drop(answer.pages.insert(value)),
@@ -160,13 +162,15 @@ fn answer(meta: &Meta, login: Login, answer: Answer) -> Response {
     // Going through the login passes the check, and granting again takes back what was declined.
     standing.checkpoint = false;
     standing.declined.retain(|permission| !answer.permissions.contains(permission));
+    standing.reauthorize &= answer.auth_type != "reauthorize";
+    let data_access = if standing.reauthorize { TimeDelta::zero() } else { TimeDelta::days(90) };
     let token = Token {
         login,
         holder: answer.holder.clone(),
         granted_at: now,
         issued_at: now,
         expires_at: now + TimeDelta::hours(1),
-        data_access_expires_at: now + TimeDelta::days(90),
+        data_access_expires_at: now + data_access,
         permissions: answer.permissions,
         pages: BTreeSet::new(),
         short: true,

@@ -54,6 +54,9 @@ pub enum Action {
     EndDataAccess {
         /// Whose.
         holder: String,
+        /// Only a login with `auth_type=reauthorize` restarts it.
+        #[serde(default)]
+        strictly: bool,
     },
     /// A permission is taken back.
     DeclinePermission {
@@ -147,8 +150,9 @@ impl World {
                     .filter(|token| token.holder == holder)
                     .for_each(|token| token.expires_at = now);
             }
-            Action::EndDataAccess { holder } => {
+            Action::EndDataAccess { holder, strictly } => {
                 let holder = self.id_of(&holder)?;
+                self.standing_of(&holder)?.reauthorize = strictly;
                 let theirs = self.tokens.values_mut().filter(|token| token.holder == holder);
                 theirs.for_each(|token| token.data_access_expires_at = now);
             }

@@ -39,6 +39,14 @@ pub enum FaultKind {
     AppThrottled,
     /// The user is throttled (17).
     UserThrottled,
+    /// The usual answer, with the header that says that the account's business is shut out for half an hour.
+    BusinessUsedUp,
+    /// A bad request (100/33).
+    BadRequest,
+    /// A token without its end.
+    NoEnd,
+    /// A token's facts that call it invalid without a reason.
+    Invalid,
 }
 
 /// A fault that is under way.
@@ -59,6 +67,11 @@ impl FaultKind {
             Self::Slow => {
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 return None;
+            }
+            Self::BusinessUsedUp | Self::NoEnd => return None,
+            Self::BadRequest => graph(&GraphError::new(100, Some(33), "Unsupported get request.")),
+            Self::Invalid => {
+                json_text(r#"{"data":{"is_valid":false,"scopes":[],"expires_at":0,"data_access_expires_at":0}}"#)
             }
             Self::Unavailable => {
                 let error = GraphError { status: 503, ..GraphError::new(2, None, "Service temporarily unavailable") };
@@ -99,6 +112,26 @@ impl FaultKind {
             }
             Self::UserThrottled => graph(&GraphError::new(17, None, "User request limit reached")),
         })
+    }
+
+    /// What becomes of a usual answer.
+    pub(crate) async fn spoil(self, mut response: Response) -> Response {
+        match self {
+            Self::BusinessUsedUp => {
+                let usage = r#"{"178414":[{"type":"instagram","call_count":100,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":30}]}"#;
+                response.headers_mut().insert("x-business-use-case-usage", HeaderValue::from_static(usage));
+                response
+            }
+            Self::NoEnd => {
+                let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap_or_default();
+                let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                if let Some(fields) = answer.as_object_mut() {
+                    fields.remove("expires_in");
+                }
+                axum::Json(answer).into_response()
+            }
+            _ => response,
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub async fn consent(browser: &reqwest::Client, login: &Url, consent: &Consent) 
     let page = page.error_for_status().map_err(io::Error::other)?.text().await.map_err(io::Error::other)?;
     let mut form = vec![("holder", consent.holder.clone())];
     form.push(("answer", if consent.cancel { "cancel" } else { "allow" }.to_owned()));
-    for name in ["redirect_uri", "state", "permission", "page"] {
+    for name in ["redirect_uri", "state", "auth_type", "permission", "page"] {
         let ticked = |value: &String| match name {
             "permission" => !consent.declined.contains(value),
             "page" => consent.pages.as_ref().is_none_or(|pages| pages.contains(value)),

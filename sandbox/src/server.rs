@@ -267,7 +267,13 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
     };
     let mut response = match spoiled {
         Some(spoiled) => spoiled,
-        None => next.run(request).await,
+        None => {
+            let usual = next.run(request).await;
+            match kind {
+                Some(kind) => kind.spoil(usual).await,
+                None => usual,
+            }
+        }
     };
     if let Some(percent) = usage {
         let usage = format!(r#"{{"call_count":{percent},"total_time":1,"total_cputime":1}}"#);

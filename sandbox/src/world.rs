@@ -85,6 +85,9 @@ pub struct Standing {
     pub checkpoint: bool,
     /// Permissions that were taken back.
     pub declined: BTreeSet<String>,
+    /// Data access ended, and only a login that asks for it restarts it.
+    #[serde(default)]
+    pub reauthorize: bool,
 }
 
 /// An Instagram account.

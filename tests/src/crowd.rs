@@ -91,6 +91,15 @@ impl Relight {
             .expect("counted")
     }
 
+    /// Whether something is held against a token that will be looked at again soon.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn is_looking_again(&self) -> bool {
+        let open = self.commands().open_incidents().await.expect("read");
+        open.is_empty() && self.commands().held().await.expect("counted") > 0
+    }
+
     /// How many accounts the view shows as active, expired, not connected.
     ///
     /// # Panics

@@ -48,6 +48,7 @@ fn print_json(chapter: &Chapter) -> Result<()> {
     let mut line = serde_json::to_value(&chapter.recorded)?;
     line["words"] = chapter.words.clone().into();
     line["state"] = chapter.state.clone().into();
+    line["clocks"] = chapter.clocks.clone().into();
     println!("{line}");
     Ok(())
 }
@@ -58,4 +59,7 @@ fn print_words(chapter: &Chapter) {
     let known: serde_json::Value = serde_json::from_str(recorded.metadata.get()).unwrap_or_default();
     println!("    by {}, position {}, in {}", recorded.actor, recorded.position, known["correlation"]);
     println!("    then: {}", chapter.state);
+    if let Some(clocks) = &chapter.clocks {
+        println!("    {clocks}");
+    }
 }

@@ -17,10 +17,11 @@ use figment::{
     Figment,
     providers::{Format, Toml},
 };
+use commands::incident::Guard;
 use serde::Deserialize;
 
 use environment::Environment;
-pub use sections::{Database, Facebook, Http, Instagram, Mail, Pull, Smtp, Support, Token, Vault, Webhooks};
+pub use sections::{Database, Facebook, Http, Incident, Instagram, Mail, Pull, Smtp, Support, Token, Vault, Webhooks};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Config {
     pub pull: Pull,
     /// How tokens are looked after.
     pub token: Token,
+    /// When many refused tokens are one incident.
+    pub incident: Incident,
     /// The mail server.
     pub smtp: Smtp,
     /// The mails.
@@ -63,6 +66,7 @@ impl Default for Config {
             facebook: Facebook::default(),
             pull: Pull::default(),
             token: Token::default(),
+            incident: Incident::default(),
             smtp: Smtp::default(),
             mail: Mail::default(),
             webhooks: Webhooks::default(),
@@ -126,6 +130,9 @@ impl Config {
             ("pull.posts", self.pull.posts),
             ("pull.workers", self.pull.workers),
             ("database.connections", self.database.connections),
+            ("incident.accounts", self.incident.accounts),
+            ("incident.percent", self.incident.percent),
+            ("incident.minutes", self.incident.minutes),
         ] {
             if value == 0 {
                 return Err(format!("{key} must be at least 1."));
@@ -136,6 +143,9 @@ impl Config {
         }
         if self.token.remind_days.len() > 10 {
             return Err("token.remind_days has at most 10 of them.".to_owned());
+        }
+        if self.incident.percent > 100 {
+            return Err("incident.percent must be at most 100.".to_owned());
         }
         if self.pull.posts > 100 {
             return Err("pull.posts must be at most 100.".to_owned());
@@ -152,6 +162,12 @@ impl Config {
         let days = |days: u32| TimeDelta::days(days.into());
         let renew_before = (self.token.renew_days > 0).then(|| days(self.token.renew_days));
         Schedule { pull, renew_before, remind_before: self.token.remind_days.iter().copied().map(days).collect() }
+    }
+
+    /// When token errors are an incident.
+    pub fn guard(&self) -> Guard {
+        let Incident { accounts, percent, minutes } = self.incident;
+        Guard { accounts: accounts.into(), percent: percent.into(), within: TimeDelta::minutes(minutes.into()) }
     }
 
     /// The public URL without a slash at the end.

@@ -162,6 +162,27 @@ impl Default for Token {
     }
 }
 
+/// `[incident]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Incident {
+    /// So many accounts refused…
+    #[serde(deserialize_with = "fields::number")]
+    pub accounts: u32,
+    /// …and such a part of those that were called, in percent…
+    #[serde(deserialize_with = "fields::number")]
+    pub percent: u32,
+    /// …within so many minutes are an incident.
+    #[serde(deserialize_with = "fields::number")]
+    pub minutes: u32,
+}
+
+impl Default for Incident {
+    fn default() -> Self {
+        Self { accounts: 3, percent: 20, minutes: 5 }
+    }
+}
+
 /// `[smtp]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
-use domain::LinkId;
+use domain::{LinkId, token::Clock};
 use projections::{
     accounts::{self, Cursor, Filter, Status},
     queue,
@@ -46,6 +46,8 @@ pub struct Account {
     data_access_expires_at: Option<DateTime<Utc>>,
     /// Whether that is an estimate.
     data_access_estimated: bool,
+    /// Which of the two ends first and so decides, `session` or `data_access`; `null` if neither ends.
+    ends_first: Option<&'static str>,
     /// When Meta was last heard about the token.
     checked_at: Option<DateTime<Utc>>,
     /// Whether only a person can bring it back.
@@ -78,6 +80,7 @@ impl From<accounts::Account> for Account {
             expires_at: account.expires_at,
             data_access_expires_at: account.data_access_expires_at,
             data_access_estimated: account.data_access_estimated,
+            ends_first: Clock::first(account.expires_at, account.data_access_expires_at).map(Clock::name),
             checked_at: account.checked_at,
             needs_person: account.status != Status::Active,
             generation: account.generation,

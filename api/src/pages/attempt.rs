@@ -217,6 +217,7 @@ fn ways_on(app: &App, attempt: &Attempt, outcome: &Outcome) -> Vec<Again> {
         Outcome::WrongConnection { uses, .. } => {
             vec![again(&format!("Log in with {}", words::button(*uses)), *uses, "usual")]
         }
+        Outcome::DataAccessEnded => vec![again("Log in and renew data access", same, "data_access")],
         Outcome::Disconnected { .. } | Outcome::NotAllowed => vec![],
         _ => vec![again("Try again", same, "usual")],
     };
@@ -249,6 +250,7 @@ pub async fn start_again(
     let ask = match form.ask.as_str() {
         "other_person" => Ask::OtherPerson,
         "permissions" => Ask::Permissions,
+        "data_access" => Ask::DataAccess,
         _ => Ask::Usual,
     };
     let by = user.map(|user| user.role.authority(user.id));

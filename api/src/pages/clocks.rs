@@ -1,9 +1,10 @@
 //! A token's two clocks in words, and what Relight is trying meanwhile.
 
 use chrono::{DateTime, Utc};
+use domain::token::Clock;
 use projections::{
     accounts::{Account, Status},
-    queue::{self, Waiting},
+    queue::{self, Try, Waiting},
 };
 
 use crate::{app::App, error::Error, words::Moment};
@@ -32,16 +33,39 @@ pub fn ends_first(account: &Account) -> &'static str {
     if account.status != Status::Active {
         return "A person is needed: only a login helps now.";
     }
-    match (account.expires_at, account.data_access_expires_at) {
-        (None, None) => "Nothing ends by itself.",
-        (Some(session), data_access) if data_access.is_none_or(|end| session <= end) => {
-            "The session, which we extend in time: nobody need do anything."
-        }
-        _ if account.data_access_estimated => {
+    match Clock::first(account.expires_at, account.data_access_expires_at) {
+        None => "Nothing ends by itself.",
+        Some(Clock::Session) => "The session, which we extend in time: nobody need do anything.",
+        Some(Clock::DataAccess) if account.data_access_estimated => {
             "Data access, by our estimate: then somebody with the login should refresh the token."
         }
-        _ => "Data access: before then, somebody with the login must refresh the token.",
+        Some(Clock::DataAccess) => "Data access: before then, somebody with the login must refresh the token.",
     }
+}
+
+/// What is done in the background, in words; `None`: nothing that can fail.
+fn doing(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "pull" => "Fetching the posts",
+        "check" => "Asking Meta about the token",
+        "renew" => "Extending the session",
+        _ => return None,
+    })
+}
+
+/// How many tries are shown.
+const TRIES: i64 = 50;
+
+/// The tries that failed lately, a line each, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn failed_tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+    let line = |failed: Try| {
+        let (what, at) = (doing(&failed.kind)?, Moment { at: failed.at, now });
+        Some(format!("{what}, {at}: {}", failed.problem))
+    };
+    Ok(queue::tries(app.database(), account.id, TRIES).await?.into_iter().filter_map(line).collect())
 }
 
 /// What failed and is tried again, a line each.
@@ -50,12 +74,7 @@ pub fn ends_first(account: &Account) -> &'static str {
 /// When the database fails.
 pub async fn tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
     let line = |waiting: Waiting| {
-        let (what, due) = match waiting.kind.as_str() {
-            "pull" => ("Fetching the posts", waiting.due_at?),
-            "check" => ("Asking Meta about the token", waiting.due_at?),
-            "renew" => ("Extending the session", waiting.due_at?),
-            _ => return None,
-        };
+        let (what, due) = (doing(&waiting.kind)?, waiting.due_at?);
         let times = match waiting.attempts {
             0 => return None,
             1 => "once".to_owned(),

@@ -30,6 +30,7 @@ pub(super) struct ChapterRow {
     pub(super) who: String,
     pub(super) when: Moment,
     pub(super) state: String,
+    pub(super) clocks: Option<String>,
     pub(super) position: i64,
     /// What it rests on, if a token expired with it.
     pub(super) evidence: Option<String>,
@@ -63,6 +64,7 @@ pub(super) async fn chapters(
             who,
             when: Moment { at: chapter.recorded.at, now },
             state: chapter.state,
+            clocks: chapter.clocks,
             evidence: match chapter.recorded.event()? {
                 Event::Token(TokenEvent::Expired { evidence, .. }) => Some(rests_on(evidence)),
                 _ => None,

@@ -3,14 +3,14 @@
 use chrono::TimeDelta;
 use commands::{
     hold::{self, Decided},
-    incident::{self, Others},
+    incident::Others,
     report_failure::Failed,
 };
 use domain::{AccountId, Verdict, schedule::backoff};
 use projections::{
     accounts::{self, Viewer},
     feeds,
-    queue::{self, Claimed},
+    queue::{self, Claimed, Retry},
 };
 
 use super::context;
@@ -22,8 +22,8 @@ pub(super) async fn again(app: &App, claimed: &Claimed, error: &str) -> Result<(
 }
 
 async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
-    let due_at = app.commands.clock.now() + wait;
-    Ok(queue::retry(app.database(), claimed, due_at, error).await?)
+    let now = app.commands.clock.now();
+    Ok(queue::retry(app.database(), claimed, Retry { at: now, due_at: now + wait, error, in_line: false }).await?)
 }
 
 /// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
@@ -39,7 +39,9 @@ async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
         queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
     let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
-    later(app, claimed, wait, "Meta refused, and may not mean the token").await
+    // Nobody waits for it any more: else everybody's second tries would go before what is left of the limit.
+    let (now, error) = (app.commands.clock.now(), "Meta refused, and may not mean the token");
+    Ok(queue::retry(app.database(), claimed, Retry { at: now, due_at: now + wait, error, in_line: true }).await?)
 }
 
 /// Notes that a token was refused, which may be one of many.
@@ -50,7 +52,7 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
     if clearly && other.is_none() {
         return Ok(());
     }
-    let since = app.commands.clock.now() - incident::WINDOW;
+    let since = app.commands.clock.now() - app.config.guard().within;
     let others = Others {
         worked: feeds::heard_since(app.database(), shown.connection, since).await?,
         all_held: other.is_some_and(|other| other.is_held),
@@ -85,7 +87,12 @@ pub(super) async fn failed(app: &App, claimed: &Claimed, failed: Failed) -> Resu
             later(app, claimed, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
         }
         Verdict::Alarm => {
-            tracing::error!(account = %claimed.account, "Meta calls our request wrong; the token's state is unchanged");
+            tracing::error!(account = %claimed.account, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
+            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know").await
+        }
+        Verdict::BadRequest => {
+            tracing::error!(account = %claimed.account, "Meta calls our request wrong; asking it about the token");
+            queue::ask_check(app.database(), claimed.account, app.commands.clock.now()).await?;
             later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
         }
         Verdict::NotTheToken => later(app, claimed, usual, "Meta could not give the posts").await,

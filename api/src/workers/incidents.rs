@@ -24,7 +24,7 @@ pub async fn run(app: App, stop: CancellationToken) {
                 let connection = incident.connection.0;
                 // With nobody left to ask, nobody can show that the app works.
                 if !app.commands.offers(connection) || !accounts::any_active(app.database(), connection).await? {
-                    app.commands.close_incident(&incident.id, Close::Released, None).await?;
+                    app.commands.close_incident(&incident.id, Close::NobodyLeft, None).await?;
                 }
             }
             for account in app.commands.to_ask_again(AT_A_TIME).await? {

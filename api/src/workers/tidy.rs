@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use commands::attempt;
+use projections::queue;
 use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, json::idempotency, sign_in::sessions::Sessions, webhooks::deliver};
@@ -11,6 +12,8 @@ use crate::{app::App, json::idempotency, sign_in::sessions::Sessions, webhooks::
 const EVERY: Duration = Duration::from_mins(1);
 /// How long attempts are kept for support.
 const ATTEMPTS: TimeDelta = TimeDelta::days(90);
+/// How long tries that failed are shown.
+const TRIES: TimeDelta = TimeDelta::days(7);
 /// How long deliveries of web hooks are shown.
 const DELIVERIES: TimeDelta = TimeDelta::days(30);
 /// How long it is shown who was told what by mail, and which incidents there were.
@@ -41,6 +44,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = app.commands.forget_refusals().await {
             tracing::warn!(%error, "old refusals could not be deleted");
+        }
+        if let Err(error) = queue::forget_tries(app.database(), app.commands.clock.now() - TRIES).await {
+            tracing::warn!(%error, "old tries could not be deleted");
         }
         if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - DELIVERIES).await {
             tracing::warn!(%error, "old deliveries could not be deleted");

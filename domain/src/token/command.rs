@@ -18,6 +18,8 @@ pub enum TokenCommand {
         token: TokenId,
         /// When the session ends now; `None` if Meta says never.
         expires_at: Option<DateTime<Utc>>,
+        /// The time now.
+        at: DateTime<Utc>,
     },
     /// A call with this token failed in a way that says it can't be used.
     ReportFailure {

@@ -6,4 +6,7 @@ pub enum TokenError {
     /// The grant's session ended before it began.
     #[error("the grant has already run out")]
     GrantRanOut,
+    /// The renewed session ended before it began: the token before it may be better.
+    #[error("the renewal has already run out")]
+    RenewalRanOut,
 }

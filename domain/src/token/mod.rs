@@ -12,4 +12,4 @@ mod tests;
 pub use command::{Grant, Revocation, TokenCommand, Way};
 pub use error::TokenError;
 pub use event::TokenEvent;
-pub use state::{Current, DataAccess, Token};
+pub use state::{Clock, Current, DataAccess, Token};

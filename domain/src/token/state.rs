@@ -72,7 +72,40 @@ impl Current {
     }
 }
 
+/// One of a token's two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// The session: a machine can extend it.
+    Session,
+    /// Data access: only a person can restart it.
+    DataAccess,
+}
+
+impl Clock {
+    /// The one that decides: it ends first. `None`: neither ends.
+    pub fn first(session: Option<DateTime<Utc>>, data_access: Option<DateTime<Utc>>) -> Option<Self> {
+        match (session, data_access) {
+            (None, None) => None,
+            (Some(session), data_access) if data_access.is_none_or(|end| session <= end) => Some(Self::Session),
+            _ => Some(Self::DataAccess),
+        }
+    }
+
+    /// The name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::DataAccess => "data_access",
+        }
+    }
+}
+
 impl Current {
+    /// Which of its clocks decides.
+    pub fn ends_first(&self) -> Option<Clock> {
+        Clock::first(self.expires_at, self.data_access.map(|end| end.ends_at))
+    }
+
     /// When one of its clocks runs out first, if that is known and not just estimated.
     pub fn runs_out_at(&self) -> Option<DateTime<Utc>> {
         let data_access = self.data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
@@ -114,8 +147,11 @@ impl Token {
     pub fn decide(&self, command: TokenCommand) -> Result<Vec<TokenEvent>, TokenError> {
         Ok(match command {
             TokenCommand::Accept(grant) => self.accept(grant)?,
-            TokenCommand::RecordRenewal { previous, token, expires_at } => match self.active() {
+            TokenCommand::RecordRenewal { previous, token, expires_at, at } => match self.active() {
                 Some(current) if current.id == previous => {
+                    if expires_at.is_some_and(|end| end <= at) {
+                        return Err(TokenError::RenewalRanOut);
+                    }
                     vec![TokenEvent::Renewed { previous, token, expires_at }]
                 }
                 _ => vec![],

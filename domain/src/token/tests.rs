@@ -97,7 +97,14 @@ fn a_late_failure_of_an_old_token_changes_nothing() {
 }
 
 fn renewal(previous: u128) -> TokenCommand {
-    TokenCommand::RecordRenewal { previous: token(previous), token: token(9), expires_at: Some(at(100)) }
+    TokenCommand::RecordRenewal { previous: token(previous), token: token(9), expires_at: Some(at(100)), at: at(40) }
+}
+
+#[test]
+fn a_renewal_that_has_run_out_is_refused() {
+    let renewal =
+        TokenCommand::RecordRenewal { previous: token(1), token: token(9), expires_at: Some(at(40)), at: at(40) };
+    Tokens::with(()).given(vec![issued(1, 0)]).when(renewal).then_expect_error(TokenError::RenewalRanOut);
 }
 
 #[test]
@@ -126,6 +133,15 @@ fn a_clock_that_ran_out_expires_the_token_and_not_a_moment_earlier() {
         .then_expect_events(vec![]);
     Tokens::with(()).given(vec![issued(1, 0)]).when(expire(at(60))).then_expect_events(vec![end.clone()]);
     Tokens::with(()).given(vec![issued(1, 0), end]).when(expire(at(70))).then_expect_events(vec![]);
+}
+
+#[test]
+fn the_clock_that_ends_first_decides() {
+    let [early, late] = [Some(at(60)), Some(at(90))];
+    assert_eq!(Clock::first(None, None), None);
+    assert_eq!(Clock::first(early, late), Some(Clock::Session));
+    assert_eq!(Clock::first(late, early), Some(Clock::DataAccess));
+    assert_eq!((Clock::first(early, None), Clock::first(None, late)), (Some(Clock::Session), Some(Clock::DataAccess)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Bulk, Database, StoreError, Tx, autocommit};
+use store::{Bulk, Database, StoreError, Tx, autocommit, execute};
 
 use super::{Claimed, Kind, Priority};
 
@@ -68,24 +68,47 @@ fn bulk<'a>(done: &'a [(&'a Claimed, Option<DateTime<Utc>>)], keys: &'a [String]
         .time("next", done.iter().map(|(_, next)| *next))
 }
 
-/// Gives something back that failed, to be tried again later; `error` is shown to support.
+/// A try that failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry<'a> {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it is tried again.
+    pub due_at: DateTime<Utc>,
+    /// Why, as the account's page shows it.
+    pub error: &'a str,
+    /// From now on it stands in line with the others, also if somebody waited for it.
+    pub in_line: bool,
+}
+
+/// Gives something back that failed, to be tried again later, and notes the try.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn retry(
-    database: &Database,
-    claimed: &Claimed,
-    due_at: DateTime<Utc>,
-    error: &str,
-) -> Result<(), StoreError> {
+pub async fn retry(database: &Database, claimed: &Claimed, failed: Retry<'_>) -> Result<(), StoreError> {
     // Somebody who waits doesn't for ever: after a few tries it stands in line with the others.
-    let sql = "UPDATE work_v1 SET due_at = $1, priority = CASE WHEN priority = 0 AND attempts >= 3 THEN 1 ELSE priority END, \
+    let patience = if failed.in_line { 0 } else { 3 };
+    let sql = "UPDATE work_v1 SET due_at = $1, priority = CASE WHEN priority = 0 AND attempts >= $6 THEN 1 ELSE priority END, \
                attempts = attempts + 1, last_error = $2, lease = NULL, leased_until = NULL \
                WHERE kind = $3 AND key = $4 AND lease = $5";
     let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
-    autocommit!(database, pool =>
-        sqlx::query(sql).bind(due_at).bind(error).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
-    Ok(())
+    let mut tx = database.begin().await?;
+    let held = execute!(
+        &mut tx,
+        sqlx::query(sql)
+            .bind(failed.due_at)
+            .bind(failed.error)
+            .bind(kind)
+            .bind(&key)
+            .bind(&claimed.lease.0)
+            .bind(patience)
+    )?;
+    if held == 0 {
+        return Ok(());
+    }
+    let sql = "INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)";
+    execute!(&mut tx, sqlx::query(sql).bind(&key).bind(kind).bind(failed.at).bind(failed.error))?;
+    Ok(tx.commit().await?)
 }
 
 /// Gives something back that was not tried, for later; `why` is shown to support.

@@ -5,6 +5,7 @@
 
 mod claim;
 mod finish;
+mod tries;
 mod waiting;
 mod worker;
 
@@ -13,7 +14,8 @@ use std::{fmt, str::FromStr};
 use domain::{AccountId, ParseIdError};
 
 pub(crate) use finish::lock;
-pub use finish::{ask_again, ask_check, complete, postpone, retry};
+pub use finish::{Retry, ask_again, ask_check, complete, postpone, retry};
+pub use tries::{Try, forget_tries, tries};
 pub use waiting::{Waiting, waiting};
 pub use worker::{Room, Worker};
 

@@ -64,7 +64,7 @@ impl Projection for Work {
             queue::lock(tx, all.into_iter().map(String::as_str)).await?;
         }
         // What workers made of an erased account goes with it, wherever it was rebuilt.
-        for table in [work.as_str(), "feeds", "checks"] {
+        for table in [work.as_str(), "feeds", "checks", "tries"] {
             let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
             erased.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }

@@ -4,10 +4,14 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use projections::queue::{Claimed, Room, Worker, complete, retry};
+use projections::queue::{Claimed, Retry, Room, Worker, complete, forget_tries, retry, tries};
 use sqlx::{PgConnection, PgPool};
 use store::{Database, Store, execute, on_both_engines, testing::TestDatabase};
 use uuid::Uuid;
+
+fn failed(due_at: DateTime<Utc>, error: &str) -> Retry<'_> {
+    Retry { at: now(), due_at, error, in_line: false }
+}
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000, 0).expect("a time")
@@ -135,7 +139,7 @@ on_both_engines! {
         let other = take(&store, "other", 1).await.remove(0);
         assert_eq!(other.account, id);
         assert!(!end(&store, &late, None).await);
-        retry(store.database(), &late, now(), "late").await.expect("no error");
+        retry(store.database(), &late, failed(now(), "late")).await.expect("no error");
         assert_eq!(Worker::new(store.database(), "late").release().await.expect("no error"), 0);
         assert!(end(&store, &other, Some(now() + TimeDelta::hours(1))).await);
         assert_eq!(take(&store, "next", 1).await.len(), 0, "it is due in an hour");
@@ -146,7 +150,7 @@ on_both_engines! {
         let store = database.store().await;
         put(&store, 1, 1).await;
         let claimed = take(&store, "a", 1).await.remove(0);
-        retry(store.database(), &claimed, now() + TimeDelta::minutes(1), "Meta could not answer").await.expect("noted");
+        retry(store.database(), &claimed, failed(now() + TimeDelta::minutes(1), "Meta could not answer")).await.expect("noted");
         assert_eq!(take(&store, "a", 1).await.len(), 0);
         let [a, b] = ["a", "b"].map(|node| Worker::new(store.database(), node));
         let later = a.claim(now() + TimeDelta::minutes(2), Room::of(1)).await.expect("claims");
@@ -154,6 +158,24 @@ on_both_engines! {
         assert_eq!(b.release().await.expect("nothing"), 0, "it is another's");
         assert_eq!(a.release().await.expect("given back"), 1);
         assert_eq!(b.claim(now() + TimeDelta::minutes(2), Room::of(1)).await.expect("claims").len(), 1);
+    }
+
+    async fn what_is_put_in_line_waits_behind_what_somebody_waits_for(engine: Engine) {
+        let database = TestDatabase::new(engine).await;
+        let store = database.store().await;
+        let id = put(&store, 0, 1).await;
+        let claimed = take(&store, "a", 1).await.remove(0);
+        assert!(claimed.first);
+        retry(store.database(), &claimed, failed(now(), "Meta could not answer")).await.expect("noted");
+        let claimed = take(&store, "a", 1).await.remove(0);
+        assert!(claimed.first, "the first tries are as urgent");
+        let in_line = Retry { in_line: true, ..failed(now(), "not sure") };
+        retry(store.database(), &claimed, in_line).await.expect("noted");
+        assert!(!take(&store, "a", 1).await.remove(0).first);
+        let noted = tries(store.database(), id, 10).await.expect("read");
+        assert_eq!(noted.iter().map(|noted| noted.kind.as_str()).collect::<Vec<_>>(), ["pull", "pull"]);
+        forget_tries(store.database(), now() + TimeDelta::seconds(1)).await.expect("forgotten");
+        assert_eq!(tries(store.database(), id, 10).await.expect("read").len(), 0);
     }
 
     async fn what_comes_with_an_earlier_due_time_is_found_too(engine: Engine) {

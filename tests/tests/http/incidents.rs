@@ -138,6 +138,43 @@ on_both_engines! {
         }).await;
     }
 
+    async fn an_incident_of_days_forgets_nobody(engine: Engine) {
+        let (relight, owner, _, accounts) = crowd(engine, &NAMES).await;
+        restrict(&relight, &owner, &accounts).await;
+        until(async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
+        for _ in 0..4 {
+            relight.pass(TimeDelta::days(1));
+            relight.commands().forget_refusals().await.expect("tidied");
+        }
+        assert_eq!(usize::try_from(relight.held().await), Ok(accounts.len()));
+        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        until(async || {
+            relight.pass(TimeDelta::minutes(5));
+            relight.held().await == 0
+        }).await;
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+    }
+
+    async fn how_many_make_an_incident_can_be_set(engine: Engine) {
+        let relight = Relight::start_with(engine, |config| config.incident.accounts = 4).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let mut accounts = Vec::new();
+        for name in [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "sol.y.sal"] {
+            accounts.push(owner.connect(Connection::Consumer, relight.holder(name)).await);
+        }
+        relight.pass(TimeDelta::minutes(6));
+        relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
+        for account in &accounts[..3] {
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+        }
+        until(async || relight.held().await >= 3).await;
+        relight.commands().open_incidents().await.expect("read");
+        for account in &accounts[3..] {
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+        }
+        owner.until("/accounts", "Meta refuses many accounts").await;
+    }
+
     async fn an_admin_releases_or_dismisses_it_and_nobody_else(engine: Engine) {
         let (relight, owner, admin, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;

@@ -35,6 +35,46 @@ on_both_engines! {
         assert!(!relight.events(&account).await.contains(&"Expired".to_owned()));
     }
 
+    async fn a_business_that_is_used_up_waits_alone_as_long_as_the_header_says(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let mut pages = Vec::new();
+        for name in [LUMA, "oakandiron"] {
+            let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
+            owner.add_widget(&account, Plan::Upgraded).await;
+            pages.push(format!("/accounts/{account}"));
+            owner.until_fresh(&pages[pages.len() - 1], 1).await;
+        }
+        // The answer is good, and says that its business has nothing left for half an hour.
+        let path = Some("/media".to_owned());
+        relight.act(Action::Fail { kind: FaultKind::BusinessUsedUp, calls: 1, holder: Some(LUMA.to_owned()), path });
+        relight.pass(TimeDelta::minutes(31));
+        let calls = || relight.sandbox.world().calls;
+        for _ in 0..300 {
+            if relight.sandbox.faults() == 0 && relight.due().await == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        admin.open("/operations").await.says("Of 1 no call is made");
+        relight.pass(TimeDelta::minutes(2));
+        let before = calls();
+        owner.press(&format!("{}/check", pages[0]), &[]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(calls(), before, "also who waits, waits: calling sooner lengthens it");
+        owner.press(&format!("{}/check", pages[1]), &[]).await;
+        for _ in 0..300 {
+            if calls() > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(calls(), before + 1, "the other account's business is its own");
+        relight.pass(TimeDelta::minutes(40));
+        owner.until_fresh(&pages[0], 1).await;
+    }
+
     async fn near_the_limit_only_what_somebody_waits_for_goes_on(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -13,4 +13,5 @@ mod refresh;
 mod refusals;
 mod rights;
 mod tokens;
+mod verdicts;
 mod webhooks;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ::api::sign_in::Role;
+use ::api::{service::Service, sign_in::Role};
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
 use sandbox::{Action, FaultKind, person::Consent};
-use store::on_both_engines;
+use store::{on_both_engines, testing::Engine};
 use tests::{browser::Browser, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
@@ -27,6 +27,17 @@ async fn until_taken(relight: &Relight) {
     }
 }
 
+/// A second node on PostgreSQL: either of the two does what follows. An SQLite file is one node's.
+async fn second_node(relight: &Relight, engine: Engine) -> Option<Service> {
+    if engine == Engine::Postgres { Some(relight.second_node().await) } else { None }
+}
+
+async fn stop(node: Option<Service>) {
+    if let Some(node) = node {
+        node.stop().await;
+    }
+}
+
 fn slow(path: &str) -> Action {
     Action::Fail { kind: FaultKind::Slow, calls: 1, holder: None, path: Some(path.to_owned()) }
 }
@@ -34,6 +45,7 @@ fn slow(path: &str) -> Action {
 on_both_engines! {
     async fn a_renewal_that_a_login_overtakes_is_dropped(engine: Engine) {
         let relight = Relight::start(engine).await;
+        let node = second_node(&relight, engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = connected(&relight, &owner, LUMA).await;
         relight.act(slow("refresh_access_token"));
@@ -48,10 +60,12 @@ on_both_engines! {
         // What is kept is the login's token: the old one can die.
         relight.pass(TimeDelta::days(30));
         owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+        stop(node).await;
     }
 
     async fn a_late_failure_of_an_old_token_says_nothing_of_a_new_one(engine: Engine) {
         let relight = Relight::start(engine).await;
+        let node = second_node(&relight, engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = connected(&relight, &owner, LUMA).await;
         relight.act(slow("/media"));
@@ -64,10 +78,11 @@ on_both_engines! {
         let events = relight.events(&account).await;
         assert_eq!(events.last().map(String::as_str), Some("Refreshed"), "{events:?}");
         owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
+        stop(node).await;
     }
 
     async fn two_nodes_renew_each_token_once(engine: Engine) {
-        if engine == store::testing::Engine::Sqlite {
+        if engine == Engine::Sqlite {
             return; // One file is one node's.
         }
         let relight = Relight::start(engine).await;

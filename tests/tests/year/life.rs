@@ -16,8 +16,12 @@ use crate::crowd::{self, Known, Owner};
 
 /// How much time passes at once.
 const STEP: TimeDelta = TimeDelta::hours(6);
-/// Each token is asked about within a day; what isn't clear needs a second look.
-const NOTICED_WITHIN: TimeDelta = TimeDelta::hours(24 + 2 * 6);
+/// In so many pieces, after each of which everything that is due is done.
+const PIECES: i32 = 2;
+/// Each token is asked about within a day: a check interval, one piece, and the minutes of a second look.
+const NOTICED_WITHIN: TimeDelta = TimeDelta::hours(24 + 3 + 1);
+/// What is told together, and what is told again soon, goes out within so long.
+const TOLD_WITHIN: [TimeDelta; 2] = [TimeDelta::minutes(1), TimeDelta::minutes(6)];
 
 /// What a life is like.
 #[derive(Debug, Clone)]
@@ -129,14 +133,32 @@ impl Life {
             };
             self.relight.act(action);
         }
+        self.note_deaths();
     }
 
-    /// Time passes in pieces, so that what was held is looked at again.
+    /// Since when tokens are dead.
+    fn note_deaths(&mut self) {
+        let now = self.relight.clock.now();
+        for known in &self.known {
+            if self.relight.sandbox.world().works(&known.holder) {
+                self.dead.remove(&known.holder);
+            } else {
+                self.dead.entry(known.holder.clone()).or_insert(now);
+            }
+        }
+    }
+
+    /// Time passes in pieces; after each, what is held is looked at again.
     async fn pass(&mut self, time: TimeDelta) {
-        let pieces = 2;
-        for _ in 0..pieces {
-            self.relight.pass(time / pieces);
+        for _ in 0..PIECES {
+            self.relight.pass(time / PIECES);
             self.settle().await;
+            let mut looks = 0;
+            while looks < 12 && self.relight.is_looking_again().await {
+                self.relight.pass(TimeDelta::minutes(1));
+                self.settle().await;
+                looks += 1;
+            }
         }
     }
 
@@ -158,6 +180,11 @@ impl Life {
         let now = self.relight.clock.now();
         let due: Vec<_> =
             self.reconnect.iter().filter(|(_, at)| **at <= now).map(|(holder, _)| holder.clone()).collect();
+        // What works again isn't told as expired any more.
+        for time in TOLD_WITHIN.into_iter().filter(|_| !due.is_empty()) {
+            self.relight.pass(time);
+            self.settle().await;
+        }
         for holder in due {
             self.reconnect.remove(&holder);
             let Some(known) = self.known.iter().find(|known| known.holder == holder) else { continue };
@@ -197,17 +224,15 @@ impl Life {
 
     /// What must always be so.
     async fn look(&mut self, when: &str, restricted: bool) {
+        self.note_deaths();
         let now = self.relight.clock.now();
         let statuses = self.relight.statuses().await;
         for known in &self.known {
             let shown = &statuses[&known.id];
-            let works = self.relight.sandbox.world().works(&known.holder);
-            if works {
-                self.dead.remove(&known.holder);
+            let Some(since) = self.dead.get(&known.holder).copied() else {
                 assert_eq!(shown, "active", "{when}: @{} is shown as {shown}, and its token is good", known.username);
                 continue;
-            }
-            let since = *self.dead.entry(known.holder.clone()).or_insert(now);
+            };
             if shown == "active" {
                 let late = now - since.max(self.silent_until);
                 if !restricted && late > NOTICED_WITHIN {

@@ -88,6 +88,8 @@ pub struct Attempt {
     pub user: Option<UserId>,
     /// The reconnect link that was used.
     pub link: Option<LinkId>,
+    /// Until when that works.
+    pub link_ends_at: Option<DateTime<Utc>>,
     /// Where it stands.
     pub phase: Phase,
     /// When it began.
@@ -105,6 +107,7 @@ pub(crate) struct Start<'a> {
     pub(crate) account: Option<AccountId>,
     pub(crate) user: Option<UserId>,
     pub(crate) link: Option<LinkId>,
+    pub(crate) link_ends_at: Option<DateTime<Utc>>,
     /// The value of the browser's own cookie.
     pub(crate) browser: &'a str,
 }
@@ -125,6 +128,7 @@ struct Row {
     account_id: Option<String>,
     user_id: Option<String>,
     link_id: Option<String>,
+    link_ends_at: Option<DateTime<Utc>>,
     phase: String,
     started_at: DateTime<Utc>,
     claimed_at: Option<DateTime<Utc>>,
@@ -133,8 +137,8 @@ struct Row {
     outcome: Option<String>,
 }
 
-const COLUMNS: &str = "SELECT id, reference, cookie_hash, purpose, connection, account_id, user_id, link_id, phase, \
-                       started_at, claimed_at, choose_until, finished_at, outcome FROM attempts";
+const COLUMNS: &str = "SELECT id, reference, cookie_hash, purpose, connection, account_id, user_id, link_id, link_ends_at, \
+                       phase, started_at, claimed_at, choose_until, finished_at, outcome FROM attempts";
 
 impl Commands {
     /// Begins an attempt.
@@ -147,7 +151,8 @@ impl Commands {
             &mut tx,
             sqlx::query(
                 "INSERT INTO attempts (id, reference, state_hash, cookie_hash, purpose, connection, account_id, \
-                 user_id, link_id, phase, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'started', $10)",
+                 user_id, link_id, link_ends_at, phase, started_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, 'started', $10)",
             )
             .bind(id.to_string())
             .bind(reference())
@@ -159,6 +164,7 @@ impl Commands {
             .bind(text(start.user.map(|id| id.to_string())))
             .bind(text(start.link.map(|id| id.to_string())))
             .bind(self.clock.now())
+            .bind(start.link_ends_at)
         )?;
         if let Some(account) = start.account {
             execute!(
@@ -282,6 +288,7 @@ impl Commands {
             account: row.account_id.as_deref().map(parse).transpose()?,
             user: row.user_id.as_deref().map(parse).transpose()?,
             link: row.link_id.as_deref().map(parse).transpose()?,
+            link_ends_at: row.link_ends_at,
             phase,
             started_at: row.started_at,
             finished_at: row.finished_at,

@@ -38,7 +38,9 @@ impl Commands {
             _ => return Err(Error::NotOffered),
         };
         match asked {
-            Ok(Some(permission)) => Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?)),
+            Ok(Some(permission)) => {
+                Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?))
+            }
             Ok(None) => {
                 self.worked(account, connection).await?;
                 self.expire(account, context).await?;

@@ -16,6 +16,12 @@ impl Clock {
         (Utc::now() + *self.ahead.borrow()).trunc_subsecs(6)
     }
 
+    /// The machine's time, also where this clock was moved: for those who live by another.
+    #[expect(clippy::disallowed_methods, reason = "this is the only source of time")]
+    pub fn of_the_world(&self) -> DateTime<Utc> {
+        Utc::now().trunc_subsecs(6)
+    }
+
     /// Moves it forward.
     pub fn forward(&self, by: TimeDelta) {
         self.ahead.send_modify(|ahead| *ahead += by.max(TimeDelta::zero()));

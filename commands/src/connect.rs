@@ -32,8 +32,15 @@ impl Commands {
     /// # Errors
     /// [`Error::NotOffered`] when no app is configured for this login.
     pub async fn start_connect(&self, user: UserId, to: Connection, browser: &str, ask: Ask) -> Result<Url, Error> {
-        let start =
-            Start { purpose: Purpose::Connect, connection: to, account: None, user: Some(user), link: None, browser };
+        let start = Start {
+            purpose: Purpose::Connect,
+            connection: to,
+            account: None,
+            user: Some(user),
+            link: None,
+            link_ends_at: None,
+            browser,
+        };
         self.set_out(start, ask).await
     }
 

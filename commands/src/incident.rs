@@ -122,7 +122,8 @@ impl Commands {
         autocommit!(database, pool => sqlx::query(sql).bind(&id).bind(name).bind(&person).bind(now).execute(pool))?;
         let sql = "SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
                    AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)";
-        let hit: i64 = read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - guard.within).fetch_one(pool))?;
+        let hit: i64 =
+            read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - guard.within).fetch_one(pool))?;
         let called = hit + others.worked;
         let many = if others.all_held { guard.accounts.min(ALL) } else { guard.accounts };
         if hit < many || hit * 100 < guard.percent * called {

@@ -27,7 +27,7 @@ pub struct Link {
     /// The account that it refreshes.
     pub account: AccountId,
     generation: u32,
-    ends_at: DateTime<Utc>,
+    pub(crate) ends_at: DateTime<Utc>,
 }
 
 /// Why a link is dead.

@@ -40,6 +40,7 @@ impl Commands {
             account: Some(account),
             user: Some(user),
             link: None,
+            link_ends_at: None,
             browser,
         };
         self.set_out(start, self.ask(account, ask).await?).await
@@ -50,7 +51,15 @@ impl Commands {
     /// # Errors
     /// [`Error::NotOffered`] when no app is configured for this login.
     pub async fn start_public(&self, connection: Connection, browser: &str, ask: Ask) -> Result<Url, Error> {
-        let start = Start { purpose: Purpose::TokenPage, connection, account: None, user: None, link: None, browser };
+        let start = Start {
+            purpose: Purpose::TokenPage,
+            connection,
+            account: None,
+            user: None,
+            link: None,
+            link_ends_at: None,
+            browser,
+        };
         self.set_out(start, ask).await
     }
 
@@ -59,13 +68,28 @@ impl Commands {
     /// # Errors
     /// When the account isn't connected any more.
     pub async fn start_by_link(&self, link: &Link, browser: &str, ask: Ask) -> Result<Url, Error> {
-        self.start_for(link.account, Some(link.id), browser, ask).await
+        self.start_for(link.account, Some(link.id), Some(link.ends_at), browser, ask).await
     }
 
-    async fn start_for(&self, account: AccountId, link: Option<LinkId>, browser: &str, ask: Ask) -> Result<Url, Error> {
+    async fn start_for(
+        &self,
+        account: AccountId,
+        link: Option<LinkId>,
+        link_ends_at: Option<DateTime<Utc>>,
+        browser: &str,
+        ask: Ask,
+    ) -> Result<Url, Error> {
         let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
         let connection = state.connected_for(Authority::Staff)?;
-        let start = Start { purpose: Purpose::Link, connection, account: Some(account), user: None, link, browser };
+        let start = Start {
+            purpose: Purpose::Link,
+            connection,
+            account: Some(account),
+            user: None,
+            link,
+            link_ends_at,
+            browser,
+        };
         self.set_out(start, self.ask(account, ask).await?).await
     }
 
@@ -91,11 +115,12 @@ impl Commands {
             }
             (Purpose::Switch, Some(account), Some(user)) => self.start_switch(account, user, browser, ask).await,
             (Purpose::Link, Some(account), _) => {
-                // The link may have been used up since, by this very trip.
-                if self.granted_at(account).await?.is_none_or(|at| at >= attempt.started_at) {
+                // The link may have been used up since, by this very trip, or its time may be over.
+                let is_over = attempt.link_ends_at.is_none_or(|at| at <= self.clock.now());
+                if is_over || self.granted_at(account).await?.is_none_or(|at| at >= attempt.started_at) {
                     return Err(Error::Missing("link that still works"));
                 }
-                self.start_for(account, attempt.link, browser, ask).await
+                self.start_for(account, attempt.link, attempt.link_ends_at, browser, ask).await
             }
             _ => Err(missing()),
         }

@@ -28,6 +28,7 @@ impl Commands {
             account: Some(account),
             user: Some(user),
             link: None,
+            link_ends_at: None,
             browser,
         };
         self.set_out(start, ask).await

@@ -131,7 +131,12 @@ impl Budget {
             app: state.app.used(now),
             paused_until: state.app.paused(now),
             use_cases: state.use_cases.len(),
-            highest: state.use_cases.values().filter_map(|meter| meter.used(now)).map(|used| used.0).fold(0.0, f64::max),
+            highest: state
+                .use_cases
+                .values()
+                .filter_map(|meter| meter.used(now))
+                .map(|used| used.0)
+                .fold(0.0, f64::max),
             shut_out: shut_out.iter().max().map(|until| (shut_out.len(), *until)),
         }
     }

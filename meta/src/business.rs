@@ -127,7 +127,8 @@ impl Business {
             Some(lasts) => Some(now + lasts),
             // Whatever is wrong with the new string says nothing of the one before.
             None => {
-                let facts = self.debug(&long.token).await.map_err(|_| MetaError::Unreadable("a token without its end"))?;
+                let facts =
+                    self.debug(&long.token).await.map_err(|_| MetaError::Unreadable("a token without its end"))?;
                 facts.expires_at
             }
         };

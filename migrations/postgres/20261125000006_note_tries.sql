@@ -21,3 +21,8 @@ ALTER TABLE incidents ADD CONSTRAINT incidents_outcome_check
 
 -- Grants that wait for a choice are looked for each minute.
 CREATE INDEX attempts_choosing ON attempts (choose_until) WHERE phase = 'choosing';
+
+-- Written by the crate `commands` alone. A try after which nobody knows whether the mail server took the mail.
+ALTER TABLE mails ADD COLUMN unsure BOOLEAN NOT NULL DEFAULT false;
+-- Until when the reconnect link works by which somebody set out.
+ALTER TABLE attempts ADD COLUMN link_ends_at TIMESTAMPTZ;

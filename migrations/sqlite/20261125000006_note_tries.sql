@@ -40,3 +40,8 @@ CREATE INDEX widgets_two_account ON widgets_v1_rebuild (account_id);
 
 -- Grants that wait for a choice are looked for each minute.
 CREATE INDEX attempts_choosing ON attempts (choose_until) WHERE phase = 'choosing';
+
+-- Written by the crate `commands` alone. A try after which nobody knows whether the mail server took the mail.
+ALTER TABLE mails ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
+-- Until when the reconnect link works by which somebody set out.
+ALTER TABLE attempts ADD COLUMN link_ends_at TEXT;

@@ -15,6 +15,8 @@ pub struct Outbox<'a> {
     pub columns: &'a str,
     /// Only rows with this value in this column.
     pub only: Option<(&'a str, &'a str)>,
+    /// What is set besides, from what was there before: a lease that is still there ended without a word.
+    pub set: Option<&'a str>,
 }
 
 /// Takes the rows that have been due longest, for as long as `lease`. An idle outbox is looked at without a write.
@@ -23,7 +25,7 @@ pub struct Outbox<'a> {
 /// When the database fails.
 pub async fn take_due<T>(
     database: &Database,
-    Outbox { table, columns, only }: Outbox<'_>,
+    Outbox { table, columns, only, set }: Outbox<'_>,
     (now, lease): (DateTime<Utc>, TimeDelta),
     limit: i64,
 ) -> Result<Vec<T>, sqlx::Error>
@@ -38,8 +40,9 @@ where
             return Ok(Vec::new());
         }
     }
+    let set = set.map(|set| format!(", {set}")).unwrap_or_default();
     let sql = format!(
-        "UPDATE {table} SET leased_until = {} WHERE id IN (SELECT id FROM {table} WHERE {waiting}{among} \
+        "UPDATE {table} SET leased_until = {}{set} WHERE id IN (SELECT id FROM {table} WHERE {waiting}{among} \
          AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) RETURNING {columns}",
         database.clock(lease.num_seconds()),
         database.clock(0),

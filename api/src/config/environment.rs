@@ -6,8 +6,10 @@ use figment::{
 };
 
 const PREFIX: &str = "RELIGHT_";
-/// Variables that are for something else than the configuration.
-const NOT_OURS: [&str; 3] = ["RELIGHT_TEST_POSTGRES_URL", "RELIGHT_TEST_KILLS", "RELIGHT_LOG"];
+/// Variables that are for something else than the configuration: the log's filter, and the tests'.
+fn is_not_ours(name: &str) -> bool {
+    name == "RELIGHT_LOG" || name.starts_with("RELIGHT_TEST_")
+}
 
 /// What the environment sets.
 pub(super) struct Environment(Dict);
@@ -16,7 +18,7 @@ impl Environment {
     /// Takes `RELIGHT_SECTION__KEY`, and reads the file that `RELIGHT_SECTION__KEY_FILE` names.
     pub(super) fn read(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
         let mut dict = Dict::new();
-        for (name, value) in variables.filter(|(name, _)| !NOT_OURS.contains(&name.as_str())) {
+        for (name, value) in variables.filter(|(name, _)| !is_not_ours(name)) {
             let Some(key) = name.strip_prefix(PREFIX) else { continue };
             let (key, value) = match key.strip_suffix("_FILE") {
                 Some(key) => {

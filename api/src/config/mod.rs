@@ -9,6 +9,7 @@ mod sections;
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
+use commands::incident::Guard;
 use domain::{
     Connection,
     schedule::{PullIntervals, Schedule},
@@ -17,7 +18,6 @@ use figment::{
     Figment,
     providers::{Format, Toml},
 };
-use commands::incident::Guard;
 use serde::Deserialize;
 
 use environment::Environment;

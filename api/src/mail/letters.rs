@@ -5,7 +5,7 @@ use commands::{
     incident::Incident,
     notices::{News, outbox::LISTED},
 };
-use domain::account::NoticeKind;
+use domain::{account::NoticeKind, token::Way};
 use projections::accounts::Account;
 
 use super::{Item, Letter};
@@ -40,7 +40,7 @@ pub fn incident_letter(id: &str, open: &[Incident], base: &str) -> Option<Letter
         id: id.to_owned(),
         subject: format!("Incident: Meta refuses many accounts through {login}"),
         intro: format!(
-            "Meta refused the tokens of {} of {} accounts that were called within five minutes, and none worked since. That \
+            "Meta refused the tokens of {} of {} accounts that were called in a few minutes, and none worked since. That \
              looks like the app's matter or Meta's: nobody is expired by what isn't clear, and mails to owners wait.",
             first.accounts, first.called
         ),
@@ -98,7 +98,12 @@ fn item(account: &Account, news: &News, link: Option<&str>, now: DateTime<Utc>) 
         (NoticeKind::Expired, None) => "It needs a new login.".to_owned(),
         (NoticeKind::Reminder, _) => reminder(account, now),
         (NoticeKind::Recovered | NoticeKind::RefreshedByVisitor, _) => {
-            format!("Refreshed through {login}.")
+            let way = match news.way {
+                Some(Way::TokenPage) => " from the public access token page, without signing in here",
+                Some(Way::Link) => " by a reconnect link, without signing in here",
+                _ => "",
+            };
+            format!("Refreshed through {login}{way}.")
         }
     };
     let button = link.map(|link| (format!("Log in with {}", button(account.connection)), link.to_owned()));
@@ -144,7 +149,7 @@ mod tests {
                 upgraded_widgets: 1,
                 position: 1,
             };
-            let news = News { account: account.id, kind: NoticeKind::Expired, cause: 1, days_left: None, link: None };
+            let news = News { account: account.id, kind: NoticeKind::Expired, cause: 1, days_left: None, way: None };
             (account, news)
         };
         let all: Vec<_> = (0..).map(about).take(LISTED + 7).collect();

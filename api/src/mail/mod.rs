@@ -37,6 +37,9 @@ pub enum Failure {
     /// It may go later.
     #[error("{0}")]
     Passing(String),
+    /// The server may have taken it; it goes again later, as the same mail.
+    #[error("{0}")]
+    Unsure(String),
 }
 
 impl Mailer {
@@ -76,7 +79,7 @@ impl Mailer {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(Failure::Passing("the mail server does not answer".to_owned())),
             Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => Err(too_late()),
+            Err(_) => Err(Failure::Passing(TOO_LATE.to_owned())),
         }
     }
 
@@ -91,14 +94,12 @@ impl Mailer {
             .map_err(|error| Failure::Passing(format!("it can't be written: {error}")))?;
         match tokio::time::timeout(ALL_STEPS, self.transport.send(message)).await {
             Ok(sent) => sent.map(drop).map_err(|error| failure(&error)),
-            Err(_) => Err(too_late()),
+            Err(_) => Err(Failure::Unsure(TOO_LATE.to_owned())),
         }
     }
 }
 
-fn too_late() -> Failure {
-    Failure::Passing("the mail server does not answer in time".to_owned())
-}
+const TOO_LATE: &str = "the mail server does not answer in time";
 
 /// Enhanced codes that speak of the recipient's address (RFC 3463, section 3.2, and RFC 7505). Others of 5.1 speak of ours.
 const OF_ADDRESS: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
@@ -121,7 +122,11 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
             Failure::Passing(format!("the mail server refuses our mails ({code})"))
         }
         Some(code) => Failure::Passing(format!("the mail server is busy ({code})")),
-        None if error.is_timeout() => too_late(),
+        // Until there is a connection, nothing was handed over. The library tells the two apart by its words alone.
+        None if !error.to_string().starts_with("Connection error") && !is_of_tls(error) && !error.is_client() => {
+            Failure::Unsure("the connection to the mail server broke".to_owned())
+        }
+        None if error.is_timeout() => Failure::Passing(TOO_LATE.to_owned()),
         None if is_of_tls(error) => Failure::Passing("the mail server's certificate is not accepted".to_owned()),
         None if error.is_client() => {
             Failure::Passing("the mail server offers no STARTTLS, or no way to sign in that we know".to_owned())

@@ -56,6 +56,9 @@ fn steps(notice: &Notice, attempts: &[Attempt], fresh: Option<DateTime<Utc>>, no
     let mut steps = Vec::new();
     match (notice.sent_at, notice.outcome.as_deref()) {
         (Some(sent), _) => steps.push(format!("told {}", at(sent))),
+        (None, Some("dropped")) if notice.unsure => {
+            steps.push("perhaps told: the mail server's answer was lost, and it was no longer so".to_owned());
+        }
         // It tells of something that is over.
         (None, Some("sent" | "dropped")) => steps.push("not sent: it was no longer so".to_owned()),
         (None, Some(_)) => steps.push(format!("not sent: {}", notice.problem.as_deref().unwrap_or("it was given up"))),

@@ -88,7 +88,8 @@ pub(super) async fn failed(app: &App, claimed: &Claimed, failed: Failed) -> Resu
         }
         Verdict::Alarm => {
             tracing::error!(account = %claimed.account, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
-            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know").await
+            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know")
+                .await
         }
         Verdict::BadRequest => {
             tracing::error!(account = %claimed.account, "Meta calls our request wrong; asking it about the token");

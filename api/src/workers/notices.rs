@@ -20,7 +20,7 @@ use store::StoreError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::context;
+use super::{context, failed::again};
 use crate::{
     app::App,
     error::Error,
@@ -100,10 +100,22 @@ async fn gather(app: &App, claimed: &[Claimed]) -> Result<(), commands::Error> {
             continue;
         }
         let is_told = connection.is_some();
-        let (news, next) = match claimed.kind {
-            Kind::Remind => app.commands.reminder(claimed.account, claimed.cause, &schedule).await?,
-            _ if is_told => (app.commands.news(claimed.account, claimed.cause).await?, None),
-            _ => (None, None),
+        let news = async {
+            Ok(match claimed.kind {
+                Kind::Remind => app.commands.reminder(claimed.account, claimed.cause, &schedule).await?,
+                _ if is_told => (app.commands.news(claimed.account, claimed.cause).await?, None),
+                _ => (None, None),
+            })
+        };
+        let (news, next) = match news.await {
+            Ok(news) => news,
+            // One account that can't be read keeps nobody else from being told.
+            Err(error @ commands::Error::Store(StoreError::Unreadable(_))) => {
+                tracing::error!(account = %claimed.account, %error, "what there is to tell of an account can't be read");
+                again(app, claimed, "our own fault: see the log").await?;
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         done.push((claimed, next));
         if let (Kind::Remind, Some(News { days_left: Some(days), .. })) = (claimed.kind, news) {
@@ -208,7 +220,8 @@ async fn hand_over(
         Err(failure) => {
             tracing::warn!(mail = mail.id, attempts = mail.attempts + 1, %failure, "a mail is tried again");
             let wait = TimeDelta::seconds(30 << mail.attempts.min(7)).min(TimeDelta::hours(1));
-            app.commands.mail_failed(mail, app.commands.clock.now() + wait, &failure.to_string()).await
+            let unsure = matches!(failure, Failure::Unsure(_));
+            app.commands.mail_failed(mail, app.commands.clock.now() + wait, &failure.to_string(), unsure).await
         }
     }
 }

@@ -30,8 +30,8 @@ pub struct News {
     pub cause: i64,
     /// For which reminder.
     pub days_left: Option<u32>,
-    /// The link by which it happened: whoever was sent it knows.
-    pub link: Option<LinkId>,
+    /// From where somebody set out, if it tells of a refresh.
+    pub way: Option<Way>,
 }
 
 /// A notice about an account, as its page shows it.
@@ -53,6 +53,8 @@ pub struct Notice {
     pub problem: Option<String>,
     /// How often it was tried.
     pub attempts: i64,
+    /// A try ended without a word of the mail server, which may have taken it.
+    pub unsure: bool,
 }
 
 impl Commands {
@@ -65,19 +67,17 @@ impl Commands {
         let Some(happened) = self.store.events(&filter, 1).await?.pop() else { return Ok(None) };
         let token = self.token(account).await?;
         let ago = self.clock.now() - happened.at;
-        let kind = match happened.event()? {
+        let (kind, way) = match happened.event()? {
             Event::Token(TokenEvent::Expired { .. }) if token.expired().is_some() && ago < BAD_NEWS => {
-                NoticeKind::Expired
+                (NoticeKind::Expired, None)
             }
             Event::Token(TokenEvent::Refreshed { grant, .. }) if token.active().is_some() && ago < GOOD_NEWS => {
                 let public = matches!(grant.way, Way::TokenPage | Way::Link);
-                if public { NoticeKind::RefreshedByVisitor } else { NoticeKind::Recovered }
+                (if public { NoticeKind::RefreshedByVisitor } else { NoticeKind::Recovered }, Some(grant.way))
             }
             _ => return Ok(None),
         };
-        let metadata: serde_json::Value = serde_json::from_str(happened.metadata.get()).unwrap_or_default();
-        let link = metadata["causation"].as_str().and_then(|cause| cause.strip_prefix("link ")?.parse().ok());
-        Ok(Some(News { account, kind, cause, days_left: None, link }))
+        Ok(Some(News { account, kind, cause, days_left: None, way }))
     }
 
     /// The reminder that is due now before the account's data access ends, if one is; and when the next one is.
@@ -92,12 +92,12 @@ impl Commands {
     ) -> Result<(Option<News>, Option<DateTime<Utc>>), Error> {
         let (token, now) = (self.token(account).await?, self.clock.now());
         let Some(ends) = token.active().and_then(|token| token.data_access) else { return Ok((None, None)) };
-        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days), link: None };
+        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days), way: None };
         Ok((schedule.reminder_due(ends.ends_at, now).map(news), schedule.next_reminder(ends.ends_at, now)))
     }
 
-    /// What of the news is for this person: that it works again, for whoever was told that it didn't; that a stranger
-    /// refreshed it, for all others.
+    /// What of the news is for this person: that it works again, for whoever was told that it didn't, or may have been; that
+    /// it was refreshed through a public way, for all others.
     ///
     /// # Errors
     /// When the database fails.
@@ -105,18 +105,15 @@ impl Commands {
         if !matches!(news.kind, NoticeKind::Recovered | NoticeKind::RefreshedByVisitor) {
             return Ok(Some(news));
         }
-        let sql = "SELECT kind FROM notices WHERE account_id = $1 AND user_id = $2 AND cause < $3 AND sent_at IS NOT NULL \
-                   ORDER BY cause DESC, created_at DESC LIMIT 1";
+        let sql = "SELECT n.kind FROM notices n JOIN mails m ON m.id = n.mail_id \
+                   WHERE n.account_id = $1 AND n.user_id = $2 AND n.cause < $3 AND (n.sent_at IS NOT NULL OR m.unsure \
+                   OR (m.leased_until IS NOT NULL AND m.ended_at IS NULL)) ORDER BY n.cause DESC, n.created_at DESC LIMIT 1";
         let last: Option<String> = read!(self.store.database(), pool => sqlx::query_scalar(sql)
             .bind(news.account.to_string()).bind(user.to_string()).bind(news.cause).fetch_optional(pool))?;
         let was_told = last.is_some_and(|kind| kind == NoticeKind::Expired.name());
-        let link = news.link.map(|link| link.to_string());
-        let is_theirs: bool = read!(self.store.database(), pool => sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM notices WHERE id = $1 AND user_id = $2)")
-            .bind(&link).bind(user.to_string()).fetch_one(pool))?;
         Ok(match news.kind {
             _ if was_told => Some(News { kind: NoticeKind::Recovered, ..news }),
-            NoticeKind::RefreshedByVisitor if !is_theirs => Some(news),
+            NoticeKind::RefreshedByVisitor => Some(news),
             _ => None,
         })
     }
@@ -181,7 +178,7 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn notices_of(&self, account: AccountId, limit: i64) -> Result<Vec<Notice>, StoreError> {
-        let sql = "SELECT n.id, n.user_id, n.kind, n.sent_at, n.opened_at, m.outcome, m.problem, m.attempts \
+        let sql = "SELECT n.id, n.user_id, n.kind, n.sent_at, n.opened_at, m.outcome, m.problem, m.attempts, m.unsure \
                    FROM notices n JOIN mails m ON m.id = n.mail_id WHERE n.account_id = $1 \
                    ORDER BY n.created_at DESC, n.id DESC LIMIT $2";
         Ok(read!(self.store.database(), pool =>

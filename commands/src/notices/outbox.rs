@@ -4,8 +4,10 @@
 //! lease ends and it is sent again, with the same `Message-ID`: mail programs show it once.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Account, AccountCommand, LinkId, UserId, account::NoticeKind, schedule::Schedule};
-use store::{Decision, Filter, Outbox, Unit, Write, autocommit, read, take_due};
+use domain::{
+    Account, AccountCommand, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way,
+};
+use store::{Decision, Event, Filter, Outbox, StoreError, Unit, Write, autocommit, read, take_due};
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -15,6 +17,9 @@ pub(crate) const INCIDENT: &str = "incident";
 
 /// How many accounts a mail lists, each with its link. Of more, it says how many: mail programs cut off what is long.
 pub const LISTED: usize = 100;
+
+/// How often it is tried to record that a mail was sent, while others are faster.
+const TURNS: u32 = 10;
 
 /// How long one may take to send a mail.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
@@ -51,7 +56,9 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn take_mails(&self, limit: i64) -> Result<Vec<Mail>, Error> {
-        let mails = Outbox { table: "mails", columns: "id, user_id, kind, attempts", only: None };
+        // Whoever had it before was stopped, and may have sent it.
+        let set = Some("unsure = (unsure OR leased_until IS NOT NULL)");
+        let mails = Outbox { table: "mails", columns: "id, user_id, kind, attempts", only: None, set };
         let rows: Vec<(String, String, String, i64)> =
             take_due(self.store.database(), mails, (self.clock.now(), LEASE), limit).await?;
         let mut mails = Vec::with_capacity(rows.len());
@@ -75,9 +82,25 @@ impl Commands {
             let link = id.parse().map_err(|_| unreadable())?;
             let account = account.parse().map_err(|_| unreadable())?;
             let days_left = u32::try_from(days).ok().filter(|days| *days > 0);
-            Ok((link, News { account, kind, cause, days_left, link: None }))
+            Ok((link, News { account, kind, cause, days_left, way: None }))
         };
-        rows.into_iter().map(read).collect()
+        let mut news = rows.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+        if matches!(kind, NoticeKind::Recovered | NoticeKind::RefreshedByVisitor) {
+            for (_, news) in &mut news {
+                news.way = self.way_of(news).await?;
+            }
+        }
+        Ok(news)
+    }
+
+    /// From where somebody set out to the login that refreshed the token.
+    async fn way_of(&self, news: &News) -> Result<Option<Way>, Error> {
+        let filter = Filter { account: Some(news.account), after: news.cause - 1, ..Filter::default() };
+        let happened = self.store.events(&filter, 1).await?.pop().map(|happened| happened.event()).transpose()?;
+        Ok(match happened {
+            Some(Event::Token(TokenEvent::Refreshed { grant, .. })) => Some(grant.way),
+            _ => None,
+        })
     }
 
     /// Whether what a notice tells is still so: somebody may have been faster.
@@ -108,19 +131,31 @@ impl Commands {
     /// When the store fails; it is then sent again.
     pub async fn mail_sent(&self, mail: &Mail, told: &[(LinkId, News)], context: &Context) -> Result<(), Error> {
         let sent = Sent { mail, told };
-        self.store.run(&self.metadata(context), &sent).await?;
-        Ok(())
+        // It is about many accounts, and others' mails are about the same ones: in the end each has its turn.
+        for _ in 1..TURNS {
+            match self.store.run(&self.metadata(context), &sent).await {
+                Err(Error::Store(StoreError::Conflict)) => {}
+                recorded => return recorded.map(drop),
+            }
+        }
+        self.store.run(&self.metadata(context), &sent).await.map(drop)
     }
 
-    /// It could not be sent, and is tried again.
+    /// It could not be sent, and is tried again. `unsure`: the mail server may have taken it.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mail_failed(&self, mail: &Mail, due_at: DateTime<Utc>, problem: &str) -> Result<(), Error> {
-        let sql = "UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL WHERE id = $3 \
-                   AND ended_at IS NULL";
+    pub async fn mail_failed(
+        &self,
+        mail: &Mail,
+        due_at: DateTime<Utc>,
+        problem: &str,
+        unsure: bool,
+    ) -> Result<(), Error> {
+        let sql = "UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL, \
+                   unsure = (unsure OR $4) WHERE id = $3 AND ended_at IS NULL";
         autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(due_at).bind(problem).bind(&mail.id).execute(pool))?;
+            sqlx::query(sql).bind(due_at).bind(problem).bind(&mail.id).bind(unsure).execute(pool))?;
         Ok(())
     }
 

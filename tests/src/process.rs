@@ -103,7 +103,15 @@ impl Settings {
     /// # Panics
     /// When it can't be started.
     pub fn spawn(&self) -> Process {
-        let mut command = self.command(&["serve"]);
+        self.spawn_with(&["serve"])
+    }
+
+    /// Starts a command that goes on, without waiting for it.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn spawn_with(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let said = Arc::new(Mutex::new(String::new()));

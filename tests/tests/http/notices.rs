@@ -102,7 +102,7 @@ on_both_engines! {
         settle(&relight).await;
         let (subject, text) = mail(&relight, ANN, 2).await;
         assert_eq!(subject, "@luma.ceramics works again");
-        assert!(!text.contains("/r/"), "{text}");
+        assert!(text.contains("by a reconnect link, without signing in here") && !text.contains("/r/"), "{text}");
         relight.pass(TimeDelta::hours(2));
         owner.until(&here, "It works again").await;
         assert_eq!(relight.mails_to(ANN).len(), 2);
@@ -222,6 +222,80 @@ on_both_engines! {
         holds(&relight, &account, "NoticeSent", 1).await;
         let world = relight.sandbox.world();
         assert_eq!(world.post.mails[0].message_id, world.post.mails[1].message_id);
+    }
+
+    async fn two_nodes_tell_each_owner_once(engine: Engine) {
+        if engine == store::testing::Engine::Sqlite {
+            return; // One file is one node's.
+        }
+        let relight = Relight::start_with_mails(engine).await;
+        let node = relight.second_node().await;
+        let names = [LUMA, "nordlicht.bakery", "oakandiron", "bluebird.bikes", "alta.climbing"];
+        let mut owners = Vec::new();
+        for name in names {
+            let owner = relight.signed_in(&format!("{name}@example.com"), Role::Owner).await;
+            owners.push((name, connected(&relight, &owner, name).await, owner));
+        }
+        for _ in 0..3 {
+            for (name, account, owner) in &owners {
+                relight.act(Action::ChangePassword { holder: (*name).to_owned() });
+                owner.press(&format!("/accounts/{account}/check"), &[]).await;
+                owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+            }
+            settle(&relight).await;
+            for (_, account, owner) in &owners {
+                owner.until(&format!("/accounts/{account}"), "told just now").await;
+            }
+            relight.pass(TimeDelta::minutes(6));
+            for (name, account, owner) in &owners {
+                owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(name))).await;
+            }
+            settle(&relight).await;
+            relight.pass(TimeDelta::minutes(6));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        for (name, account, _) in &owners {
+            holds(&relight, account, "NoticeSent", 6).await;
+            let mails = relight.mails_to(&format!("{name}@example.com"));
+            let needs = mails.iter().filter(|(subject, _)| subject.contains("needs a new login")).count();
+            assert_eq!((mails.len(), needs), (6, 3), "{name}: {mails:?}");
+        }
+        node.stop().await;
+    }
+
+    async fn who_may_have_been_told_hears_that_it_works_again(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = connected(&relight, &owner, LUMA).await;
+        relight.sandbox.world().post.loses_answers = 1;
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.until(&format!("/accounts/{account}"), "the connection to the mail server broke").await;
+        mail(&relight, ANN, 1).await;
+        // Before the mail is tried again, somebody is faster.
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        settle(&relight).await;
+        assert_eq!(mail(&relight, ANN, 2).await.0, "@luma.ceramics works again");
+        relight.pass(TimeDelta::minutes(2));
+        owner.until(&format!("/accounts/{account}"), "perhaps told").await;
+        assert_eq!(relight.mails_to(ANN).len(), 2);
+    }
+
+    async fn whose_reminder_was_used_by_a_stranger_hears_of_it(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        connected(&relight, &owner, LUMA).await;
+        for _ in 0..38 {
+            relight.pass(TimeDelta::days(2));
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        let (_, text) = mail(&relight, ANN, 1).await;
+        // Mails are forwarded.
+        let stranger = relight.browser();
+        stranger.result(&link(&text), &[], &Consent::of(relight.holder(LUMA))).await.says("is refreshed");
+        settle(&relight).await;
+        let (subject, text) = mail(&relight, ANN, 2).await;
+        assert_eq!(subject, "@luma.ceramics was refreshed");
+        assert!(text.contains("by a reconnect link, without signing in here"), "{text}");
     }
 
     async fn a_refused_address_is_shown(engine: Engine) {

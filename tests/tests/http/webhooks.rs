@@ -69,6 +69,16 @@ impl Service {
     }
 }
 
+/// The address of one that sends everybody on to another.
+async fn leading_to(url: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}/", listener.local_addr().expect("an address"));
+    let url = url.to_owned();
+    let lead = async move || axum::response::Redirect::temporary(&url);
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(lead))).await });
+    address
+}
+
 async fn api(relight: &Relight, key: &str, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let url = format!("{}/api/v1{path}", relight.base);
     let mut request = relight.browser().client.request(method, url).bearer_auth(key);
@@ -172,6 +182,47 @@ on_both_engines! {
         let (_, deliveries) = api(&relight, &key, Method::GET, &path, None).await;
         let rows = deliveries["data"].as_array().expect("a list");
         assert!(rows.len() == 3 && rows.iter().all(|row| row["attempts"] == 0), "all heard before it gave up: {deliveries}");
+    }
+
+    async fn a_redirect_is_not_followed(engine: Engine) {
+        let (relight, service, key, _) = started(engine).await;
+        let elsewhere = Service::start().await;
+        let leads_on = leading_to(&elsewhere.url).await;
+        let (_, added) = api(&relight, &key, Method::POST, "/webhooks", Some(json!({"url": leads_on}))).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+        service.heard(1).await;
+        let path = format!("/webhooks/{}/deliveries", added["id"].as_str().expect("an id"));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (_, deliveries) = api(&relight, &key, Method::GET, &path, None).await;
+            if deliveries["data"][0]["answer"] == "307" {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{deliveries}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(elsewhere.heard.lock().expect("unbroken").len(), 0);
+    }
+
+    async fn two_nodes_tell_each_thing_once(engine: Engine) {
+        if engine == store::testing::Engine::Sqlite {
+            return; // One file is one node's.
+        }
+        let (relight, service, _, _) = started(engine).await;
+        let node = relight.second_node().await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        for heard in 1..=10 {
+            owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
+            service.heard(heard).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (heard, _) = service.heard(10).await;
+        let ids: std::collections::BTreeSet<_> = heard.iter().map(|(headers, _)| headers["webhook-id"].clone()).map(|id| id.as_bytes().to_vec()).collect();
+        assert_eq!((heard.len(), ids.len()), (10, 10));
+        node.stop().await;
     }
 
     async fn no_endpoint_leads_into_our_own_network(engine: Engine) {

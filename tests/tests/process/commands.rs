@@ -1,7 +1,7 @@
 //! The command line's other commands, the first start, and the end.
 
 use domain::{Connection, account::Plan};
-use sandbox::{Action, Sandbox};
+use sandbox::{Action, Sandbox, person::Consent};
 use store::{
     on_both_engines,
     testing::{Engine, TestDatabase},
@@ -97,6 +97,24 @@ on_both_engines! {
         assert!(!place.settings.run(&["projections", "rebuild", "odd"], "").status.success());
         let unknown = place.settings.run(&["history", "01900000-0000-7000-8000-000000000000"], "");
         assert!(String::from_utf8_lossy(&unknown.stderr).contains("no event of this account"));
+    }
+
+    async fn support_gets_a_reconnect_link_that_works_and_nothing_else(engine: Engine) {
+        let place = place(engine).await;
+        let add = ["user", "add", "--email", "ann@example.com", "--role", "owner", "--password-stdin"];
+        place.run(&add, PASSWORD);
+        let process = place.settings.start().await;
+        let ann = Browser::new(&place.settings.base);
+        ann.sign_in("ann@example.com", PASSWORD).await;
+        let account = ann.connect(Connection::Consumer, place.holder("luma.ceramics")).await;
+        let link = place.run(&["reconnect-link", &account], "");
+        let link = link.trim().strip_prefix(&place.settings.base).expect("ours, and it alone");
+        let visitor = Browser::new(&place.settings.base);
+        visitor.open(link).await.says("Reconnect @luma.ceramics");
+        visitor.result(link, &[], &Consent::of(place.holder("luma.ceramics"))).await.says("is refreshed");
+        let unknown = place.settings.run(&["reconnect-link", "01900000-0000-7000-8000-000000000000"], "");
+        assert!(String::from_utf8_lossy(&unknown.stderr).contains("can't be refreshed"));
+        process.terminate().await;
     }
 
     async fn the_first_start_prints_a_link_that_makes_the_first_admin_once(engine: Engine) {

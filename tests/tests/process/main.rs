@@ -1,6 +1,7 @@
 //! The program itself, in a process of its own: its settings, its commands, its end, and what it prints.
 
 mod commands;
+mod demo;
 mod mails;
 mod secrets;
 mod settings;

@@ -1,14 +1,12 @@
 //! Check: asks Meta whether an account's token works.
 
 use chrono::{DateTime, Utc};
-use domain::{
-    Account, AccountId, Connection, Token, TokenCommand, TokenId, account::Standing, failure::Call, token::Current,
-};
+use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call, token::Current};
 use meta::{Business, MetaError};
 use store::{Decision, Unit};
 
 use crate::{
-    Commands, Context, Error, profiles,
+    App, Commands, Context, Error, profiles,
     report_failure::{Failed, lacking},
     vault::Opened,
 };
@@ -30,12 +28,11 @@ impl Commands {
     /// # Errors
     /// When the store or the vault fails.
     pub async fn check(&self, account: AccountId, context: &Context) -> Result<Checked, Error> {
-        let Some(connection) = self.usable(account).await? else { return Ok(Checked::Nothing) };
+        let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
-        let asked = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => consumer.me(&opened.token).await.map(|_| None),
-            (Connection::Business, _, Some(business)) => self.ask_business(business, account, &opened).await?,
-            _ => return Err(Error::NotOffered),
+        let asked = match self.app(connection)? {
+            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| None),
+            App::Business(business) => self.ask_business(business, account, &opened).await?,
         };
         match asked {
             Ok(Some(permission)) => {
@@ -43,7 +40,9 @@ impl Commands {
             }
             Ok(None) => {
                 self.worked(account, connection).await?;
-                self.expire(account, context).await?;
+                if current.ran_out(self.clock.now()).is_some() {
+                    self.expire(account, context).await?;
+                }
                 Ok(Checked::Works(opened.id))
             }
             Err(error) => {
@@ -80,20 +79,6 @@ impl Commands {
     pub async fn expire(&self, account: AccountId, context: &Context) -> Result<Option<DateTime<Utc>>, Error> {
         let (next, _) = self.store.run(&self.metadata(context), &Expire { account }).await?;
         Ok(next)
-    }
-
-    /// How the account is connected, if it has a token that can be used.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn usable(&self, account: AccountId) -> Result<Option<Connection>, Error> {
-        let unit = self.store.unit(self.metadata(&Context::relight()));
-        let state: Account = unit.load(account).await?;
-        let token: Token = unit.load(account).await?;
-        Ok(match state.standing() {
-            Standing::Connected(connection) if token.active().is_some() => Some(connection),
-            _ => None,
-        })
     }
 }
 

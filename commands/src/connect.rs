@@ -6,7 +6,7 @@ use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
-    Commands, Context, Error, Outcome,
+    App, Commands, Context, Error, Outcome,
     attempt::{Attempt, Phase, Purpose, Start},
     login::Login,
     new_id, profiles,
@@ -47,26 +47,23 @@ impl Commands {
     /// Begins an attempt and builds the login's URL for it.
     pub(crate) async fn set_out(&self, start: Start<'_>, ask: Ask) -> Result<Url, Error> {
         let connection = start.connection;
-        if !self.offers(connection) {
-            return Err(Error::NotOffered);
-        }
+        let app = self.app(connection)?;
         let state = self.start(start).await?.state;
         let redirect_uri = self.redirect_uri(connection);
         let permissions = connection.permissions();
-        match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => {
-                Ok(consumer.authorize_url(&redirect_uri, &state, permissions, ask == Ask::OtherPerson))
+        Ok(match app {
+            App::Consumer(consumer) => {
+                consumer.authorize_url(&redirect_uri, &state, permissions, ask == Ask::OtherPerson)
             }
-            (Connection::Business, _, Some(business)) => {
+            App::Business(business) => {
                 let auth_type = match ask {
                     Ask::Usual | Ask::OtherPerson => AuthType::Usual,
                     Ask::Permissions => AuthType::Rerequest,
                     Ask::DataAccess => AuthType::Reauthorize,
                 };
-                Ok(business.authorize_url(&redirect_uri, &state, permissions, auth_type))
+                business.authorize_url(&redirect_uri, &state, permissions, auth_type)
             }
-            _ => Err(Error::NotOffered),
-        }
+        })
     }
 
     /// The accounts among which the person must choose; empty when there is nothing to choose.

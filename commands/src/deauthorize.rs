@@ -8,7 +8,7 @@ use domain::{
 };
 use store::{Decision, StoreError, Unit, read};
 
-use crate::{Commands, Context, Error};
+use crate::{App, Commands, Context, Error};
 
 impl Commands {
     /// Takes in a deauthorize callback; says how many accounts it was about. Repeats, and requests older than the accounts'
@@ -22,10 +22,9 @@ impl Commands {
         signed_request: &str,
         context: &Context,
     ) -> Result<usize, Error> {
-        let signed = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => consumer.verify(signed_request),
-            (Connection::Business, _, Some(business)) => business.verify(signed_request),
-            _ => return Err(Error::NotOffered),
+        let signed = match self.app(connection)? {
+            App::Consumer(consumer) => consumer.verify(signed_request),
+            App::Business(business) => business.verify(signed_request),
         };
         let signed = signed.ok_or(Error::BadSignature)?;
         let sql = "SELECT account_id FROM profiles WHERE grantor_id = $1";

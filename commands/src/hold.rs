@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, Evidence, Reason, TokenId};
-use store::{Decision, Unit, Write, autocommit, read};
+use store::{Write, autocommit, read};
 
 use crate::{Commands, Context, Error, report_failure::Report};
 
@@ -99,7 +99,7 @@ impl Commands {
             return Ok(Decided::Waits);
         };
         let report = Report { account, token, reason, evidence };
-        self.store.run(&self.metadata(context), &Settle(report)).await?;
+        self.store.run(&self.metadata(context), &report).await?;
         Ok(Decided::Expired)
     }
 
@@ -108,10 +108,10 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
-        let sql = "DELETE FROM verdicts WHERE account_id = $1";
         let held: bool = read!(self.store.database(), pool => sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1)").bind(account.to_string()).fetch_one(pool))?;
         if held {
+            let sql = "DELETE FROM verdicts WHERE account_id = $1";
             autocommit!(self.store.database(), pool => sqlx::query(sql).bind(account.to_string()).execute(pool))?;
         }
         self.app_works(connection, Some(account)).await
@@ -146,20 +146,12 @@ impl Commands {
     }
 }
 
-/// The write after which nothing is held against an account's token.
+/// The write after which nothing is held against an account's tokens.
 pub(crate) fn nothing(account: AccountId) -> Write {
     Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(account)
 }
 
-struct Settle(Report);
-
-impl Decision for Settle {
-    type Output = ();
-    type Error = Error;
-
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        self.0.decide(unit).await?;
-        unit.write(nothing(self.0.account));
-        Ok(())
-    }
+/// The write after which nothing is held against a token.
+pub(crate) fn nothing_against(account: AccountId, token: TokenId) -> Write {
+    Write::new("DELETE FROM verdicts WHERE account_id = $1 AND token_id = $2").bind(account).bind(token)
 }

@@ -53,10 +53,10 @@ pub struct Incident {
 pub struct Shown(pub Connection);
 
 impl TryFrom<String> for Shown {
-    type Error = domain::ParseIdError;
+    type Error = domain::ParseError;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        Connection::ALL.into_iter().find(|connection| connection.name() == name).map(Self).ok_or(domain::ParseIdError)
+        Connection::ALL.into_iter().find(|connection| connection.name() == name).map(Self).ok_or(domain::ParseError)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod pull;
 pub mod refresh;
 pub mod renew;
 pub mod report_failure;
+mod state;
 pub mod switch;
 pub mod vault;
 pub mod widgets;
@@ -32,6 +33,8 @@ pub use clock::Clock;
 pub use error::Error;
 pub use outcome::Outcome;
 pub use vault::Vault;
+
+pub(crate) use state::App;
 
 use chrono::TimeDelta;
 use domain::{AccountId, Actor, Connection, Metadata};
@@ -84,18 +87,15 @@ pub struct Context {
 impl Commands {
     /// Whether an app for this login is configured.
     pub fn offers(&self, connection: Connection) -> bool {
-        match connection {
-            Connection::Consumer => self.consumer.is_some(),
-            Connection::Business => self.business.is_some(),
-        }
+        self.app(connection).is_ok()
     }
 
     /// What Meta allows the app of a login, and how much of it is used up.
     pub fn budget(&self, connection: Connection) -> Option<&Budget> {
-        match connection {
-            Connection::Consumer => self.consumer.as_ref().map(Consumer::budget),
-            Connection::Business => self.business.as_ref().map(Business::budget),
-        }
+        Some(match self.app(connection).ok()? {
+            App::Consumer(consumer) => consumer.budget(),
+            App::Business(business) => business.budget(),
+        })
     }
 
     /// How long calls for an account should wait, so that its app isn't throttled; `None`: they may be made. `first`:

@@ -5,12 +5,12 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Account, AccountId, LinkId, Token, account::Standing};
+use domain::{AccountId, LinkId, account::Standing};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::{Commands, Context, Error, vault::Vault};
+use crate::{Commands, Error, vault::Vault};
 
 /// How long a link works.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -70,9 +70,7 @@ impl Commands {
 
     /// The generation of a connected account.
     async fn generation(&self, account: AccountId) -> Result<Option<u32>, Error> {
-        let unit = self.store.unit(self.metadata(&Context::relight()));
-        let state: Account = unit.load(account).await?;
-        let token: Token = unit.load(account).await?;
+        let (state, token) = (self.account(account).await?, self.token(account).await?);
         Ok(matches!(state.standing(), Standing::Connected(_)).then(|| token.generation()))
     }
 }

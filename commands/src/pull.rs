@@ -1,9 +1,9 @@
 //! Pull: asks Meta for an account's latest posts.
 
-use domain::{AccountId, Connection, TokenId, failure::Call};
+use domain::{AccountId, TokenId, failure::Call};
 use meta::Post;
 
-use crate::{Commands, Context, Error, profiles, report_failure::Failed};
+use crate::{App, Commands, Context, Error, profiles, report_failure::Failed};
 
 /// What a pull brought.
 #[derive(Debug)]
@@ -26,10 +26,9 @@ impl Commands {
         let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Pulled::Nothing) };
         let opened = self.open_token(account).await?;
         let id = profile.instagram_id.as_str();
-        let asked = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => consumer.media(&opened.token, id, posts).await,
-            (Connection::Business, _, Some(business)) => business.media(&opened.token, id, posts).await,
-            _ => return Err(Error::NotOffered),
+        let asked = match self.app(connection)? {
+            App::Consumer(consumer) => consumer.media(&opened.token, id, posts).await,
+            App::Business(business) => business.media(&opened.token, id, posts).await,
         };
         match asked {
             Ok(posts) => {

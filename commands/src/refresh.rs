@@ -32,8 +32,7 @@ impl Commands {
         browser: &str,
         ask: Ask,
     ) -> Result<Url, Error> {
-        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
-        let connection = state.connected_for(by)?;
+        let connection = self.account(account).await?.connected_for(by)?;
         let start = Start {
             purpose: Purpose::Account,
             connection,
@@ -79,8 +78,7 @@ impl Commands {
         browser: &str,
         ask: Ask,
     ) -> Result<Url, Error> {
-        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
-        let connection = state.connected_for(Authority::Staff)?;
+        let connection = self.account(account).await?.connected_for(Authority::Staff)?;
         let start = Start {
             purpose: Purpose::Link,
             connection,
@@ -158,13 +156,6 @@ impl Commands {
                 Connection::Consumer => Outcome::WrongAccount { meant, reached },
             }
         }))
-    }
-}
-
-impl Context {
-    /// For reads that lead to no event.
-    pub(crate) fn relight() -> Self {
-        Self { actor: domain::Actor::Relight, correlation: String::new(), causation: None, request: None }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Renew: extends the session of a token while it still can be; data access goes on as before.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, Connection, Token, TokenCommand, TokenId, failure::Call};
+use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call};
 use meta::LongToken;
 use secrecy::SecretString;
 use store::{Decision, StoreError, Unit};
 
-use crate::{Commands, Context, Error, new_id, report_failure::Failed};
+use crate::{App, Commands, Context, Error, new_id, report_failure::Failed};
 
 /// What a renewal came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,12 @@ impl Commands {
         let Some(connection) = self.usable(account).await? else { return Ok(Renewal::Nothing) };
         let opened = self.open_token(account).await?;
         let now = self.clock.now();
-        let asked = match (connection, &self.consumer, &self.business) {
-            (Connection::Consumer, Some(consumer), _) => {
+        let asked = match self.app(connection)? {
+            App::Consumer(consumer) => {
                 let ends = |long: LongToken| (long.token, long.expires_in.map(|lasts| now + lasts));
                 consumer.renew(&opened.token).await.map(ends)
             }
-            (Connection::Business, _, Some(business)) => business.renew(&opened.token, now).await,
-            _ => return Err(Error::NotOffered),
+            App::Business(business) => business.renew(&opened.token, now).await,
         };
         match asked {
             Ok((string, expires_at)) => {

@@ -119,9 +119,7 @@ impl Decision for Report {
                 Err(error) => return Err(error),
             }
         }
-        if current {
-            unit.write(hold::nothing(*account));
-        }
+        unit.write(hold::nothing_against(*account, *token));
         let command = TokenCommand::ReportFailure { token: *token, reason: *reason, evidence: evidence.clone() };
         Ok(unit.execute::<Token>(*account, command).await?)
     }

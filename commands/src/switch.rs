@@ -18,7 +18,7 @@ impl Commands {
     /// When the account isn't connected, or the user doesn't own it.
     pub async fn start_switch(&self, account: AccountId, user: UserId, browser: &str, ask: Ask) -> Result<Url, Error> {
         let by = Authority::User(user);
-        let state: Account = self.store.unit(self.metadata(&Context::relight())).load(account).await?;
+        let state = self.account(account).await?;
         let to = state.connected_for(by)?.other();
         // The domain decides again when the grant is there; asked now, nobody goes to the login in vain.
         state.decide(AccountCommand::SwitchConnection { to, by })?;

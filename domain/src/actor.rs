@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ParseIdError, UserId};
+use crate::{ParseError, UserId};
 
 /// Who caused an event. Stands in its metadata as text, such as `user:0190…` or `visitor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,9 +37,9 @@ impl fmt::Display for Actor {
 }
 
 impl FromStr for Actor {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.split_once(':') {
             Some(("user", id)) => id.parse().map(Self::User),
             Some(("api_key", id)) => id.parse().map(Self::ApiKey),
@@ -47,7 +47,7 @@ impl FromStr for Actor {
             None if text == "meta" => Ok(Self::Meta),
             None if text == "relight" => Ok(Self::Relight),
             None if text == "operator" => Ok(Self::Operator),
-            _ => Err(ParseIdError),
+            _ => Err(ParseError),
         }
     }
 }
@@ -82,13 +82,13 @@ impl Right {
 }
 
 impl FromStr for Right {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text {
             "developer" => Ok(Self::Developer),
             "owner" => Ok(Self::Owner),
-            _ => Err(ParseIdError),
+            _ => Err(ParseError),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ParseIdError;
+use crate::ParseError;
 
 /// How an account is connected: through which of Meta's two logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,9 +63,9 @@ impl fmt::Display for Connection {
 }
 
 impl FromStr for Connection {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        Self::ALL.into_iter().find(|connection| connection.name() == text).ok_or(ParseIdError)
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|connection| connection.name() == text).ok_or(ParseError)
     }
 }

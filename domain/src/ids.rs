@@ -7,10 +7,10 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The text is not an id: not a UUID.
+/// The text is not what it should be: no id, or no name of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id")]
-pub struct ParseIdError;
+#[error("not an id, or not a name of that kind")]
+pub struct ParseError;
 
 macro_rules! id {
     ($(#[$doc:meta] $name:ident)*) => {$(
@@ -38,13 +38,13 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = ParseIdError;
+            type Err = ParseError;
 
-            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+            fn from_str(text: &str) -> Result<Self, ParseError> {
                 // Only the form that is also written, so that an id has one spelling in URLs and rows.
                 match Uuid::try_parse(text) {
                     Ok(uuid) if uuid.to_string() == text => Ok(Self(uuid)),
-                    _ => Err(ParseIdError),
+                    _ => Err(ParseError),
                 }
             }
         }
@@ -74,8 +74,8 @@ mod tests {
     fn an_id_has_one_spelling() {
         let id = AccountId::new(Uuid::from_u128(0x0190_ffff));
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!(id.to_string().to_uppercase().parse::<AccountId>(), Err(ParseIdError));
-        assert_eq!(id.uuid().simple().to_string().parse::<AccountId>(), Err(ParseIdError));
-        assert_eq!("1 OR 1=1".parse::<AccountId>(), Err(ParseIdError));
+        assert_eq!(id.to_string().to_uppercase().parse::<AccountId>(), Err(ParseError));
+        assert_eq!(id.uuid().simple().to_string().parse::<AccountId>(), Err(ParseError));
+        assert_eq!("1 OR 1=1".parse::<AccountId>(), Err(ParseError));
     }
 }

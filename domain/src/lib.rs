@@ -10,15 +10,17 @@ mod connection;
 pub mod failure;
 mod ids;
 mod metadata;
+mod reason;
 pub mod schedule;
 pub mod token;
 
 pub use account::{Account, AccountCommand, AccountError, AccountEvent};
 pub use actor::{Actor, Authority, Right};
 pub use connection::Connection;
-pub use failure::{Evidence, Reason, Verdict};
-pub use ids::{AccountId, AttemptId, LinkId, ParseIdError, TokenId, UserId, WidgetId};
+pub use failure::{Evidence, Verdict};
+pub use ids::{AccountId, AttemptId, LinkId, ParseError, TokenId, UserId, WidgetId};
 pub use metadata::Metadata;
+pub use reason::Reason;
 pub use token::{DataAccess, Token, TokenCommand, TokenError, TokenEvent};
 
 /// The upcasters that bring stored events of older versions to the shape of today.

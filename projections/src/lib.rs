@@ -7,6 +7,7 @@ mod account_status;
 pub mod accounts;
 pub mod feeds;
 mod follower;
+mod followers;
 mod projection;
 pub mod queue;
 pub mod rebuild;
@@ -14,7 +15,7 @@ pub mod story;
 pub mod widgets;
 mod work;
 
-pub use follower::{Followers, State, catch_up, states};
+pub use followers::{Followers, State, catch_up, states};
 
 use chrono::TimeDelta;
 use domain::AccountId;

@@ -145,6 +145,23 @@ impl Store {
             .bind(&event.aggregate).bind(&event.account_id).bind(before).fetch_optional(pool))?)
     }
 
+    /// Whether something happened to an account's aggregate of a type after a position, apart from events of one type.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn happened_after(
+        &self,
+        (aggregate, account): (&str, AccountId),
+        position: i64,
+        except: &str,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position > $3 \
+                   AND event_type <> $4)";
+        let account = account.to_string();
+        Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
+            .bind(aggregate).bind(&account).bind(position).bind(except).fetch_one(pool))?)
+    }
+
     /// The position of the last event; 0 in an empty journal.
     ///
     /// # Errors

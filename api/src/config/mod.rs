@@ -180,13 +180,12 @@ impl Config {
         self.http.public_url.scheme() == "https"
     }
 
-    /// Where Meta must be told to send callbacks for a login, besides the login's redirect: deauthorize, data deletion.
-    pub fn callbacks(&self, connection: Connection) -> [(&'static str, String); 3] {
+    /// Where Meta must be told to send callbacks for a login, besides the login's redirect.
+    pub fn callbacks(&self, connection: Connection) -> [(&'static str, String); 2] {
         let public = self.public_url();
         [
             ("OAuth redirect", format!("{public}/oauth/{connection}/callback")),
             ("Deauthorize callback", format!("{public}/meta/{connection}/deauthorize")),
-            ("Data deletion request", format!("{public}/meta/{connection}/data-deletion")),
         ]
     }
 }

@@ -6,7 +6,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use axum_login::{AuthSession, AuthUser, AuthnBackend};
 use chrono::{DateTime, Utc};
 use commands::Context;
-use domain::{Actor, Authority, ParseIdError, UserId};
+use domain::{Actor, Authority, ParseError, UserId};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Database, StoreError, execute, read};
@@ -60,11 +60,11 @@ impl Role {
 }
 
 impl FromStr for Role {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(name: &str) -> Result<Self, ParseIdError> {
+    fn from_str(name: &str) -> Result<Self, ParseError> {
         let all = [Self::Owner, Self::Support, Self::Auditor, Self::Admin, Self::Service];
-        all.into_iter().find(|role| role.name() == name).ok_or(ParseIdError)
+        all.into_iter().find(|role| role.name() == name).ok_or(ParseError)
     }
 }
 

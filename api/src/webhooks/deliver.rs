@@ -29,7 +29,6 @@ const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(5);
 #[derive(sqlx::FromRow)]
 struct Due {
     id: String,
-    endpoint_id: String,
     message_id: String,
     body: String,
     attempts: i64,
@@ -85,46 +84,59 @@ async fn waiting(app: &App) -> Result<Vec<String>, StoreError> {
 
 /// Delivers some of what is due to an endpoint, at once.
 async fn turn(app: App, endpoint: String) {
-    let columns = "id, endpoint_id, message_id, body, attempts";
-    let rows = Outbox { table: "webhook_deliveries", columns, only: Some(("endpoint_id", &endpoint)), set: None };
+    let columns = "id, message_id, body, attempts";
+    let only = Some(("endpoint_id", endpoint.as_str()));
+    let rows = Outbox { table: "webhook_deliveries", columns, only, set: None };
     let due = match take_due(app.database(), rows, (app.commands.clock.now(), LEASE), AT_ONCE).await {
         Ok(due) => due,
         Err(error) => return tracing::warn!(endpoint, %error, "what an endpoint is to be told could not be read"),
     };
-    let deliver = async |due| {
-        if let Err(error) = deliver(&app, &due).await {
+    let way = match way(&app, &endpoint).await {
+        Ok(way) => way,
+        Err(error) => return tracing::warn!(endpoint, %error, "an endpoint could not be read"),
+    };
+    let deliver = async |due: Due| {
+        let done = match &way {
+            Ok(way) => deliver(&app, &endpoint, way, &due).await,
+            Err(NoWay::Gone) => end(&app, &due, "failed", "the endpoint is gone").await,
+            Err(NoWay::Now(why)) => again(&app, &due, why).await,
+        };
+        if let Err(error) = done {
             tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
         }
     };
     stream::iter(due).for_each_concurrent(None, deliver).await;
 }
 
-async fn deliver(app: &App, due: &Due) -> Result<(), commands::Error> {
-    let sql = "SELECT url, key_id, secret FROM webhook_endpoints WHERE id = $1 AND disabled_at IS NULL";
-    let endpoint: Option<(String, String, Vec<u8>)> =
-        read!(app.database(), pool => sqlx::query_as(sql).bind(&due.endpoint_id).fetch_optional(pool))?;
-    let Some((url, key_id, secret)) = endpoint else { return end(app, due, "failed", "the endpoint is gone").await };
-    let Ok(secret) = open(app, &due.endpoint_id, key_id, secret) else {
-        return again(app, due, "its secret can't be opened: its key is missing").await;
-    };
-    match send(app, due, &url, &secret).await {
-        Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
-        Ok(410) => {
-            tracing::warn!(
-                endpoint = due.endpoint_id,
-                "a web hook's endpoint answered 410 Gone, and is told nothing any more"
-            );
-            let (sql, now) = ("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2", app.commands.clock.now());
-            autocommit!(app.database(), pool => sqlx::query(sql).bind(now).bind(&due.endpoint_id).execute(pool))?;
-            end(app, due, "failed", "410").await
-        }
-        Ok(status) => again(app, due, &status.to_string()).await,
-        Err(why) => again(app, due, why).await,
-    }
+/// The way to an endpoint, for one turn.
+struct Way {
+    url: Url,
+    /// Connects to the addresses that were checked, and to no others.
+    client: reqwest::Client,
+    secret: Webhook,
 }
 
-/// Sends it; the status of the answer.
-async fn send(app: &App, due: &Due, url: &str, secret: &str) -> Result<u16, &'static str> {
+/// Why there is none.
+enum NoWay {
+    Gone,
+    /// Tried again later.
+    Now(&'static str),
+}
+
+async fn way(app: &App, endpoint: &str) -> Result<Result<Way, NoWay>, StoreError> {
+    let sql = "SELECT url, key_id, secret FROM webhook_endpoints WHERE id = $1 AND disabled_at IS NULL";
+    let found: Option<(String, String, Vec<u8>)> =
+        read!(app.database(), pool => sqlx::query_as(sql).bind(endpoint).fetch_optional(pool))?;
+    let Some((url, key_id, secret)) = found else { return Ok(Err(NoWay::Gone)) };
+    let secret = open(app, endpoint, key_id, secret).ok().and_then(|secret| Webhook::new(&secret).ok());
+    let Some(secret) = secret else {
+        return Ok(Err(NoWay::Now("its secret can't be opened: its key is missing")));
+    };
+    Ok(connect(app, &url).await.map(|(url, client)| Way { url, client, secret }).map_err(NoWay::Now))
+}
+
+/// A client for an address whose name is resolved once, here.
+async fn connect(app: &App, url: &str) -> Result<(Url, reqwest::Client), &'static str> {
     let private = app.config.webhooks.private;
     let url: Url = guard::address(url, private)?;
     let resolved = tokio::time::timeout(TIMEOUT, guard::resolve(&url, private)).await;
@@ -137,13 +149,31 @@ async fn send(app: &App, due: &Due, url: &str, secret: &str) -> Result<u16, &'st
     if let Some(host) = url.domain() {
         builder = builder.resolve_to_addrs(host, &addresses);
     }
-    let client = builder.build().map_err(|_| "TLS can't be set up")?;
+    Ok((url, builder.build().map_err(|_| "TLS can't be set up")?))
+}
+
+async fn deliver(app: &App, endpoint: &str, way: &Way, due: &Due) -> Result<(), commands::Error> {
+    match send(app, way, due).await {
+        Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
+        Ok(410) => {
+            tracing::warn!(endpoint, "a web hook's endpoint answered 410 Gone, and is told nothing any more");
+            let (sql, now) = ("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2", app.commands.clock.now());
+            autocommit!(app.database(), pool => sqlx::query(sql).bind(now).bind(endpoint).execute(pool))?;
+            end(app, due, "failed", "410").await
+        }
+        Ok(status) => again(app, due, &status.to_string()).await,
+        Err(why) => again(app, due, why).await,
+    }
+}
+
+/// Sends it; the status of the answer.
+async fn send(app: &App, way: &Way, due: &Due) -> Result<u16, &'static str> {
     // Whoever hears it compares this with a clock of their own.
     let at = app.commands.clock.of_the_world().timestamp();
-    let signature = Webhook::new(secret).and_then(|hook| hook.sign(&due.message_id, at, due.body.as_bytes()));
-    let signature = signature.map_err(|_| "it can't be signed")?;
-    let request = client
-        .post(url)
+    let signature = way.secret.sign(&due.message_id, at, due.body.as_bytes()).map_err(|_| "it can't be signed")?;
+    let request = way
+        .client
+        .post(way.url.clone())
         .header("content-type", "application/json")
         .header(HEADER_WEBHOOK_ID, &due.message_id)
         .header(HEADER_WEBHOOK_TIMESTAMP, at.to_string())

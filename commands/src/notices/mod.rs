@@ -7,17 +7,17 @@
 pub mod outbox;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{AccountId, LinkId, Token, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
+use domain::{AccountId, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
 use store::{Event, Filter, StoreError, Tx, execute, read, within};
 
-use crate::{Commands, Context, Error, new_id};
+use crate::{Commands, Error, new_id};
 
 /// Bad news are told as long as the link in them would live: what a rebuild brings back is no news.
 const BAD_NEWS: TimeDelta = TimeDelta::days(30);
 /// Good news are told while they are new: nobody wants those that a rebuild or a long outage brings back.
 const GOOD_NEWS: TimeDelta = TimeDelta::days(3);
 /// How long further news of a kind is gathered after a mail to the same person.
-const GATHER: TimeDelta = TimeDelta::minutes(5);
+const FURTHER: TimeDelta = TimeDelta::minutes(5);
 
 /// What there is to tell about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,8 +166,8 @@ impl Commands {
         let sql = "SELECT due_at FROM mails WHERE user_id = $1 AND kind = $2 AND due_at > $3 \
                    AND (outcome IS NULL OR outcome = 'sent') ORDER BY due_at DESC LIMIT 1";
         let last: Option<DateTime<Utc>> = within!(&mut *tx, on =>
-            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now - GATHER).fetch_optional(on))?;
-        let (mail, due_at) = (new_id().to_string(), last.map_or(now, |last| last.min(now) + GATHER));
+            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now - FURTHER).fetch_optional(on))?;
+        let (mail, due_at) = (new_id().to_string(), last.map_or(now, |last| last.min(now) + FURTHER));
         let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
         execute!(&mut *tx, sqlx::query(sql).bind(&mail).bind(&user).bind(kind.name()).bind(due_at))?;
         Ok(mail)
@@ -200,9 +200,5 @@ impl Commands {
             execute!(&mut tx, sqlx::query(sql).bind(before))?;
         }
         Ok(tx.commit().await?)
-    }
-
-    pub(crate) async fn token(&self, account: AccountId) -> Result<Token, Error> {
-        Ok(self.store.unit(self.metadata(&Context::relight())).load(account).await?)
     }
 }

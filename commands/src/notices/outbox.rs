@@ -120,9 +120,7 @@ impl Commands {
 
     /// Whether something newer happened to the account's token, which is told instead.
     async fn happened_since(&self, news: &News) -> Result<bool, Error> {
-        let filter = Filter { account: Some(news.account), after: news.cause, ..Filter::default() };
-        let events = self.store.events(&filter, 1_000).await?;
-        Ok(events.iter().any(|event| event.aggregate == "token" && event.event_type != "Renewed"))
+        Ok(self.store.happened_after(("token", news.account), news.cause, "Renewed").await?)
     }
 
     /// The mail server took it: who was told what goes into the journal, and the mail is over, in one commit.

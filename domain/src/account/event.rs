@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Evidence, LinkId, ParseIdError, Right, TokenId, UserId, WidgetId};
+use crate::{Connection, Evidence, LinkId, ParseError, Right, TokenId, UserId, WidgetId};
 
 /// A widget's plan, which says how often its feed advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,13 +29,13 @@ impl Plan {
 }
 
 impl FromStr for Plan {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text {
             "free" => Ok(Self::Free),
             "upgraded" => Ok(Self::Upgraded),
-            _ => Err(ParseIdError),
+            _ => Err(ParseError),
         }
     }
 }
@@ -67,11 +67,11 @@ impl NoticeKind {
 }
 
 impl FromStr for NoticeKind {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let all = [Self::Expired, Self::Reminder, Self::Recovered, Self::RefreshedByVisitor];
-        all.into_iter().find(|kind| kind.name() == text).ok_or(ParseIdError)
+        all.into_iter().find(|kind| kind.name() == text).ok_or(ParseError)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::ParseIdError;
+use domain::ParseError;
 use store::{Database, StoreError, read};
 
 use super::{Account, COLUMNS, Row, Viewer, of_row};
@@ -56,13 +56,13 @@ impl fmt::Display for Cursor {
 }
 
 impl FromStr for Cursor {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let (key, id) = text.rsplit_once('~').ok_or(ParseIdError)?;
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (key, id) = text.rsplit_once('~').ok_or(ParseError)?;
         match key.strip_prefix('~') {
             None => Ok(Self::Name(key.to_owned(), id.to_owned())),
-            Some(since) => Ok(Self::Since(since.parse().map_err(|_| ParseIdError)?, id.to_owned())),
+            Some(since) => Ok(Self::Since(since.parse().map_err(|_| ParseError)?, id.to_owned())),
         }
     }
 }

@@ -11,7 +11,7 @@ mod worker;
 
 use std::{fmt, str::FromStr};
 
-use domain::{AccountId, ParseIdError};
+use domain::{AccountId, ParseError};
 
 pub(crate) use finish::lock;
 pub use finish::{Retry, ask_again, ask_check, complete, postpone, retry};
@@ -72,10 +72,10 @@ impl Kind {
 }
 
 impl FromStr for Kind {
-    type Err = ParseIdError;
+    type Err = ParseError;
 
-    fn from_str(name: &str) -> Result<Self, ParseIdError> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(ParseIdError)
+    fn from_str(name: &str) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(ParseError)
     }
 }
 
@@ -106,10 +106,10 @@ impl Priority {
 }
 
 impl TryFrom<i64> for Priority {
-    type Error = ParseIdError;
+    type Error = ParseError;
 
-    fn try_from(number: i64) -> Result<Self, ParseIdError> {
-        Self::ALL.into_iter().find(|priority| priority.number() == number).ok_or(ParseIdError)
+    fn try_from(number: i64) -> Result<Self, ParseError> {
+        Self::ALL.into_iter().find(|priority| priority.number() == number).ok_or(ParseError)
     }
 }
 

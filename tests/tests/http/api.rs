@@ -76,13 +76,14 @@ on_both_engines! {
         let mut keys: Vec<_> = account.as_object().expect("an object").keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!(keys, [
-            "checked_at", "connection", "data_access_estimated", "data_access_expires_at", "expires_at", "generation",
-            "id", "instagram_id", "needs_person", "position", "reason", "since", "status", "username", "widgets",
+            "checked_at", "connection", "data_access_estimated", "data_access_expires_at", "ends_first", "expires_at",
+            "generation", "id", "instagram_id", "needs_person", "position", "reason", "since", "status", "username", "widgets",
         ]);
         assert_eq!(account["instagram_id"], relight.holder("luma.ceramics"));
         assert_eq!(account["widgets"], json!({"free": 0, "upgraded": 1}));
         assert_eq!((&account["status"], &account["reason"]), (&json!("active"), &Value::Null));
         assert_eq!((&account["data_access_estimated"], &account["generation"]), (&json!(true), &json!(1)));
+        assert_eq!(account["ends_first"], "session");
     }
 
     async fn widgets_are_added_changed_and_removed(engine: Engine) {

@@ -293,9 +293,10 @@ impl Life {
                 by_visitor: count(" refreshed"),
                 reminded: count("please log in again soon"),
             };
-            let (mut expected, doubtful) = match known.upgraded {
-                true => Told::of(&self.relight.journal(&known.id).await, now),
-                false => (Told::default(), 0),
+            let (mut expected, doubtful) = if known.upgraded {
+                Told::of(&self.relight.journal(&known.id).await, now)
+            } else {
+                (Told::default(), 0)
             };
             if told.reminded.abs_diff(expected.reminded) <= doubtful {
                 expected.reminded = told.reminded;

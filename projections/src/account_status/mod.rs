@@ -1,12 +1,15 @@
 //! The projection `account_status`: each account's state, who sees it, and which widgets show it.
 
+mod save;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, schedule::Schedule, token::Grant};
-use store::{Bulk, Entry, Event, StoreError, Tx, execute, fetch_among};
+use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
 
 use crate::projection::{Projection, Target};
+use save::{save_counts, save_rights, save_rows, save_widgets};
 
 /// Folds events into `account_status_v1`, `account_rights_v1`, `widgets_v1` and `account_counts_v1`.
 pub(crate) struct AccountStatus;
@@ -230,111 +233,4 @@ impl Row {
         self.data_access_expires_at = grant.data_access.map(|end| end.ends_at);
         self.data_access_estimated = grant.data_access.is_some_and(|end| end.estimated);
     }
-}
-
-async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> Result<(), StoreError> {
-    let bulk = Bulk::default()
-        .text("account_id", rows.iter().map(|row| row.account_id.as_str()))
-        .text("connection", rows.iter().map(|row| row.connection.as_str()))
-        .text("status", rows.iter().map(|row| row.status.as_str()))
-        .text("reason", rows.iter().map(|row| row.reason.as_deref()))
-        .time("since", rows.iter().map(|row| row.since))
-        .text("token_id", rows.iter().map(|row| row.token_id.as_deref()))
-        .int("generation", rows.iter().map(|row| row.generation))
-        .time("granted_at", rows.iter().map(|row| row.granted_at))
-        .time("expires_at", rows.iter().map(|row| row.expires_at))
-        .time("data_access_expires_at", rows.iter().map(|row| row.data_access_expires_at))
-        .bool("data_access_estimated", rows.iter().map(|row| row.data_access_estimated))
-        .int("free_widgets", rows.iter().map(|row| row.free_widgets))
-        .int("upgraded_widgets", rows.iter().map(|row| row.upgraded_widgets))
-        .int("position", rows.iter().map(|row| row.position));
-    let names = bulk.names();
-    let columns = names.split(", ").filter(|name| *name != "account_id");
-    let sets = columns.map(|name| format!("{name} = excluded.{name}")).collect::<Vec<_>>().join(", ");
-    let table = target.table("account_status_v1");
-    let insert =
-        |rows: &str| format!("INSERT INTO {table} ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}");
-    bulk.run(tx, insert).await?;
-    Ok(())
-}
-
-/// How many more or fewer accounts have each status than before.
-async fn save_counts(
-    tx: &mut Tx,
-    target: Target,
-    before: BTreeMap<String, i64>,
-    rows: &[&Row],
-) -> Result<(), StoreError> {
-    let mut more: BTreeMap<_, _> = before.into_iter().map(|(status, accounts)| (status, -accounts)).collect();
-    for row in rows {
-        *more.entry(row.status.clone()).or_default() += 1;
-    }
-    more.retain(|_, more| *more != 0);
-    let bulk = Bulk::default().text("status", more.keys().map(String::as_str)).int("accounts", more.values().copied());
-    let table = target.table("account_counts_v1");
-    let insert = |rows: &str| {
-        format!(
-            "INSERT INTO {table} (status, accounts) {rows} \
-             ON CONFLICT (status) DO UPDATE SET accounts = {table}.accounts + excluded.accounts"
-        )
-    };
-    if bulk.run(tx, insert).await? > 0 {
-        execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table} WHERE accounts = 0")))?;
-    }
-    Ok(())
-}
-
-async fn save_rights(
-    tx: &mut Tx,
-    target: Target,
-    rights: &BTreeMap<(String, String), Option<Right>>,
-) -> Result<(), StoreError> {
-    let table = target.table("account_rights_v1");
-    let granted: Vec<_> = rights.iter().filter_map(|(key, right)| Some((key, (*right)?))).collect();
-    let bulk = Bulk::default()
-        .text("user_id", granted.iter().map(|((user, _), _)| user.as_str()))
-        .text("account_id", granted.iter().map(|((_, account), _)| account.as_str()))
-        .text("access", granted.iter().map(|(_, right)| right.name()));
-    let insert = |rows: &str| {
-        format!(
-            "INSERT INTO {table} (user_id, account_id, access) {rows} \
-             ON CONFLICT (user_id, account_id) DO UPDATE SET access = excluded.access"
-        )
-    };
-    bulk.run(tx, insert).await?;
-    let revoked: Vec<_> = rights.iter().filter(|(_, right)| right.is_none()).map(|(key, _)| key).collect();
-    let bulk = Bulk::default()
-        .text("user_id", revoked.iter().map(|(user, _)| user.as_str()))
-        .text("account_id", revoked.iter().map(|(_, account)| account.as_str()));
-    bulk.run(tx, |rows| format!("DELETE FROM {table} WHERE (user_id, account_id) IN ({rows})")).await?;
-    Ok(())
-}
-
-async fn save_widgets(
-    tx: &mut Tx,
-    target: Target,
-    widgets: &BTreeMap<(String, String), Widget>,
-) -> Result<(), StoreError> {
-    let table = target.table("widgets_v1");
-    let (added, changed): (Vec<_>, Vec<_>) = widgets.iter().partition(|(_, widget)| widget.added_at.is_some());
-    let rows = Bulk::default()
-        .text("widget_id", added.iter().map(|((_, id), _)| id.as_str()))
-        .text("account_id", added.iter().map(|((account, _), _)| account.as_str()))
-        .text("plan", added.iter().map(|(_, widget)| widget.plan.name()))
-        .bool("removed", added.iter().map(|(_, widget)| widget.removed))
-        .time("added_at", added.iter().map(|(_, widget)| widget.added_at));
-    let names = rows.names();
-    rows.run(tx, |rows| format!("INSERT INTO {table} ({names}) {rows}")).await?;
-    let rows = Bulk::default()
-        .text("widget_id", changed.iter().map(|((_, id), _)| id.as_str()))
-        .text("plan", changed.iter().map(|(_, widget)| widget.plan.name()))
-        .bool("removed", changed.iter().map(|(_, widget)| widget.removed));
-    let update = |rows: &str| {
-        format!(
-            "UPDATE {table} SET plan = new.plan, removed = new.removed FROM ({rows}) AS new \
-             WHERE {table}.widget_id = new.widget_id"
-        )
-    };
-    rows.run(tx, update).await?;
-    Ok(())
 }

@@ -1,11 +1,8 @@
-//! What people read: how outcomes, refusals and states are said.
+//! How what came of a login is told.
 
-use std::fmt;
+use commands::{Outcome, callback::Refusal};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use commands::{Outcome, attempt::Purpose, callback::Refusal};
-use domain::{Connection, Reason};
-use projections::accounts::Status;
+use super::{button, list};
 
 /// What is said about something that happened: what, what to do, a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +22,7 @@ impl Telling {
 }
 
 /// How an outcome that isn't a success is told.
+#[expect(clippy::too_many_lines, reason = "a text for each of them")]
 pub fn outcome(outcome: &Outcome) -> Telling {
     let code = outcome.code();
     let said = |title: &str, text: &[&str]| Telling::new(title, text, code);
@@ -53,6 +51,22 @@ pub fn outcome(outcome: &Outcome) -> Telling {
                 &format!("Without {} we can't show your posts. Nothing was changed.", permissions(missing)),
                 "Try again, and leave all boxes ticked when you are asked what Relight may do.",
             ],
+        ),
+        Outcome::NotAllowed => said(
+            "You may not do that",
+            &["Only an owner of the account may switch its connection. Nothing was changed."],
+        ),
+        Outcome::DataAccessEnded => said(
+            "Facebook did not renew the access to your data",
+            &[
+                "You logged in, but Facebook's 90 days of data access had ended, and this login didn't restart them. \
+                 Nothing was changed.",
+                "Log in once more with the button below: it asks Facebook for it.",
+            ],
+        ),
+        Outcome::ChoiceExpired => said(
+            "The choice has timed out",
+            &["A login waits ten minutes for your choice of account. Nothing was changed. Connect again."],
         ),
         Outcome::WrongAccount { meant, reached } => said(
             "That was another Instagram account",
@@ -114,33 +128,6 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             &format!("@{username} was disconnected"),
             &["An owner disconnected it here. Sign in and connect it again: its widgets come back by themselves."],
         ),
-        Outcome::NotAllowed => said(
-            "You may not do that",
-            &["Only an owner of the account may switch its connection. Nothing was changed."],
-        ),
-        Outcome::DataAccessEnded => said(
-            "Facebook did not renew the access to your data",
-            &[
-                "You logged in, but Facebook's 90 days of data access had ended, and this login didn't restart them. \
-                 Nothing was changed.",
-                "Log in once more with the button below: it asks Facebook for it.",
-            ],
-        ),
-        Outcome::ChoiceExpired => said(
-            "The choice has timed out",
-            &["A login waits ten minutes for your choice of account. Nothing was changed. Connect again."],
-        ),
-    }
-}
-
-/// From where somebody set out to a login.
-pub const fn purpose(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Connect => "Connect an account",
-        Purpose::Account => "the account's page",
-        Purpose::TokenPage => "the access token page",
-        Purpose::Link => "a reconnect link",
-        Purpose::Switch => "Switch connection",
     }
 }
 
@@ -172,83 +159,6 @@ pub fn refusal(refusal: Refusal) -> Telling {
     }
 }
 
-/// Why a token can't be used, and what to do, in a card on the account's page.
-pub fn why(reason: Reason, connection: Connection) -> (&'static str, &'static str) {
-    match (reason, connection) {
-        (Reason::Lifetime, _) => {
-            ("The access token ran out.", "Access tokens live 60 days. Refresh it: log in once more, and it lives on.")
-        }
-        (Reason::PasswordChanged, _) => (
-            "The password was changed.",
-            "A changed password ends all access at once. Refresh the token with the new password.",
-        ),
-        (Reason::AppRemoved, _) => (
-            "The app was removed at Meta.",
-            "Somebody took our access away in the account's settings. Refresh to give it back.",
-        ),
-        (Reason::Checkpoint, Connection::Consumer) => (
-            "Instagram wants to check that it is you.",
-            "Open instagram.com, log in, and follow the steps. Then refresh the token.",
-        ),
-        (Reason::Checkpoint, Connection::Business) => (
-            "Facebook wants to check that it is you.",
-            "Open facebook.com, log in, and follow the steps. Then refresh the token.",
-        ),
-        (Reason::Unconfirmed, _) => (
-            "The user isn't confirmed.",
-            "Confirm the e-mail address or phone number at Facebook or Instagram. Then refresh the token.",
-        ),
-        (Reason::Invalidated, _) => (
-            "The session was ended: the password was changed, or there was a security reset.",
-            "Meta doesn't tell which. Refresh the token: log in once more.",
-        ),
-        (Reason::PageRoleLost, _) => (
-            "The role on the Facebook Page was lost.",
-            "Somebody with a role on the Page must refresh the token, or give the role back first.",
-        ),
-        (Reason::PermissionMissing, _) => {
-            ("A permission is missing.", "Refresh the token, and leave all boxes ticked.")
-        }
-        (Reason::DataAccessEnded, _) => (
-            "Access to the data ended.",
-            "Meta ends it after 90 days without you. Refresh the token: only a person can do that.",
-        ),
-        (Reason::Unknown, _) => ("Meta refused the access token and didn't say why.", "Refresh it: log in once more."),
-    }
-}
-
-/// The status as its pill says it.
-pub fn status(status: Status) -> String {
-    match status {
-        Status::Active => "Active".to_owned(),
-        Status::Expired(reason) => format!("Expired — {}", projections::story::reason_words(reason)),
-        Status::Disconnected => "Disconnected".to_owned(),
-    }
-}
-
-/// What the button of a connection is called.
-pub const fn button(connection: Connection) -> &'static str {
-    match connection {
-        Connection::Consumer => "Instagram",
-        Connection::Business => "Facebook",
-    }
-}
-
-/// "14, 7 and 1"; `None` of nothing.
-pub fn list_of(numbers: &[u32]) -> Option<String> {
-    let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
-    (!numbers.is_empty()).then(|| list(&numbers))
-}
-
-/// "a, b and c".
-fn list(items: &[String]) -> String {
-    match items {
-        [] => "it".to_owned(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
-}
-
 /// Permissions as Meta calls them, which is how its boxes are found, each with what it is for.
 fn permissions(names: &[String]) -> String {
     let told = |name: &String| match name.as_str() {
@@ -267,71 +177,9 @@ fn names(usernames: &[String]) -> String {
     list(&usernames.iter().map(|name| format!("@{name}")).collect::<Vec<_>>())
 }
 
-/// An instant as a `<time>`: relative to read, exact to look up. Displays as HTML, of nothing but digits and our words.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment {
-    /// The instant.
-    pub at: DateTime<Utc>,
-    /// The time now.
-    pub now: DateTime<Utc>,
-}
-
-impl Moment {
-    /// The same in words alone, for a text.
-    pub fn plain(&self) -> String {
-        relative(self.at - self.now)
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = self.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        let title = self.at.format("%e %B %Y, %H:%M:%S UTC");
-        let words = relative(self.at - self.now);
-        write!(f, "<time datetime=\"{exact}\" title=\"{title}\">{words}</time>")
-    }
-}
-
-/// "3 minutes ago", "in 2 days".
-fn relative(distance: TimeDelta) -> String {
-    let seconds = distance.num_seconds().unsigned_abs();
-    let unit_seconds = match seconds {
-        0..60 => 1,
-        60..3_600 => 60,
-        3_600..86_400 => 3_600,
-        _ => 86_400,
-    };
-    // What has passed is counted in whole units; what is to come, in the nearest: 60 days are told as 60 from the start.
-    let nearest = if distance < TimeDelta::zero() { 0 } else { unit_seconds / 2 };
-    let number = (seconds + nearest) / unit_seconds;
-    let unit = match unit_seconds {
-        1 if seconds < 10 => return if distance <= TimeDelta::zero() { "just now" } else { "now" }.to_owned(),
-        1 => "second",
-        60 => "minute",
-        3_600 => "hour",
-        _ => "day",
-    };
-    let plural = if number == 1 { "" } else { "s" };
-    if distance < TimeDelta::zero() {
-        format!("{number} {unit}{plural} ago")
-    } else {
-        format!("in {number} {unit}{plural}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_are_said_in_the_largest_unit() {
-        assert_eq!(relative(TimeDelta::seconds(-4)), "just now");
-        assert_eq!(relative(TimeDelta::seconds(-61)), "1 minute ago");
-        assert_eq!(relative(TimeDelta::hours(47)), "in 2 days");
-        assert_eq!(relative(TimeDelta::seconds(60 * 86_400 - 20)), "in 60 days");
-        assert_eq!(relative(TimeDelta::hours(-47)), "1 day ago");
-        assert_eq!(relative(TimeDelta::days(-60)), "60 days ago");
-    }
 
     #[test]
     fn error_1075_has_its_text() {

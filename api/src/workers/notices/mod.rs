@@ -1,0 +1,128 @@
+//! Notices: what happened is gathered into one mail a person and kind, and mails that wait are sent.
+
+mod gather;
+mod send;
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use domain::{AccountId, Connection, UserId};
+use futures::{StreamExt, stream};
+use projections::{
+    accounts::{self, Account},
+    queue::Worker,
+};
+use store::StoreError;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    error::Error,
+    sign_in::{Users, mails::Mails},
+};
+use gather::gather;
+use send::send;
+
+/// How many accounts are gathered at once.
+const AT_ONCE: u32 = 500;
+/// How many mails are under way at once.
+const MAILS: usize = 4;
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long mails wait at a time while an incident is open.
+const INCIDENT_WAIT: TimeDelta = TimeDelta::minutes(1);
+const TROUBLE: &str = "Meta refuses many accounts at once: mails wait until that is over";
+
+/// Works until the token is cancelled.
+pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
+    let worker = Worker::new(app.database(), commands::new_id().to_string());
+    let mut moved = app.commands.clock.moved();
+    while !stop.is_cancelled() {
+        let found = match work(&app, &worker).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "notices could not be gathered or sent; trying again");
+                false
+            }
+        };
+        if !found {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = queue_position.changed() => {}
+                _ = moved.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+    let _ = worker.release().await;
+}
+
+async fn work(app: &App, worker: &Worker) -> Result<bool, commands::Error> {
+    let claimed = worker.claim_notices(app.commands.clock.now(), AT_ONCE).await?;
+    if !claimed.is_empty() {
+        gather(app, &claimed).await?;
+    }
+    let Some(mailer) = &app.mailer else { return Ok(!claimed.is_empty()) };
+    let mails = app.commands.take_mails(i64::try_from(MAILS).unwrap_or(1)).await?;
+    let found = !claimed.is_empty() || !mails.is_empty();
+    stream::iter(mails)
+        .for_each_concurrent(MAILS, async |mail| {
+            if let Err(error) = send(app, mailer, &mail).await {
+                tracing::warn!(mail = mail.id, %error, "a mail could not be sent; it is tried again when its lease ends");
+            }
+        })
+        .await;
+    Ok(found)
+}
+
+/// The logins whose apps have an open incident: mails about their accounts wait.
+async fn troubled(app: &App) -> Result<Vec<Connection>, StoreError> {
+    Ok(app.commands.open_incidents().await?.into_iter().map(|incident| incident.connection.0).collect())
+}
+
+/// Which mails people want, each looked up once.
+struct Wishes<'a> {
+    app: &'a App,
+    users: Users,
+    known: HashMap<UserId, Option<Mails>>,
+}
+
+impl<'a> Wishes<'a> {
+    fn new(app: &'a App) -> Self {
+        Self { app, users: Users::new(app.database().clone()), known: HashMap::new() }
+    }
+
+    /// Who wants to be told about an account.
+    async fn audience(&mut self, account: AccountId) -> Result<Vec<UserId>, StoreError> {
+        let mut told = Vec::new();
+        for (user, right) in accounts::rights(self.app.database(), account).await? {
+            let wishes = match self.known.entry(user) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(self.users.mails(user).await?),
+            };
+            if wishes.is_some_and(|mails| mails.wants(right)) {
+                told.push(user);
+            }
+        }
+        Ok(told)
+    }
+}
+
+/// Why no mail about an account goes out; `None`: mails go out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn why_none(app: &App, account: &Account) -> Result<Option<&'static str>, Error> {
+    if app.mailer.is_none() {
+        return Ok(Some("No mail about this account goes out: Relight has no mail server."));
+    }
+    if account.upgraded_widgets == 0 {
+        return Ok(Some("No mail about this account goes out: it has no upgraded widget."));
+    }
+    let told = Wishes::new(app).audience(account.id).await?;
+    Ok(told.is_empty().then_some("No mail about this account goes out: nobody who sees it wants any."))
+}

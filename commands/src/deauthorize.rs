@@ -60,8 +60,7 @@ impl Decision for Deauthorize {
             return Ok(());
         }
         unit.execute::<Account>(account, AccountCommand::RecordDeauthorization { issued_at }).await?;
-        let evidence =
-            Evidence { call: Call::Deauthorization, at, code: None, subcode: None, trace: None, permission: None };
+        let evidence = Evidence::of(Call::Deauthorization, at);
         let report = TokenCommand::ReportFailure { token: token.id, reason: Reason::AppRemoved, evidence };
         Ok(unit.execute::<Token>(account, report).await?)
     }

@@ -47,12 +47,11 @@ impl Commands {
                 _ => None,
             };
             let evidence = Evidence {
-                call,
-                at: self.clock.now(),
                 code: answer.map(|answer| answer.code),
                 subcode: answer.and_then(|answer| answer.subcode),
                 trace: answer.and_then(|answer| answer.trace.clone()),
                 permission,
+                ..Evidence::of(call, self.clock.now())
             };
             if let Verdict::Expired(_) = verdict {
                 let report = Report { account, token: opened.id, reason, evidence };
@@ -73,8 +72,7 @@ impl Commands {
         permission: String,
     ) -> Result<Failed, Error> {
         let (reason, at) = (Reason::PermissionMissing, self.clock.now());
-        let permission = Some(permission);
-        let evidence = Evidence { call: Call::Check, at, code: None, subcode: None, trace: None, permission };
+        let evidence = Evidence { permission: Some(permission), ..Evidence::of(Call::Check, at) };
         self.hold(account, connection, token, reason, &evidence).await?;
         Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None })
     }

@@ -19,8 +19,6 @@ pub enum Call {
     Check,
     /// Extending the session.
     Renew,
-    /// One of the calls that end a login.
-    Grant,
     /// Meta called us: the person removed the app.
     Deauthorization,
 }
@@ -56,6 +54,13 @@ pub struct Evidence {
     /// The permission that is missing, if it is that and known which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
+}
+
+impl Evidence {
+    /// Evidence that is no more than that a call met it.
+    pub const fn of(call: Call, at: DateTime<Utc>) -> Self {
+        Self { call, at, code: None, subcode: None, trace: None, permission: None }
+    }
 }
 
 /// What an answer means for a connection.

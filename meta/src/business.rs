@@ -51,8 +51,6 @@ pub struct TokenFacts {
     pub data_access_expires_at: Option<DateTime<Utc>>,
     /// The permissions that it has.
     pub scopes: Vec<String>,
-    /// The ids that the person ticked, where Meta lists them: of Pages and of Instagram accounts. Empty: all.
-    pub targets: Vec<String>,
     /// The person's app-scoped id.
     pub user_id: Option<String>,
 }
@@ -169,16 +167,9 @@ impl Business {
             #[serde(default, rename = "data_access_expires_at")]
             data_access_end: i64,
             scopes: Option<Vec<String>>,
-            #[serde(default)]
-            granular_scopes: Vec<Granular>,
             #[serde(default, deserialize_with = "optional_id")]
             user_id: Option<String>,
             error: Option<Fields>,
-        }
-        #[derive(Deserialize)]
-        struct Granular {
-            #[serde(default)]
-            target_ids: Vec<String>,
         }
         let app_token = format!("{}|{}", self.config.app_id, self.config.app_secret.expose_secret());
         let query = [("input_token", token.expose_secret()), ("access_token", app_token.as_str())];
@@ -199,7 +190,6 @@ impl Business {
             expires_at: instant(data.session_end),
             data_access_expires_at: instant(data.data_access_end),
             scopes: data.scopes.ok_or(MetaError::Unreadable("a token without its permissions"))?,
-            targets: data.granular_scopes.into_iter().flat_map(|granular| granular.target_ids).collect(),
             user_id: data.user_id,
         })
     }

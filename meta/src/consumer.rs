@@ -26,8 +26,6 @@ pub struct Consumer {
 pub struct ShortToken {
     /// The token string.
     pub token: SecretString,
-    /// An id of the person; it may be the app-scoped or the professional one, so it identifies nobody.
-    pub user_id: Option<String>,
     /// What the person granted.
     pub permissions: Vec<String>,
 }
@@ -77,8 +75,6 @@ impl Consumer {
         #[derive(Deserialize)]
         struct Answer {
             access_token: SecretString,
-            #[serde(default, deserialize_with = "optional_id")]
-            user_id: Option<String>,
             #[serde(default, deserialize_with = "permissions")]
             permissions: Vec<String>,
         }
@@ -91,7 +87,7 @@ impl Consumer {
         ];
         let request = self.http.post(self.config.token_url.clone(), &form);
         let answer = self.http.send::<Wrapped<Answer>>(request).await?.into_inner();
-        Ok(ShortToken { token: answer.access_token, user_id: answer.user_id, permissions: answer.permissions })
+        Ok(ShortToken { token: answer.access_token, permissions: answer.permissions })
     }
 
     /// Exchanges a short token for one that lives 60 days.

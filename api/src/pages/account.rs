@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use commands::attempt::{Attempt, Phase};
-use domain::{AccountId, Right, UserId, account::Plan};
+use domain::{AccountId, LinkId, Right, UserId, account::Plan};
 use projections::{
     accounts::{self, Account, Status},
     queue,
@@ -133,6 +133,21 @@ pub async fn look(app: &App, account: &Account) -> Result<(), Error> {
     Ok(())
 }
 
+/// The reconnect link that was just made for an account, shown once. The session keeps its id alone: the link gives access.
+async fn made_link(app: &App, session: &Session, account: AccountId) -> Result<Option<String>, Error> {
+    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
+    match session.get::<(AccountId, LinkId)>("link_made").await.map_err(internal)? {
+        Some((of, link)) if of == account => {
+            session.remove::<(AccountId, LinkId)>("link_made").await.map_err(internal)?;
+            match app.commands.make_link(account, link).await {
+                Err(commands::Error::Missing(_)) => Ok(None), // It was disconnected meanwhile.
+                made => Ok(Some(made?)),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
 /// `GET /accounts/{id}`.
 pub async fn page(
     State(app): State<App>,
@@ -162,7 +177,7 @@ pub async fn page(
         csrf,
         live,
         said: session.remove("said").await.map_err(internal)?,
-        link: session.remove("link").await.map_err(internal)?,
+        link: made_link(&app, &session, account.id).await?,
         why: account.status.reason().map(|reason| words::why(reason, connection)),
         evidence,
         login: connection.login(),

@@ -216,7 +216,9 @@ pub async fn link(
     if user.role == Role::Auditor {
         return Err(Error::Forbidden("Auditors may only look."));
     }
-    let link = app.commands.make_link(account.id, LinkId::new(commands::new_id())).await?;
-    session.insert("link", link).await.map_err(|error| Error::Internal(error.into()))?;
+    let link = LinkId::new(commands::new_id());
+    // Whether one can be made is known now; the page makes it.
+    app.commands.make_link(account.id, link).await?;
+    session.insert("link_made", (account.id, link)).await.map_err(|error| Error::Internal(error.into()))?;
     back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await
 }

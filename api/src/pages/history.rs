@@ -130,7 +130,6 @@ fn rests_on(evidence: Option<Evidence>) -> String {
         Call::Pull => "fetching posts",
         Call::Check => "asking about the token",
         Call::Renew => "extending the session",
-        Call::Grant => "at a login",
         Call::Deauthorization => return "Meta told us".to_owned(),
     }
     .to_owned();

@@ -85,10 +85,16 @@ pub async fn page(
         let endpoint = urls.get(&delivery.endpoint_id).cloned().unwrap_or_default();
         DeliveryRow { kind: delivery.kind, endpoint, short, account: delivery.account_id, when, pill, words }
     });
+    // The session keeps only whose secret is to be shown, once.
+    let added: Option<String> = session.remove("endpoint_added").await.map_err(internal)?;
+    let secret = match added {
+        Some(endpoint) => webhooks::secret(&app, &endpoint).await?,
+        None => None,
+    };
     render(&WebhooksPage {
         me: Me::from(&user),
         csrf,
-        secret: session.remove("secret").await.map_err(internal)?,
+        secret,
         problem: session.remove("problem").await.map_err(internal)?,
         endpoints: endpoints.collect(),
         deliveries: deliveries.collect(),
@@ -111,7 +117,7 @@ pub async fn add(
     admin(user)?;
     let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
     match webhooks::add(&app, &commands::new_id().to_string(), &form.url).await {
-        Ok((_, secret)) => session.insert("secret", secret).await.map_err(internal)?,
+        Ok((endpoint, _)) => session.insert("endpoint_added", endpoint.id).await.map_err(internal)?,
         Err(Error::Rule(said)) => session.insert("problem", said).await.map_err(internal)?,
         Err(error) => return Err(error),
     }

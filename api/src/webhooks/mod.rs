@@ -104,6 +104,17 @@ struct Added {
     secret: Vec<u8>,
 }
 
+/// An endpoint's secret; `None`: it is gone.
+///
+/// # Errors
+/// When the database fails, or the secret can't be opened.
+pub async fn secret(app: &App, id: &str) -> Result<Option<String>, Error> {
+    let sql = "SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1";
+    let found: Option<Added> =
+        read!(app.database(), pool => sqlx::query_as(sql).bind(id).fetch_optional(pool)).map_err(StoreError::from)?;
+    Ok(found.map(|found| open(app, id, found.key_id, found.secret)).transpose()?)
+}
+
 /// All endpoints.
 ///
 /// # Errors

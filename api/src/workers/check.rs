@@ -1,5 +1,6 @@
 //! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
+use chrono::{DateTime, Utc};
 use commands::{check::Checked, report_failure::Failed};
 use domain::{TokenId, Verdict, schedule::next_check};
 use projections::{
@@ -8,12 +9,13 @@ use projections::{
 };
 
 use super::{
-    context,
+    context, done,
     failed::{failed, refused},
 };
 use crate::app::App;
 
 pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+    // What Meta says is as of when it was asked.
     let now = app.commands.clock.now();
     if !claimed.first
         && claimed.attempts == 0
@@ -21,17 +23,15 @@ pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::
         && next_check(claimed.account, heard) > now
     {
         // A call that worked counts as asking.
-        let mut tx = app.database().begin().await?;
-        queue::complete(&mut tx, &[(claimed, Some(next_check(claimed.account, heard)))]).await?;
-        return Ok(tx.commit().await?);
+        return done(app, claimed, Some(next_check(claimed.account, heard))).await;
     }
     match app.commands.check(claimed.account, &context()).await? {
-        Checked::Works(token) => end(app, claimed, Some(token), true).await,
+        Checked::Works(token) => end(app, claimed, Some((token, now)), true).await,
         Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
             refused(app, claimed.account, true).await?;
             // A newer token may have taken its place meanwhile; that one is asked about tomorrow.
             let newer = app.commands.usable(claimed.account).await?.is_some();
-            end(app, claimed, Some(token), newer).await
+            end(app, claimed, Some((token, now)), newer).await
         }
         Checked::Failed(_, met) => failed(app, claimed, met).await,
         Checked::Nothing => end(app, claimed, None, false).await,
@@ -39,15 +39,19 @@ pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::
 }
 
 /// Ends the job, and notes when Meta was heard; `again`: tomorrow, unless something happens.
-async fn end(app: &App, claimed: &Claimed, heard: Option<TokenId>, again: bool) -> Result<(), commands::Error> {
-    let now = app.commands.clock.now();
-    let next = again.then(|| next_check(claimed.account, now));
+async fn end(
+    app: &App,
+    claimed: &Claimed,
+    heard: Option<(TokenId, DateTime<Utc>)>,
+    again: bool,
+) -> Result<(), commands::Error> {
+    let next = heard.filter(|_| again).map(|(_, at)| next_check(claimed.account, at));
     let mut tx = app.database().begin().await?;
     if queue::complete(&mut tx, &[(claimed, next)]).await? != [true] {
         return Ok(());
     }
-    if let Some(token) = heard {
-        feeds::heard(&mut tx, claimed.account, token, now).await?;
+    if let Some((token, at)) = heard {
+        feeds::heard(&mut tx, claimed.account, token, at).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -11,6 +11,7 @@ pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use commands::Context;
 use domain::{Actor, schedule::jitter};
 use projections::queue::{self, Claimed, Kind, Room, Worker};
@@ -135,6 +136,13 @@ async fn work(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
         // Not claimed here: see `clock` and `notices`.
         Kind::Expire | Kind::Remind | Kind::Notify => Ok(()),
     }
+}
+
+/// Ends a job that left nothing to store; `next`: when it is due again.
+async fn done(app: &App, claimed: &Claimed, next: Option<DateTime<Utc>>) -> Result<(), commands::Error> {
+    let mut tx = app.database().begin().await?;
+    queue::complete(&mut tx, &[(claimed, next)]).await?;
+    Ok(tx.commit().await?)
 }
 
 /// In whose name workers act.

@@ -9,27 +9,26 @@ use projections::{
     queue::{self, Claimed},
 };
 
-use super::{context, failed::failed};
+use super::{context, done, failed::failed};
 use crate::app::App;
 
 pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
-    let posts = app.config.pull.posts as usize;
+    // What Meta says is as of when it was asked.
+    let (posts, asked_at) = (app.config.pull.posts as usize, app.commands.clock.now());
     match app.commands.pull(claimed.account, posts, &context()).await? {
-        Pulled::Posts(token, posts) => store(app, claimed, token, &posts).await,
+        Pulled::Posts(token, posts) => store(app, claimed, (token, asked_at), &posts).await,
         Pulled::Failed(met) => failed(app, claimed, met).await,
         // Expired or disconnected meanwhile: it rests until the next login.
-        Pulled::Nothing => {
-            let mut tx = app.database().begin().await?;
-            if queue::complete(&mut tx, &[(claimed, None)]).await? == [true] {
-                tx.commit().await?;
-            }
-            Ok(())
-        }
+        Pulled::Nothing => done(app, claimed, None).await,
     }
 }
 
-async fn store(app: &App, claimed: &Claimed, token: TokenId, posts: &[Post]) -> Result<(), commands::Error> {
-    let now = app.commands.clock.now();
+async fn store(
+    app: &App,
+    claimed: &Claimed,
+    (token, now): (TokenId, DateTime<Utc>),
+    posts: &[Post],
+) -> Result<(), commands::Error> {
     let best = if claimed.upgraded_widgets > 0 { Plan::Upgraded } else { Plan::Free };
     let next = app.config.schedule().pull.next_pull(claimed.account, best, now);
     let plans = plans(app, claimed, best, now).await?;

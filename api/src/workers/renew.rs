@@ -1,21 +1,15 @@
 //! A renewal: a machine extends the session, well before it ends.
 
 use commands::renew::Renewal;
-use projections::queue::{self, Claimed};
+use projections::queue::Claimed;
 
-use super::{context, failed::failed};
+use super::{context, done, failed::failed};
 use crate::app::App;
 
 pub(super) async fn renew(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
     match app.commands.renew(claimed.account, &context()).await? {
         Renewal::Failed(met) => failed(app, claimed, met).await,
         // The event that follows says when the next one is due, if one is.
-        Renewal::Done | Renewal::Nothing => {
-            let mut tx = app.database().begin().await?;
-            if queue::complete(&mut tx, &[(claimed, None)]).await? == [true] {
-                tx.commit().await?;
-            }
-            Ok(())
-        }
+        Renewal::Done | Renewal::Nothing => done(app, claimed, None).await,
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
-use domain::{Connection, account::Plan};
+use commands::incident::Others;
+use domain::{AccountId, Connection, account::Plan};
 use sandbox::{Action, Login};
 use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight};
@@ -156,23 +157,28 @@ on_both_engines! {
     }
 
     async fn how_many_make_an_incident_can_be_set(engine: Engine) {
-        let relight = Relight::start_with(engine, |config| config.incident.accounts = 4).await;
-        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let mut accounts = Vec::new();
-        for name in [NAMES[0], NAMES[1], NAMES[2], NAMES[3], "sol.y.sal"] {
-            accounts.push(owner.connect(Connection::Consumer, relight.holder(name)).await);
+        // (accounts, percent, minutes) that are set; how many are refused, how many work, how far the refusals are apart.
+        for (set, refused, worked, minutes, opens) in [
+            ((3, 20, 5), 3, 0, 0, true),
+            ((4, 20, 5), 3, 0, 0, false),
+            ((3, 20, 5), 3, 20, 0, false),
+            ((3, 10, 5), 3, 20, 0, true),
+            ((3, 20, 5), 3, 0, 3, false),
+            ((3, 20, 10), 3, 0, 3, true),
+        ] {
+            let relight = Relight::start_with(engine, |config| {
+                (config.incident.accounts, config.incident.percent, config.incident.minutes) = set;
+            }).await;
+            let others = Others { worked, all_held: false };
+            let mut opened = false;
+            for number in 0..refused {
+                let account = AccountId::new(commands::new_id());
+                opened = relight.commands().token_refused(account, Connection::Consumer, false, others, &[]).await.expect("noted");
+                assert!(!opened || number + 1 == refused, "too early: {set:?}");
+                relight.pass(TimeDelta::minutes(minutes));
+            }
+            assert_eq!(opened, opens, "{set:?}");
         }
-        relight.pass(TimeDelta::minutes(6));
-        relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
-        for account in &accounts[..3] {
-            owner.press(&format!("/accounts/{account}/check"), &[]).await;
-        }
-        until(async || relight.held().await >= 3).await;
-        relight.commands().open_incidents().await.expect("read");
-        for account in &accounts[3..] {
-            owner.press(&format!("/accounts/{account}/check"), &[]).await;
-        }
-        owner.until("/accounts", "Meta refuses many accounts").await;
     }
 
     async fn an_admin_releases_or_dismisses_it_and_nobody_else(engine: Engine) {

@@ -28,6 +28,8 @@ async fn mias_accounts(relight: &Relight, owner: &Browser) -> Vec<String> {
     assert_eq!(accounts.len(), 3);
     for account in &accounts {
         owner.add_widget(account, Plan::Upgraded).await;
+        // Pulled once: the next call is the one that the test asks for.
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
     }
     accounts
 }

@@ -20,8 +20,8 @@ pub struct Failed {
 }
 
 impl Commands {
-    /// Judges what a call with a token of a connection met. Where that is explicit, the token expires at once; where it isn't clear, it is
-    /// held; the verdict says what else the caller should do.
+    /// Judges what a call with a token of a connection met. Where that is explicit, the token expires at once; where it isn't
+    /// clear, it is held; the verdict says what else the caller should do.
     ///
     /// # Errors
     /// When the store fails.

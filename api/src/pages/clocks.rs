@@ -53,9 +53,6 @@ fn doing(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// How many tries are shown.
-const TRIES: i64 = 50;
-
 /// The tries that failed lately, a line each, newest first.
 ///
 /// # Errors
@@ -65,7 +62,7 @@ pub async fn failed_tries(app: &App, account: &Account, now: DateTime<Utc>) -> R
         let (what, at) = (doing(&failed.kind)?, Moment { at: failed.at, now });
         Some(format!("{what}, {at}: {}", failed.problem))
     };
-    Ok(queue::tries(app.database(), account.id, TRIES).await?.into_iter().filter_map(line).collect())
+    Ok(queue::tries(app.database(), account.id).await?.into_iter().filter_map(line).collect())
 }
 
 /// What failed and is tried again, a line each.

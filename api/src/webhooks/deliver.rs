@@ -99,7 +99,7 @@ async fn turn(app: App, endpoint: String) {
         let done = match &way {
             Ok(way) => deliver(&app, &endpoint, way, &due).await,
             Err(NoWay::Gone) => end(&app, &due, "failed", "the endpoint is gone").await,
-            Err(NoWay::Now(why)) => again(&app, &due, why).await,
+            Err(NoWay::Later(why)) => again(&app, &due, why).await,
         };
         if let Err(error) = done {
             tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
@@ -120,7 +120,7 @@ struct Way {
 enum NoWay {
     Gone,
     /// Tried again later.
-    Now(&'static str),
+    Later(&'static str),
 }
 
 async fn way(app: &App, endpoint: &str) -> Result<Result<Way, NoWay>, StoreError> {
@@ -130,9 +130,9 @@ async fn way(app: &App, endpoint: &str) -> Result<Result<Way, NoWay>, StoreError
     let Some((url, key_id, secret)) = found else { return Ok(Err(NoWay::Gone)) };
     let secret = open(app, endpoint, key_id, secret).ok().and_then(|secret| Webhook::new(&secret).ok());
     let Some(secret) = secret else {
-        return Ok(Err(NoWay::Now("its secret can't be opened: its key is missing")));
+        return Ok(Err(NoWay::Later("its secret can't be opened: its key is missing")));
     };
-    Ok(connect(app, &url).await.map(|(url, client)| Way { url, client, secret }).map_err(NoWay::Now))
+    Ok(connect(app, &url).await.map(|(url, client)| Way { url, client, secret }).map_err(NoWay::Later))
 }
 
 /// A client for an address whose name is resolved once, here.

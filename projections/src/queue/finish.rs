@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::AccountId;
 use store::{Bulk, Database, StoreError, Tx, autocommit, execute};
 
-use super::{Claimed, Kind, Priority};
+use super::{Claimed, Kind, Priority, tries};
 
 /// Completes things in the transaction that stores their results, and says when each is due again; `None`: not before
 /// something happens. Those whose lease isn't held any more stay as they are, and their results must not be stored: for each, whether it was.
@@ -106,8 +106,7 @@ pub async fn retry(database: &Database, claimed: &Claimed, failed: Retry<'_>) ->
     if held == 0 {
         return Ok(());
     }
-    let sql = "INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)";
-    execute!(&mut tx, sqlx::query(sql).bind(&key).bind(kind).bind(failed.at).bind(failed.error))?;
+    tries::note(&mut tx, &key, kind, failed).await?;
     Ok(tx.commit().await?)
 }
 

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Database, StoreError, autocommit, read};
+use store::{Database, StoreError, Tx, autocommit, execute, read};
+
+use super::Retry;
 
 /// A try that failed and was put off.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -15,13 +17,26 @@ pub struct Try {
     pub problem: String,
 }
 
+/// How many are kept of an account: with Meta away for days, they would be very many.
+const KEPT: i64 = 20;
+
+/// Notes one, and forgets those of the account that are too many.
+pub(super) async fn note(tx: &mut Tx, account: &str, kind: &str, failed: Retry<'_>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)";
+    execute!(&mut *tx, sqlx::query(sql).bind(account).bind(kind).bind(failed.at).bind(failed.error))?;
+    let sql = "DELETE FROM tries WHERE account_id = $1 AND at <= \
+               (SELECT at FROM tries WHERE account_id = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)";
+    execute!(&mut *tx, sqlx::query(sql).bind(account).bind(KEPT))?;
+    Ok(())
+}
+
 /// The latest tries for an account that failed, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tries(database: &Database, account: AccountId, limit: i64) -> Result<Vec<Try>, StoreError> {
-    let sql = "SELECT kind, at, problem FROM tries WHERE account_id = $1 ORDER BY at DESC LIMIT $2";
-    Ok(read!(database, pool => sqlx::query_as(sql).bind(account.to_string()).bind(limit).fetch_all(pool))?)
+pub async fn tries(database: &Database, account: AccountId) -> Result<Vec<Try>, StoreError> {
+    let sql = "SELECT kind, at, problem FROM tries WHERE account_id = $1 ORDER BY at DESC";
+    Ok(read!(database, pool => sqlx::query_as(sql).bind(account.to_string()).fetch_all(pool))?)
 }
 
 /// Forgets tries from before an instant.

@@ -172,10 +172,20 @@ on_both_engines! {
         let in_line = Retry { in_line: true, ..failed(now(), "not sure") };
         retry(store.database(), &claimed, in_line).await.expect("noted");
         assert!(!take(&store, "a", 1).await.remove(0).first);
-        let noted = tries(store.database(), id, 10).await.expect("read");
+        let noted = tries(store.database(), id).await.expect("read");
         assert_eq!(noted.iter().map(|noted| noted.kind.as_str()).collect::<Vec<_>>(), ["pull", "pull"]);
-        forget_tries(store.database(), now() + TimeDelta::seconds(1)).await.expect("forgotten");
-        assert_eq!(tries(store.database(), id, 10).await.expect("read").len(), 0);
+        // With Meta away for days, the latest are kept.
+        for minute in 0..30 {
+            let claimed = take(&store, "a", 1).await.remove(0);
+            let at = now() + TimeDelta::minutes(minute);
+            retry(store.database(), &claimed, Retry { at, ..failed(now(), "away") }).await.expect("noted");
+        }
+        let noted = tries(store.database(), id).await.expect("read");
+        assert_eq!((noted.len(), noted[0].at), (20, now() + TimeDelta::minutes(29)));
+        forget_tries(store.database(), now() + TimeDelta::minutes(20)).await.expect("forgotten");
+        assert_eq!(tries(store.database(), id).await.expect("read").len(), 10);
+        forget_tries(store.database(), now() + TimeDelta::hours(1)).await.expect("forgotten");
+        assert_eq!(tries(store.database(), id).await.expect("read").len(), 0);
     }
 
     async fn what_comes_with_an_earlier_due_time_is_found_too(engine: Engine) {

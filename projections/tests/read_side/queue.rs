@@ -171,14 +171,15 @@ on_both_engines! {
         assert!(claimed.first, "the first tries are as urgent");
         let in_line = Retry { in_line: true, ..failed(now(), "not sure") };
         retry(store.database(), &claimed, in_line).await.expect("noted");
-        assert!(!take(&store, "a", 1).await.remove(0).first);
+        let mut claimed = take(&store, "a", 1).await.remove(0);
+        assert!(!claimed.first);
         let noted = tries(store.database(), id).await.expect("read");
         assert_eq!(noted.iter().map(|noted| noted.kind.as_str()).collect::<Vec<_>>(), ["pull", "pull"]);
         // With Meta away for days, the latest are kept.
         for minute in 0..30 {
-            let claimed = take(&store, "a", 1).await.remove(0);
             let at = now() + TimeDelta::minutes(minute);
             retry(store.database(), &claimed, Retry { at, ..failed(now(), "away") }).await.expect("noted");
+            claimed = take(&store, "a", 1).await.remove(0);
         }
         let noted = tries(store.database(), id).await.expect("read");
         assert_eq!((noted.len(), noted[0].at), (20, now() + TimeDelta::minutes(29)));

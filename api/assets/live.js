@@ -13,6 +13,9 @@
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of document.querySelectorAll("[data-live]")) {
           const fresh = page.getElementById(part.id);
+          // What was unfolded stays so.
+          const folds = part.querySelectorAll("details");
+          fresh?.querySelectorAll("details").forEach((fold, number) => fold.toggleAttribute("open", !!folds[number]?.open));
           // What somebody is using stays under their fingers.
           if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.replaceWith(fresh);
         }

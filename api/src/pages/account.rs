@@ -189,7 +189,7 @@ pub async fn page(
         is_owner,
         expires: clocks::expires(&account, now),
         data_access: clocks::data_access(&account, now),
-        ends_first: clocks::ends_first(&account),
+        ends_first: clocks::ends_first(&account, now),
         tries: clocks::tries(&app, &account, now).await?,
         failed_tries: clocks::failed_tries(&app, &account, now).await?,
         granted: clocks::moment(account.granted_at, now, "never"),

@@ -29,13 +29,16 @@ pub fn data_access(account: &Account, now: DateTime<Utc>) -> String {
 }
 
 /// Which clock decides, and who can restart it.
-pub fn ends_first(account: &Account) -> &'static str {
+pub fn ends_first(account: &Account, now: DateTime<Utc>) -> &'static str {
     if account.status != Status::Active {
         return "A person is needed: only a login helps now.";
     }
     match Clock::first(account.expires_at, account.data_access_expires_at) {
         None => "Nothing ends by itself.",
         Some(Clock::Session) => "The session, which we extend in time: nobody need do anything.",
+        Some(Clock::DataAccess) if account.data_access_expires_at.is_some_and(|end| end <= now) => {
+            "Data access, which has ended by our estimate: somebody with the login should refresh the token now."
+        }
         Some(Clock::DataAccess) if account.data_access_estimated => {
             "Data access, by our estimate: then somebody with the login should refresh the token."
         }

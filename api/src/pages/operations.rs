@@ -139,11 +139,16 @@ fn budget(app: &App, connection: Connection, now: DateTime<Utc>) -> Option<Budge
         (None, None) => ("active", "Not told yet".to_owned()),
     };
     let told = usage.app.map(|(_, told)| format!("Meta told it {}.", at(told)));
-    let use_cases = (usage.use_cases > 0)
-        .then(|| format!("The busiest of {} businesses has used {:.0} % of its own.", usage.use_cases, usage.highest));
-    let shut_out = usage
-        .shut_out
-        .map(|(count, until)| format!("Of {count} no call is made; the last of them goes on {}.", at(until)));
+    let which = match usage.use_cases {
+        0 => None,
+        1 => Some("The one business that is known".to_owned()),
+        many => Some(format!("The busiest of {many} businesses")),
+    };
+    let use_cases = which.map(|which| format!("{which} has used {:.0} % of its own.", usage.highest));
+    let shut_out = usage.shut_out.map(|(count, until)| {
+        let s = if count == 1 { "" } else { "es" };
+        format!("No call is made for {count} business{s}; the last goes on {}.", at(until))
+    });
     let more = [told, use_cases, shut_out].into_iter().flatten().collect::<Vec<_>>().join(" ");
     Some(BudgetRow { login: connection.login(), state, words, more })
 }

@@ -57,7 +57,7 @@ on_both_engines! {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        admin.open("/operations").await.says("Of 1 no call is made");
+        admin.open("/operations").await.says("No call is made for 1 business;");
         relight.pass(TimeDelta::minutes(2));
         let before = calls();
         owner.press(&format!("{}/check", pages[0]), &[]).await;

@@ -40,7 +40,7 @@ struct State {
 }
 
 /// How a budget stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Usage {
     /// The app's percentage, by now, and when Meta last told it.
     pub app: Option<(f64, DateTime<Utc>)>,
@@ -48,10 +48,19 @@ pub struct Usage {
     pub paused_until: Option<DateTime<Utc>>,
     /// Of how many businesses or accounts their own is known.
     pub use_cases: usize,
-    /// The highest percentage of one of them.
-    pub highest: f64,
-    /// How many of them are shut out, and until when the last of them is.
-    pub shut_out: Option<(usize, DateTime<Utc>)>,
+    /// Those of them for which calls have to wait, the fullest first.
+    pub short: Vec<Short>,
+}
+
+/// A business's or an account's own budget, when it is short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Short {
+    /// The id that Meta's header names.
+    pub id: String,
+    /// How much of it is used up, in percent.
+    pub percent: f64,
+    /// Until when no call is made.
+    pub paused_until: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Budget {
@@ -77,7 +86,9 @@ impl Budget {
         let told: BTreeMap<String, Vec<Percents>> = serde_json::from_str(text).ok()?;
         let mut state = self.state();
         let mut shut_out = None;
-        for (id, usages) in told {
+        // An id is kept and shown: only what one can look like.
+        let plain = |id: &String| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
+        for (id, usages) in told.into_iter().filter(|(id, _)| plain(id)) {
             let usage = usages.into_iter().reduce(Percents::worse).unwrap_or_default();
             shut_out = shut_out.max(usage.shut_out_for());
             if state.use_cases.len() >= USE_CASES && !state.use_cases.contains_key(&id) {
@@ -126,19 +137,14 @@ impl Budget {
     pub fn usage(&self) -> Usage {
         let now = (self.now)();
         let state = self.state();
-        let shut_out: Vec<_> = state.use_cases.values().filter_map(|meter| meter.paused(now)).collect();
-        Usage {
-            app: state.app.used(now),
-            paused_until: state.app.paused(now),
-            use_cases: state.use_cases.len(),
-            highest: state
-                .use_cases
-                .values()
-                .filter_map(|meter| meter.used(now))
-                .map(|used| used.0)
-                .fold(0.0, f64::max),
-            shut_out: shut_out.iter().max().map(|until| (shut_out.len(), *until)),
-        }
+        let short = |(id, meter): (&String, &Meter)| Short {
+            id: id.clone(),
+            percent: meter.used(now).map_or(0.0, |(percent, _)| percent),
+            paused_until: meter.paused(now),
+        };
+        let mut short: Vec<_> = state.use_cases.iter().filter(|(_, meter)| meter.is_short(now)).map(short).collect();
+        short.sort_by(|a, b| b.percent.total_cmp(&a.percent));
+        Usage { app: state.app.used(now), paused_until: state.app.paused(now), use_cases: state.use_cases.len(), short }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -224,13 +230,18 @@ mod tests {
         let usage = r#"{"178":[{"type":"instagram","call_count":100,"total_cputime":20,"total_time":20,"estimated_time_to_regain_access":19}]}"#;
         assert_eq!(fixture.read("x-business-use-case-usage", usage), Some(TimeDelta::minutes(19)));
         let usage = fixture.budget.usage();
-        assert_eq!((usage.use_cases, usage.highest), (1, 100.0));
-        assert_eq!(usage.shut_out, Some((1, DateTime::UNIX_EPOCH + TimeDelta::minutes(19))));
+        let paused_until = Some(DateTime::UNIX_EPOCH + TimeDelta::minutes(19));
+        assert_eq!(
+            (usage.use_cases, usage.short),
+            (1, vec![Short { id: "178".to_owned(), percent: 100.0, paused_until }])
+        );
         assert!(fixture.budget.is_short());
         let wait = |account| fixture.budget.wait(account, true);
         assert_eq!((wait(Some("1784")), wait(Some("1785")), wait(None)), (Some(TimeDelta::minutes(19)), None, None));
         fixture.pass(20);
         assert_eq!(wait(Some("1784")), None);
+        fixture.read("x-business-use-case-usage", r#"{"<b>":[{"call_count":100}]}"#);
+        assert_eq!(fixture.budget.usage().use_cases, 1, "what can't be an id is none");
         assert_eq!(fixture.read("x-business-use-case-usage", "odd"), None);
         assert_eq!(fixture.read("x-app-usage", "{}"), None);
     }

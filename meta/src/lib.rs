@@ -19,7 +19,7 @@ mod meter;
 mod shape;
 mod signed_request;
 
-pub use budget::{Budget, Now, Usage};
+pub use budget::{Budget, Now, Short, Usage};
 pub use business::{AuthType, Business, Page, TokenFacts};
 pub use config::{BusinessConfig, ConsumerConfig};
 pub use consumer::{Consumer, Me, ShortToken};

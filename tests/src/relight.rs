@@ -9,7 +9,7 @@ use api::{
 };
 use chrono::TimeDelta;
 use commands::{Clock, Commands};
-use domain::AccountId;
+use domain::{AccountId, Connection, account::Plan};
 use sandbox::{Action, Sandbox};
 use secrecy::{ExposeSecret, SecretString};
 use store::{
@@ -219,6 +219,17 @@ impl Relight {
     pub fn holder(&self, name: &str) -> String {
         let world = self.sandbox.world();
         world.account_id(name).or_else(|| world.person_id(name)).expect("in the cast")
+    }
+
+    /// The id of an account that this owner connects through Instagram, with a fresh upgraded widget.
+    ///
+    /// # Panics
+    /// When that can't be.
+    pub async fn connected(&self, owner: &Browser, name: &str) -> String {
+        let account = owner.connect(Connection::Consumer, self.holder(name)).await;
+        owner.add_widget(&account, Plan::Upgraded).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+        account
     }
 
     /// Does something to the sandbox.

@@ -10,7 +10,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use commands::incident::{Close, Incident};
 use domain::Connection;
-use meta::{RESERVED_FROM, SLOWER_FROM};
+use meta::{Budget, RESERVED_FROM, SLOWER_FROM};
 use projections::queue;
 
 use super::{Me, render, see_other, short, staff::staff};
@@ -24,6 +24,8 @@ use crate::{
 
 /// How long the page waits for Meta.
 const META_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many businesses' own budgets are shown.
+const BUSINESSES: usize = 10;
 /// How many incidents are shown.
 const INCIDENTS: i64 = 10;
 
@@ -121,13 +123,13 @@ pub async fn operations(
         meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
         work: work.collect(),
-        budgets: Connection::ALL.into_iter().filter_map(|connection| budget(&app, connection, now)).collect(),
+        budgets: Connection::ALL.into_iter().flat_map(|connection| budgets(&app, connection, now)).collect(),
     })
 }
 
-/// How much of what Meta allows an app is used up, in words.
-fn budget(app: &App, connection: Connection, now: DateTime<Utc>) -> Option<BudgetRow> {
-    let usage = app.commands.budget(connection)?.usage();
+/// How much of what Meta allows an app is used up, in words; then the same of the businesses that are short.
+fn budgets(app: &App, connection: Connection, now: DateTime<Utc>) -> Vec<BudgetRow> {
+    let Some(usage) = app.commands.budget(connection).map(Budget::usage) else { return Vec::new() };
     let at = |at| Moment { at, now }.to_string();
     let (state, words) = match (usage.paused_until, usage.app) {
         (Some(until), _) => ("expired", format!("Paused: calls go on {}", at(until))),
@@ -139,18 +141,23 @@ fn budget(app: &App, connection: Connection, now: DateTime<Utc>) -> Option<Budge
         (None, None) => ("active", "Not told yet".to_owned()),
     };
     let told = usage.app.map(|(_, told)| format!("Meta told it {}.", at(told)));
-    let which = match usage.use_cases {
+    let known = match usage.use_cases {
         0 => None,
-        1 => Some("The one business that is known".to_owned()),
-        many => Some(format!("The busiest of {many} businesses")),
+        1 => Some("One business with a budget of its own is known.".to_owned()),
+        many => Some(format!("{many} businesses with budgets of their own are known.")),
     };
-    let use_cases = which.map(|which| format!("{which} has used {:.0} % of its own.", usage.highest));
-    let shut_out = usage.shut_out.map(|(count, until)| {
-        let s = if count == 1 { "" } else { "es" };
-        format!("No call is made for {count} business{s}; the last goes on {}.", at(until))
+    let more = [told, known].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let own = usage.short.iter().take(BUSINESSES).map(|short| BudgetRow {
+        login: connection.login(),
+        state: if short.paused_until.is_some() { "expired" } else { "soon" },
+        words: match short.paused_until {
+            Some(until) => format!("Paused: calls go on {}", at(until)),
+            None => format!("{:.0} %: calls are spaced", short.percent),
+        },
+        more: format!("Business {}, alone.", short.id),
     });
-    let more = [told, use_cases, shut_out].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Some(BudgetRow { login: connection.login(), state, words, more })
+    let app = BudgetRow { login: connection.login(), state, words, more };
+    std::iter::once(app).chain(own).collect()
 }
 
 fn incident_row(incident: Incident, now: DateTime<Utc>) -> IncidentRow {

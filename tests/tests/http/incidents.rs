@@ -1,6 +1,6 @@
 //! Many tokens refused at once: one incident instead of many expired accounts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
@@ -8,7 +8,7 @@ use commands::incident::Others;
 use domain::{AccountId, Connection, account::Plan};
 use sandbox::{Action, Login};
 use store::on_both_engines;
-use tests::{browser::Browser, relight::Relight};
+use tests::{browser::Browser, relight::Relight, until};
 
 const NAMES: [&str; 4] = ["luma.ceramics", "nordlicht.bakery", "oakandiron", "bluebird.bikes"];
 const ADMIN: &str = "root@example.com";
@@ -46,20 +46,12 @@ async fn events(relight: &Relight, accounts: &[String], event: &str) -> usize {
     count
 }
 
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "it doesn't come to that");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
 on_both_engines! {
     async fn an_incident_expires_nobody_and_closes_by_itself(engine: Engine) {
         let (relight, owner, admin, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
         admin.open("/operations").await.says("Incident: Instagram").says("held");
-        until(async || relight.mails_to(ADMIN).len() == 1).await;
+        until("the admin's mail", async || relight.mails_to(ADMIN).len() == 1).await;
         // Hours of it.
         for _ in 0..12 {
             relight.pass(TimeDelta::minutes(31));
@@ -68,12 +60,12 @@ on_both_engines! {
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         assert_eq!(relight.mails_to(ADMIN).len(), 1, "told once");
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until(async || {
+        until("the incident's end", async || {
             relight.pass(TimeDelta::minutes(5));
             !owner.open("/accounts").await.text().contains("Meta refuses")
         }).await;
         admin.open("/operations").await.says("calls work again").says("Over");
-        until(async || {
+        until("the end of what is held", async || {
             relight.pass(TimeDelta::minutes(5));
             relight.held().await == 0
         }).await;
@@ -98,7 +90,7 @@ on_both_engines! {
             for account in &accounts {
                 owner.press(&format!("/accounts/{account}/check"), &[]).await;
             }
-            until(async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
+            until("a verdict of each", async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
             relight.pass(TimeDelta::minutes(2));
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
@@ -111,7 +103,7 @@ on_both_engines! {
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until(async || {
+        until("an expiry", async || {
             relight.pass(TimeDelta::minutes(2));
             events(&relight, &accounts[..1], "Expired").await == 1
         }).await;
@@ -126,14 +118,14 @@ on_both_engines! {
             relight.act(Action::DeclinePermission { holder: (*name).to_owned(), permission: permission() });
         }
         admin.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
-        until(async || relight.mails_to(ADMIN).len() == 1).await;
+        until("the admin's mail", async || relight.mails_to(ADMIN).len() == 1).await;
         let page = admin.open("/operations").await;
         let release = page.html.split("action=\"").filter_map(|part| part.split('"').next())
             .find(|path| path.starts_with("/operations/incidents/") && path.ends_with("/release")).expect("a way out");
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         // The admin knows that the app works: what is true comes out.
         admin.press(release, &[]).await;
-        until(async || {
+        until("both expiries", async || {
             relight.pass(TimeDelta::minutes(2));
             events(&relight, &accounts, "Expired").await == 2
         }).await;
@@ -142,14 +134,14 @@ on_both_engines! {
     async fn an_incident_of_days_forgets_nobody(engine: Engine) {
         let (relight, owner, _, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
-        until(async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
+        until("a verdict of each", async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
         for _ in 0..4 {
             relight.pass(TimeDelta::days(1));
             relight.commands().forget_refusals().await.expect("tidied");
         }
         assert_eq!(usize::try_from(relight.held().await), Ok(accounts.len()));
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until(async || {
+        until("the end of what is held", async || {
             relight.pass(TimeDelta::minutes(5));
             relight.held().await == 0
         }).await;

@@ -57,7 +57,7 @@ on_both_engines! {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        admin.open("/operations").await.says("No call is made for 1 business;");
+        admin.open("/operations").await.says("Business 178414, alone.").says("Paused: calls go on in 30 minutes");
         relight.pass(TimeDelta::minutes(2));
         let before = calls();
         owner.press(&format!("{}/check", pages[0]), &[]).await;

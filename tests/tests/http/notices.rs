@@ -13,14 +13,6 @@ const LUMA: &str = "luma.ceramics";
 const ANN: &str = "ann@example.com";
 const BEN: &str = "ben@example.com";
 
-/// An account with a fresh upgraded widget.
-async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
-    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
-    owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-    account
-}
-
 /// The three accounts of one login, each with an upgraded widget.
 async fn mias_accounts(relight: &Relight, owner: &Browser) -> Vec<String> {
     owner.connect_all(relight.holder("Mia Berg")).await;
@@ -79,7 +71,7 @@ on_both_engines! {
     async fn an_owner_is_told_and_the_link_in_the_mail_mends_it(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         let here = format!("/accounts/{account}");
         expire(&relight, &owner, &account, LUMA).await;
         let (subject, text) = mail(&relight, ANN, 1).await;
@@ -113,7 +105,7 @@ on_both_engines! {
     async fn people_are_reminded_before_data_access_ends(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         // Time passes so that the session is extended.
         for _ in 0..37 {
             relight.pass(TimeDelta::days(2));
@@ -182,7 +174,7 @@ on_both_engines! {
     async fn what_is_mended_in_time_is_not_told(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(Action::CloseMail { closed: true });
         expire(&relight, &owner, &account, LUMA).await;
         owner.until(&format!("/accounts/{account}"), "waits after").await.says("the mail server is busy (421)");
@@ -215,7 +207,7 @@ on_both_engines! {
     async fn a_mail_server_that_loses_its_answer_gets_the_same_mail_again(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.sandbox.world().post.loses_answers = 1;
         expire(&relight, &owner, &account, LUMA).await;
         owner.until(&format!("/accounts/{account}"), "waits after 1 tries").await;
@@ -236,7 +228,7 @@ on_both_engines! {
         let mut owners = Vec::new();
         for name in names {
             let owner = relight.signed_in(&format!("{name}@example.com"), Role::Owner).await;
-            owners.push((name, connected(&relight, &owner, name).await, owner));
+            owners.push((name, relight.connected(&owner, name).await, owner));
         }
         for _ in 0..3 {
             for (name, account, owner) in &owners {
@@ -268,7 +260,7 @@ on_both_engines! {
     async fn who_may_have_been_told_hears_that_it_works_again(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.sandbox.world().post.loses_answers = 1;
         expire(&relight, &owner, &account, LUMA).await;
         owner.until(&format!("/accounts/{account}"), "the connection to the mail server broke").await;
@@ -285,7 +277,7 @@ on_both_engines! {
     async fn whose_reminder_was_used_by_a_stranger_hears_of_it(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        connected(&relight, &owner, LUMA).await;
+        relight.connected(&owner, LUMA).await;
         for _ in 0..38 {
             relight.pass(TimeDelta::days(2));
             tokio::time::sleep(Duration::from_millis(60)).await;
@@ -303,7 +295,7 @@ on_both_engines! {
     async fn a_refused_address_is_shown(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(Action::RefuseMail { address: ANN.to_owned(), refused: true });
         expire(&relight, &owner, &account, LUMA).await;
         owner.until(&format!("/accounts/{account}"), "not sent: the mail server refuses the address (550)").await;
@@ -314,7 +306,7 @@ on_both_engines! {
     async fn a_refresh_through_a_public_way_is_told(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         // One's own refresh isn't news.
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
         settle(&relight).await;
@@ -327,7 +319,7 @@ on_both_engines! {
     async fn without_a_mail_server_the_page_says_so(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         expire(&relight, &owner, &account, LUMA).await;
         owner.open(&format!("/accounts/{account}")).await.says("Relight has no mail server");
         owner.open("/settings").await.says("At the moment none go out");

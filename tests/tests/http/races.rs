@@ -4,19 +4,11 @@ use std::time::{Duration, Instant};
 
 use ::api::{service::Service, sign_in::Role};
 use chrono::TimeDelta;
-use domain::{Connection, account::Plan};
 use sandbox::{Action, FaultKind, person::Consent};
 use store::{on_both_engines, testing::Engine};
-use tests::{browser::Browser, relight::Relight};
+use tests::relight::Relight;
 
 const LUMA: &str = "luma.ceramics";
-
-async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
-    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
-    owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-    account
-}
 
 /// Waits until a call that is spoiled so has come in: it is under way then.
 async fn until_taken(relight: &Relight) {
@@ -47,7 +39,7 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let node = second_node(&relight, engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(slow("refresh_access_token"));
         relight.pass(TimeDelta::hours(42 * 24));
         until_taken(&relight).await;
@@ -67,7 +59,7 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let node = second_node(&relight, engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(slow("/media"));
         relight.pass(TimeDelta::minutes(31));
         until_taken(&relight).await;
@@ -91,7 +83,7 @@ on_both_engines! {
         let names = [LUMA, "nordlicht.bakery", "oakandiron", "bluebird.bikes", "maremare.swim", "alta.climbing"];
         let mut accounts = Vec::new();
         for name in names {
-            accounts.push(connected(&relight, &owner, name).await);
+            accounts.push(relight.connected(&owner, name).await);
         }
         for _ in 0..3 {
             // All at one moment, on both.

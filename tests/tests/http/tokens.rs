@@ -5,21 +5,13 @@ use std::time::{Duration, Instant};
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
-use domain::{Connection, account::Plan};
 use sandbox::{Action, FaultKind, Login, person::Consent};
 use serde_json::Value;
 use store::on_both_engines;
-use tests::{browser::Browser, relight::Relight};
+use tests::relight::Relight;
 
 const LUMA: &str = "luma.ceramics";
 const SALT: &str = "sol.y.sal";
-
-async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
-    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
-    owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-    account
-}
 
 /// Waits until the account's events end with these.
 async fn until(relight: &Relight, account: &str, last: &[&str]) {
@@ -80,7 +72,7 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let key = relight.api_key(Role::Service).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         let first = account_json(&relight, &key, &account).await;
         let string = latest(&relight);
         pass_and_call(&relight, TimeDelta::days(39), 1).await;
@@ -100,7 +92,7 @@ on_both_engines! {
     async fn while_meta_is_away_a_renewal_is_tried_again_until_the_end(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(Action::Fail { kind: FaultKind::Unavailable, calls: 100_000, holder: None, path: None });
         pass_and_call(&relight, TimeDelta::hours(42 * 24), 3).await;
         owner.until(&format!("/accounts/{account}"), "Extending the session failed").await;
@@ -113,7 +105,7 @@ on_both_engines! {
     async fn a_token_whose_time_ran_out_is_marked_at_its_moment_without_a_call(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         relight.act(Action::Fail { kind: FaultKind::Unavailable, calls: 100_000, holder: None, path: None });
         relight.pass(TimeDelta::days(60) + TimeDelta::seconds(1));
         until(&relight, &account, &["Expired"]).await;
@@ -153,7 +145,7 @@ on_both_engines! {
     async fn each_token_is_asked_about_daily_though_nothing_is_pulled(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         let media = Some("/media".to_owned());
         relight.act(Action::Fail { kind: FaultKind::Unavailable, calls: 100_000, holder: None, path: media });
         relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
@@ -165,8 +157,8 @@ on_both_engines! {
     async fn an_unclear_failure_counts_when_others_work_and_it_comes_again(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let luma = connected(&relight, &owner, LUMA).await;
-        connected(&relight, &owner, SALT).await;
+        let luma = relight.connected(&owner, LUMA).await;
+        relight.connected(&owner, SALT).await;
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: LUMA.to_owned(), permission });
         relight.pass(TimeDelta::minutes(31));
@@ -182,7 +174,7 @@ on_both_engines! {
     async fn with_nobody_else_to_ask_it_counts_after_a_while(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let luma = connected(&relight, &owner, LUMA).await;
+        let luma = relight.connected(&owner, LUMA).await;
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: LUMA.to_owned(), permission });
         relight.pass(TimeDelta::minutes(31));
@@ -197,7 +189,7 @@ on_both_engines! {
     async fn a_restricted_app_expires_nobody(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let accounts = [connected(&relight, &owner, LUMA).await, connected(&relight, &owner, SALT).await];
+        let accounts = [relight.connected(&owner, LUMA).await, relight.connected(&owner, SALT).await];
         relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
         // Hours of it, in which Meta is asked again and again.
         let before = relight.sandbox.world().calls;

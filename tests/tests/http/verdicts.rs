@@ -1,40 +1,22 @@
 //! Answers that are odd in one detail: what is believed of them, and what isn't.
 
-use std::time::{Duration, Instant};
-
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
-use domain::{Connection, account::Plan};
 use sandbox::{Action, FaultKind, person::Consent};
 use serde_json::Value;
 use store::on_both_engines;
-use tests::{browser::Browser, relight::Relight};
+use tests::{browser::Browser, relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
 const SALT: &str = "sol.y.sal";
 const KEN: &str = "Ken Sato";
 
-async fn connected(relight: &Relight, owner: &Browser, name: &str) -> String {
-    let account = owner.connect(Connection::Consumer, relight.holder(name)).await;
-    owner.add_widget(&account, Plan::Upgraded).await;
-    owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-    account
-}
-
 /// The account of a Facebook user who has one.
 async fn business(relight: &Relight, owner: &Browser, name: &str) -> String {
     let before = relight.accounts().await;
     owner.connect_all(relight.holder(name)).await;
-    until(async || relight.accounts().await.len() > before.len()).await;
+    until("the account", async || relight.accounts().await.len() > before.len()).await;
     relight.accounts().await.into_iter().find(|account| !before.contains(account)).expect("a new one")
-}
-
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "it doesn't come to that");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 async fn has(relight: &Relight, account: &str, event: &str) -> bool {
@@ -59,7 +41,7 @@ on_both_engines! {
         let account = business(&relight, &owner, KEN).await;
         relight.act(fail(FaultKind::NoEnd, "", "/oauth/access_token"));
         relight.pass(TimeDelta::hours(42 * 24));
-        until(async || has(&relight, &account, "Renewed").await).await;
+        until("the renewal", async || has(&relight, &account, "Renewed").await).await;
         let renewed = payload(&relight, &account, "Renewed").await;
         let ends = renewed["expires_at"].as_str().unwrap_or_else(|| panic!("no end: {renewed}"));
         let ends: chrono::DateTime<chrono::Utc> = ends.parse().expect("a time");
@@ -74,9 +56,9 @@ on_both_engines! {
         relight.act(fail(FaultKind::Invalid, KEN, "/debug_token"));
         relight.pass(TimeDelta::minutes(6));
         owner.press(&format!("/accounts/{account}/check"), &[]).await;
-        until(async || relight.held().await == 1).await;
+        until("a verdict", async || relight.held().await == 1).await;
         assert!(!has(&relight, &account, "Expired").await, "once is not enough");
-        until(async || {
+        until("the expiry", async || {
             relight.pass(TimeDelta::minutes(2));
             has(&relight, &account, "Expired").await
         }).await;
@@ -87,8 +69,8 @@ on_both_engines! {
     async fn a_bad_request_counts_when_the_check_meets_it_again(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
-        let other = connected(&relight, &owner, SALT).await;
+        let account = relight.connected(&owner, LUMA).await;
+        let other = relight.connected(&owner, SALT).await;
         relight.pass(TimeDelta::minutes(6));
         // Its posts can't be found, but it can: the request may be wrong.
         relight.act(fail(FaultKind::BadRequest, LUMA, "/media"));
@@ -97,12 +79,12 @@ on_both_engines! {
         assert_eq!(relight.held().await, 0);
         // Nor can the account itself.
         relight.act(fail(FaultKind::BadRequest, LUMA, "/me"));
-        until(async || {
+        until("a verdict", async || {
             relight.pass(TimeDelta::minutes(31));
             relight.held().await == 1
         }).await;
         assert!(!has(&relight, &account, "Expired").await, "once is not enough");
-        until(async || {
+        until("the expiry", async || {
             relight.pass(TimeDelta::minutes(2));
             has(&relight, &account, "Expired").await
         }).await;
@@ -131,7 +113,7 @@ on_both_engines! {
         let account = business(&relight, &owner, KEN).await;
         relight.act(Action::ChangePassword { holder: KEN.to_owned() });
         relight.pass(TimeDelta::hours(25));
-        until(async || has(&relight, &account, "PasswordChanged").await).await;
+        until("the password change", async || has(&relight, &account, "PasswordChanged").await).await;
         let login = async || tests::browser::location(&owner.press(&format!("/accounts/{account}/refresh"), &[]).await);
         let usual = login().await;
         assert!(!usual.contains("auth_type"), "{usual}");
@@ -143,11 +125,11 @@ on_both_engines! {
     async fn each_failed_try_is_on_the_accounts_page_and_none_is_an_event(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = connected(&relight, &owner, LUMA).await;
+        let account = relight.connected(&owner, LUMA).await;
         let before = relight.event_count().await;
         relight.act(fail(FaultKind::Unavailable, LUMA, "/media"));
         for tries in 1..4 {
-            until(async || {
+            until("another failed try", async || {
                 relight.pass(TimeDelta::minutes(31));
                 let page = owner.open(&format!("/accounts/{account}")).await;
                 page.html.matches("<li>Fetching the posts, ").count() >= tries

@@ -1,21 +1,11 @@
 //! `relight demo`: what it prints leads somewhere, and time that passes on its controls is lived through.
 
-use std::time::{Duration, Instant};
-
 use sandbox::Action;
 use serde_json::Value;
 use store::testing::{Engine, TestDatabase};
-use tests::{browser::Browser, process::Settings};
+use tests::{browser::Browser, process::Settings, until};
 
 const LUMA: &str = "@luma.ceramics";
-
-async fn until(mut is_so: impl AsyncFnMut() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "{what} doesn't come");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
 
 /// Two free ports, ten apart.
 fn port() -> u16 {
@@ -56,22 +46,19 @@ async fn time_passes_in_the_demo_and_everything_lives_through_it() {
     };
     let begun = now().await;
     act(Action::PassTime { seconds: 85 * 86_400 }).await;
-    until(async || (now().await - begun).num_days() >= 85, "its end").await;
+    until("its end", async || (now().await - begun).num_days() >= 85).await;
     let here = format!("/accounts/{account}");
-    until(async || owner.open(&here).await.text().contains("The session was extended"), "a renewal").await;
+    until("a renewal", async || owner.open(&here).await.text().contains("The session was extended")).await;
     owner.open(&here).await.says("luma.ceramics Expiring soon");
-    until(
-        async || {
-            let mails =
-                client.get(format!("{controls}/mails")).send().await.expect("answers").text().await.expect("a page");
-            mails.contains("please log in again soon")
-        },
-        "a reminder",
-    )
+    until("a reminder", async || {
+        let mails =
+            client.get(format!("{controls}/mails")).send().await.expect("answers").text().await.expect("a page");
+        mails.contains("please log in again soon")
+    })
     .await;
     // Beyond the end of what a machine can do.
     act(Action::MoveClock { seconds: 61 * 86_400 }).await;
-    until(async || owner.open(&here).await.text().contains("Expired"), "the end").await;
+    until("the end", async || owner.open(&here).await.text().contains("Expired")).await;
     let (status, said) = process.terminate().await;
     assert!(status.success(), "{said}");
     assert!(!said.contains("ERROR") && !said.contains("panicked"), "{said}");

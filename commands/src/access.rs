@@ -6,6 +6,15 @@ use store::Committed;
 use crate::{Commands, Context, Error};
 
 impl Commands {
+    /// Whether `by` may give rights on an account.
+    ///
+    /// # Errors
+    /// When the account is missing, or `by` doesn't own it.
+    pub async fn may_share(&self, account: AccountId, by: Authority) -> Result<(), Error> {
+        let grant = AccountCommand::GrantAccess { user: UserId::new(crate::new_id()), right: Right::Developer, by };
+        Ok(self.account(account).await?.decide(grant).map(drop)?)
+    }
+
     /// Gives somebody a right on an account, or another one than before.
     ///
     /// # Errors

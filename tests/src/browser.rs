@@ -125,6 +125,17 @@ impl Browser {
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "signed in");
     }
 
+    /// Accepts the invitation that waits for this person.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn accept_invitation(&self) {
+        let page = self.open("/accounts").await;
+        let path = page.html.split("action=\"").filter_map(|rest| rest.split('"').next());
+        let path = path.into_iter().find(|path| path.ends_with("/accept")).expect("an invitation").to_owned();
+        assert_eq!(self.press(&path, &[]).await.status(), StatusCode::SEE_OTHER, "accepted");
+    }
+
     /// Presses a button that leads to the login, answers the consent page, and comes back: the result page's path, or the
     /// page itself if the callback was refused.
     ///

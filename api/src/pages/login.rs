@@ -3,10 +3,11 @@
 use askama::Template;
 use axum::{
     extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 use axum_login::AuthSession;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -14,9 +15,13 @@ use super::{render, see_other};
 use crate::{
     app::App,
     error::Error,
-    limits::Address,
+    limits::{Address, Door},
     query::Query,
-    sign_in::{Nothing, Posted, Role, Users, user::Credentials},
+    sign_in::{
+        Nothing, Posted, Users, known, sessions,
+        strength::PASSWORD_CHARACTERS,
+        user::{Credentials, normal_email},
+    },
 };
 
 #[derive(Template)]
@@ -28,6 +33,19 @@ struct LoginPage<'a> {
     problem: Option<&'a str>,
     next: &'a str,
     email: &'a str,
+    characters: usize,
+}
+
+impl<'a> LoginPage<'a> {
+    const fn sign_in(next: &'a str, email: &'a str, problem: Option<&'a str>) -> Self {
+        let (title, action) = ("Sign in", "/login");
+        Self { title, action, setup: false, problem, next, email, characters: PASSWORD_CHARACTERS }
+    }
+
+    const fn set_up(action: &'a str, email: &'a str, problem: Option<&'a str>) -> Self {
+        let title = "Welcome to Relight";
+        Self { title, action, setup: true, problem, next: "", email, characters: PASSWORD_CHARACTERS }
+    }
 }
 
 /// Where to go on after signing in.
@@ -51,29 +69,42 @@ pub async fn page(session: AuthSession<Users>, Query(query): Query<Next>) -> Res
     if session.user.is_some() {
         return Ok(see_other(inside(&query.next)));
     }
-    let next = inside(&query.next);
-    render(&LoginPage { title: "Sign in", action: "/login", setup: false, problem: None, next, email: "" })
+    render(&LoginPage::sign_in(inside(&query.next), "", None))
 }
 
 /// `POST /login`.
 pub async fn sign_in(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
+    headers: HeaderMap,
     mut session: AuthSession<Users>,
     Posted(form): Posted<LoginForm>,
 ) -> Result<Response, Error> {
-    app.limits.sign_in(from)?;
+    let email = normal_email(&form.email);
+    let user = match &email {
+        Some(email) => session.backend.by_email(email).await?,
+        None => None,
+    };
+    let browser = user.as_ref().and_then(|user| known::known(&app, &headers, user.id));
+    let failures = &app.limits.failures;
+    let attempt = failures.begin(Door::SignIn, from, browser.as_deref())?;
+    let account = email.unwrap_or_default();
+    if browser.is_none() {
+        failures.slow(&account).await?;
+    }
     let internal = |error: axum_login::Error<Users>| Error::Internal(error.into());
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
     match session.authenticate(credentials).await.map_err(internal)? {
         Some(user) => {
-            session.login(&user).await.map_err(internal)?;
-            Ok(see_other(next))
+            attempt.uncounted();
+            sessions::begin(&mut session, &user).await.map_err(internal)?;
+            known::remember(&app, user.id, see_other(next))
         }
         None => {
+            failures.of_account(&account);
             let problem = Some("The e-mail address or the password is not right.");
-            render(&LoginPage { title: "Sign in", action: "/login", setup: false, problem, next, email: &form.email })
+            render(&LoginPage::sign_in(next, &form.email, problem))
         }
     }
 }
@@ -89,46 +120,39 @@ pub fn setup_path(app: &App) -> String {
     format!("/setup/{}", app.commands.vault.one_time("first admin"))
 }
 
-async fn may_set_up(app: &App, key: &str) -> Result<(), Error> {
-    let right = setup_path(app).as_bytes().ct_eq(format!("/setup/{key}").as_bytes());
-    let first = Users::new(app.database().clone()).is_empty().await?;
-    if bool::from(right) && first { Ok(()) } else { Err(Error::Missing) }
+async fn may_set_up(app: &App, from: Address, key: &str) -> Result<(), Error> {
+    if !bool::from(setup_path(app).as_bytes().ct_eq(format!("/setup/{key}").as_bytes())) {
+        app.limits.failures.failed(Door::SetUp, from)?;
+        return Err(Error::Missing);
+    }
+    if Users::new(app.database().clone()).is_empty().await? { Ok(()) } else { Err(Error::Missing) }
 }
 
 /// `GET /setup/{key}`.
-pub async fn setup_page(State(app): State<App>, Path(key): Path<String>) -> Result<Response, Error> {
-    may_set_up(&app, &key).await?;
-    let action = setup_path(&app);
-    render(&LoginPage { title: "Welcome to Relight", action: &action, setup: true, problem: None, next: "", email: "" })
+pub async fn setup_page(State(app): State<App>, from: Address, Path(key): Path<String>) -> Result<Response, Error> {
+    may_set_up(&app, from, &key).await?;
+    render(&LoginPage::set_up(&setup_path(&app), "", None))
 }
 
 /// `POST /setup/{key}`.
 pub async fn set_up(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     Path(key): Path<String>,
     mut session: AuthSession<Users>,
     Posted(form): Posted<LoginForm>,
 ) -> Result<Response, Error> {
-    app.limits.sign_in(from)?;
-    may_set_up(&app, &key).await?;
+    may_set_up(&app, from, &key).await?;
     let users = Users::new(app.database().clone());
-    match users.add(&form.email, &form.password, Role::Admin, app.commands.clock.now()).await {
-        Ok(_) => {}
+    let user = match users.add_first(&form.email, &form.password, app.commands.clock.now()).await {
+        Ok(user) => user,
         Err(Error::Rule(problem)) => {
-            let action = setup_path(&app);
-            let (title, problem) = ("Welcome to Relight", Some(problem.as_str()));
-            let page = LoginPage { title, action: &action, setup: true, problem, next: "", email: &form.email };
-            return render(&page);
+            return render(&LoginPage::set_up(&setup_path(&app), &form.email, Some(&problem)));
         }
         Err(error) => return Err(error),
-    }
-    let password = SecretString::from(form.password.expose_secret().to_owned());
-    let internal = |error: axum_login::Error<Users>| Error::Internal(error.into());
-    if let Some(user) = session.authenticate(Credentials { email: form.email, password }).await.map_err(internal)? {
-        session.login(&user).await.map_err(internal)?;
-    }
-    Ok(see_other("/operations"))
+    };
+    sessions::begin(&mut session, &user).await.map_err(|error| Error::Internal(error.into()))?;
+    known::remember(&app, user.id, see_other("/operations"))
 }
 
 /// Only a path of our own may follow a sign-in.

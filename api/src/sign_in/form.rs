@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 use tower_sessions::Session;
 
-use super::Users;
-use crate::{app::App, error::Error};
+use super::{Users, flash::Typed};
+use crate::{app::App, error::Error, input};
 
 const CSRF: &str = "csrf";
 /// The largest form: one with a thousand ticked boxes.
@@ -31,9 +31,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
         comes_from_us(request.headers(), &app.config.http.public_url)?;
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, FORM_BYTES).await.map_err(|_| Error::TooLarge)?;
+        input::form_without_nul(&body)?;
+        if let Some(typed) = parts.extensions.get::<Typed>() {
+            typed.read(&body);
+        }
         if is_signed_in(&parts) {
             let session = parts.extensions.get::<Session>().ok_or(Error::SignIn)?;
-            let expected: Option<String> = session.get(CSRF).await.map_err(|error| Error::Internal(error.into()))?;
+            let expected: Option<String> = session.get(CSRF).await?;
             let given = url::form_urlencoded::parse(&body).find(|(name, _)| name == CSRF).map(|(_, value)| value);
             let same = expected.zip(given).is_some_and(|(a, b)| bool::from(a.as_bytes().ct_eq(b.as_bytes())));
             if !same {
@@ -57,14 +61,21 @@ impl FromRequestParts<App> for Guarded {
             return Ok(Self(String::new()));
         }
         let session = parts.extensions.get::<Session>().ok_or(Error::SignIn)?;
-        let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
-        if let Some(token) = session.get(CSRF).await.map_err(internal)? {
-            return Ok(Self(token));
-        }
-        let token = commands::attempt::random_text::<24>();
-        session.insert(CSRF, &token).await.map_err(internal)?;
-        Ok(Self(token))
+        token(session).await.map(Self)
     }
+}
+
+/// The token of a session; made when it is first asked for. A new session has a new one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn token(session: &Session) -> Result<String, Error> {
+    if let Some(token) = session.get(CSRF).await? {
+        return Ok(token);
+    }
+    let token = commands::attempt::random_text::<24>();
+    session.insert(CSRF, &token).await?;
+    Ok(token)
 }
 
 fn is_signed_in(parts: &Parts) -> bool {

@@ -1,9 +1,13 @@
 //! Who signs in: customers and staff by password, machines by API key.
 
 pub mod api_key;
+pub mod flash;
 pub mod form;
+pub mod invitations;
+pub mod known;
 pub mod mails;
 pub mod sessions;
+pub mod strength;
 pub mod user;
 
 pub use form::{Guarded, Nothing, Posted};

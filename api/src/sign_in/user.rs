@@ -9,8 +9,10 @@ use commands::Context;
 use domain::{Actor, Authority, ParseError, UserId};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
-use store::{Database, StoreError, execute, read};
+use sha2::{Digest, Sha256};
+use store::{Database, StoreError, execute, read, within};
 
+use super::strength;
 use crate::{app::App, error::Error, request::RequestId};
 
 /// What somebody is.
@@ -53,6 +55,16 @@ impl Role {
         }
     }
 
+    /// Whether the role changes accounts that the person has a right on, or all of them.
+    pub const fn edits(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin)
+    }
+
+    /// Whether the role has Meta asked about accounts, and makes reconnect links.
+    pub const fn helps(self) -> bool {
+        matches!(self, Self::Owner | Self::Support | Self::Admin)
+    }
+
     /// Whether the role inspects the event log and what is behind an account.
     pub const fn is_staff(self) -> bool {
         matches!(self, Self::Support | Self::Auditor | Self::Admin)
@@ -78,6 +90,8 @@ pub struct User {
     /// The role.
     pub role: Role,
     password_hash: String,
+    /// What sessions keep of the password, to end when it changes: a digest of the hash, which is a secret itself.
+    mark: [u8; 32],
 }
 
 impl fmt::Debug for User {
@@ -95,7 +109,7 @@ impl AuthUser for User {
 
     // A changed password ends all sessions.
     fn session_auth_hash(&self) -> &[u8] {
-        self.password_hash.as_bytes()
+        &self.mark
     }
 }
 
@@ -113,12 +127,6 @@ pub struct Credentials {
     /// The password.
     pub password: SecretString,
 }
-
-/// The shortest password that is taken. Source: NIST SP 800-63B, section 3.1.1.2 asks for 8, and for 15 where the
-/// password is the only factor.
-pub const PASSWORD_CHARACTERS: usize = 10;
-/// The longest: Argon2 works on all of it.
-const PASSWORD_BYTES: usize = 1024;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -146,14 +154,46 @@ impl Users {
         now: DateTime<Utc>,
     ) -> Result<UserId, Error> {
         let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
+        let hash = hash(password, &email).await?;
+        self.insert(&email, &hash, role, now, false).await
+    }
+
+    /// Adds the first admin. Of several tries at once exactly one succeeds.
+    ///
+    /// # Errors
+    /// [`Error::Rule`] when the address or the password won't do, [`Error::Missing`] when there is somebody already.
+    pub async fn add_first(&self, email: &str, password: &SecretString, now: DateTime<Utc>) -> Result<User, Error> {
+        let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
+        let hash = hash(password, &email).await?;
+        let id = self.insert(&email, &hash, Role::Admin, now, true).await?;
+        Ok(User { id, role: Role::Admin, mark: Sha256::digest(&hash).into(), password_hash: hash, email })
+    }
+
+    async fn insert(
+        &self,
+        email: &str,
+        hash: &str,
+        role: Role,
+        now: DateTime<Utc>,
+        first: bool,
+    ) -> Result<UserId, Error> {
         let id = UserId::new(commands::new_id());
-        let hash = hash(password).await?;
         let mut tx = self.database.begin().await?;
+        if first {
+            // The row is the lock: a second transaction waits for the first one's end, and inserts nothing.
+            let sql = "INSERT INTO set_up (id, at) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
+            let begun = execute!(&mut tx, sqlx::query(sql).bind(now))?;
+            let one: Option<i32> =
+                within!(&mut tx, on => sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(on))?;
+            if begun == 0 || one.is_some() {
+                return Err(Error::Missing);
+            }
+        }
         let sql = "INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (email) DO NOTHING";
         let query_id = id.to_string();
         let added =
-            execute!(&mut tx, sqlx::query(sql).bind(&query_id).bind(&email).bind(&hash).bind(role.name()).bind(now))?;
+            execute!(&mut tx, sqlx::query(sql).bind(&query_id).bind(email).bind(hash).bind(role.name()).bind(now))?;
         tx.commit().await?;
         if added == 0 {
             return Err(Error::Rule("Somebody with this e-mail address is there already.".to_owned()));
@@ -169,7 +209,7 @@ impl Users {
         let Some(user) = self.by_email(email).await? else {
             return self.add(email, password, role, now).await.map(drop);
         };
-        let hash = hash(password).await?;
+        let hash = hash(password, &user.email).await?;
         let mut tx = self.database.begin().await?;
         let sql = "UPDATE users SET password = $1, role = $2 WHERE id = $3";
         execute!(&mut tx, sqlx::query(sql).bind(&hash).bind(role.name()).bind(user.id.to_string()))?;
@@ -238,18 +278,13 @@ fn of_row(row: Row) -> Result<User, StoreError> {
         id: row.id.parse().map_err(unreadable)?,
         email: row.email,
         role: row.role.parse().map_err(unreadable)?,
+        mark: Sha256::digest(&row.password).into(),
         password_hash: row.password,
     })
 }
 
-async fn hash(password: &SecretString) -> Result<String, Error> {
-    let text = password.expose_secret();
-    if text.chars().count() < PASSWORD_CHARACTERS {
-        return Err(Error::Rule(format!("A password needs at least {PASSWORD_CHARACTERS} characters.")));
-    }
-    if text.len() > PASSWORD_BYTES {
-        return Err(Error::Rule(format!("A password has at most {PASSWORD_BYTES} bytes.")));
-    }
+async fn hash(password: &SecretString, email: &str) -> Result<String, Error> {
+    strength::check(password, email)?;
     let password = password.clone();
     let hashed =
         tokio::task::spawn_blocking(move || password_auth::generate_hash(password.expose_secret().as_bytes())).await;
@@ -261,7 +296,8 @@ fn nobody_hash() -> &'static str {
     &HASH
 }
 
-fn normal_email(email: &str) -> Option<String> {
+/// An address as it is kept and compared.
+pub fn normal_email(email: &str) -> Option<String> {
     let email = email.trim().to_lowercase();
     let (name, host) = email.split_once('@')?;
     let plain = !email.chars().any(|c| c.is_whitespace() || c.is_control()) && email.len() <= 254;

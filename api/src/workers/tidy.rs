@@ -7,7 +7,12 @@ use commands::attempt;
 use projections::queue;
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, json::idempotency, sign_in::sessions::Sessions, webhooks::deliver};
+use crate::{
+    app::App,
+    json::idempotency,
+    sign_in::{invitations::Invitations, sessions::Sessions},
+    webhooks::deliver,
+};
 
 const EVERY: Duration = Duration::from_mins(1);
 /// How long attempts are kept for support.
@@ -23,15 +28,18 @@ const ANSWERS: TimeDelta = TimeDelta::days(2);
 
 /// Tidies until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
-    let Ok(sessions) = Sessions::new(app.database()) else { return };
+    let sessions = Sessions::new(app.database().clone());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        app.limits.tidy();
         if let Err(error) = sessions.tidy().await {
             tracing::warn!(%error, "old sessions could not be deleted");
+        }
+        let invitations = Invitations::new(app.database().clone());
+        if let Err(error) = invitations.tidy(app.commands.clock.now()).await {
+            tracing::warn!(%error, "old invitations could not be deleted");
         }
         if let Err(error) = app.commands.forget_told(app.commands.clock.now() - TOLD).await {
             tracing::warn!(%error, "old mails could not be forgotten");

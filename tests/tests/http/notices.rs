@@ -192,6 +192,7 @@ on_both_engines! {
         let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
         let here = format!("/accounts/{account}");
         owner.press(&format!("{here}/access"), &[("email", BEN), ("right", "developer")]).await;
+        developer.accept_invitation().await;
         owner.open(&here).await.says("it has no upgraded widget");
         owner.add_widget(&account, Plan::Upgraded).await;
         owner.until_fresh(&here, 1).await;

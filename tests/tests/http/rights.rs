@@ -64,6 +64,8 @@ on_both_engines! {
         let dev = relight.signed_in("dev@example.com", Role::Owner).await;
         let answer = ann.press(&format!("{here}/access"), &[("email", "Dev@Example.com"), ("right", "developer")]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        assert_eq!(dev.ask(&here).await.status(), StatusCode::NOT_FOUND, "not without consent");
+        dev.accept_invitation().await;
         dev.add_widget(&account, Plan::Free).await;
         dev.result(&format!("{here}/refresh"), &[], &Consent::of(relight.holder("luma.ceramics"))).await.says("refreshed");
         for (action, fields) in [
@@ -89,14 +91,66 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
-        relight.signed_in("dev@example.com", Role::Owner).await;
+        let dev = relight.signed_in("dev@example.com", Role::Owner).await;
         let here = format!("/accounts/{account}");
         ann.press(&format!("{here}/access"), &[("email", "dev@example.com"), ("right", "developer")]).await;
+        dev.accept_invitation().await;
         let me = own_id(&ann.open(&here).await.html);
         let answer = ann.press(&format!("{here}/access/revoke"), &[("user", &me)]).await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
-        let nobody = ann.press(&format!("{here}/access"), &[("email", "nobody@example.com"), ("right", "owner")]).await;
-        assert_eq!(nobody.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn an_invitation_tells_nothing_about_who_can_sign_in(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let dev = relight.signed_in("dev@example.com", Role::Owner).await;
+        let here = format!("/accounts/{account}");
+        let mut pages = Vec::new();
+        for email in ["dev@example.com", "nil@example.com"] {
+            let answer = ann.press(&format!("{here}/access"), &[("email", email), ("right", "developer")]).await;
+            assert_eq!(location(&answer), format!("{here}#people"));
+            let page = ann.open(&here).await;
+            page.says(&format!("{email} is invited")).says(&format!("{email} (invited"));
+            pages.push(page.text().matches("example.com").count());
+        }
+        assert_eq!(pages[0] + 1, pages[1], "one row more, and no other difference");
+        // A developer's try, and a stranger's, end before any address is looked at.
+        dev.accept_invitation().await;
+        for email in ["ann@example.com", "nil@example.com"] {
+            let answer = dev.press(&format!("{here}/access"), &[("email", email), ("right", "owner")]).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        }
+        // An invitation can be withdrawn, declined, and ends with the inviter's right; a day has twenty.
+        let withdraw = ann.open(&here).await.html.split("action=\"").filter_map(|rest| rest.split('"').next())
+            .find(|path| path.ends_with("/withdraw")).expect("a button").to_owned();
+        assert_eq!(ann.press(&withdraw, &[]).await.status(), StatusCode::SEE_OTHER);
+        assert_eq!(ann.press(&withdraw, &[]).await.status(), StatusCode::NOT_FOUND);
+        let mut refused = 0;
+        for n in 0..25 {
+            let email = format!("p{n}@example.com");
+            ann.press(&format!("{here}/access"), &[("email", &email), ("right", "developer")]).await;
+            refused += usize::from(ann.open(&here).await.text().contains("too many invitations"));
+        }
+        assert!(refused >= 5, "{refused}");
+    }
+
+    async fn an_invitation_of_somebody_who_lost_the_right_gives_none(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let (ben, cat) = (relight.signed_in("ben@example.com", Role::Owner).await, relight.signed_in("cat@example.com", Role::Owner).await);
+        let here = format!("/accounts/{account}");
+        ann.press(&format!("{here}/access"), &[("email", "ben@example.com"), ("right", "owner")]).await;
+        ben.accept_invitation().await;
+        ben.press(&format!("{here}/access"), &[("email", "cat@example.com"), ("right", "owner")]).await;
+        let me = own_id(&ben.open(&here).await.html);
+        assert_eq!(ann.press(&format!("{here}/access/revoke"), &[("user", &me)]).await.status(), StatusCode::SEE_OTHER);
+        let page = cat.open("/accounts").await;
+        let accept = page.html.split("action=\"").filter_map(|rest| rest.split('"').next())
+            .find(|path| path.ends_with("/accept")).expect("an invitation").to_owned();
+        assert_eq!(cat.press(&accept, &[]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(cat.ask(&here).await.status(), StatusCode::NOT_FOUND);
     }
 
     async fn staff_sees_all_and_only_admins_change(engine: Engine) {
@@ -118,7 +172,7 @@ on_both_engines! {
             let answer = staff.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;
             assert_eq!(answer.status(), StatusCode::NOT_FOUND, "only looks");
             let answer = staff.press(&format!("{here}/link"), &[]).await;
-            let may = if role == Role::Support { StatusCode::SEE_OTHER } else { StatusCode::FORBIDDEN };
+            let may = if role == Role::Support { StatusCode::SEE_OTHER } else { StatusCode::NOT_FOUND };
             assert_eq!(answer.status(), may, "support gives links out");
         }
         let admin = relight.signed_in("root@example.com", Role::Admin).await;

@@ -1,0 +1,52 @@
+//! Browsers that a person signed in at before: a cookie says so, and their tries are counted apart, so that those of
+//! strangers against the same address don't slow them.
+//!
+//! Source: OWASP, "Slow Down Online Guessing Attacks with Device Cookies".
+
+use axum::{
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use domain::UserId;
+use subtle::ConstantTimeEq;
+
+use crate::{app::App, error::Error};
+
+const NAME: &str = "relight_known";
+/// As long as browsers keep a cookie. Source: RFC 6265bis, section 5.5.
+const KEPT: time::Duration = time::Duration::days(400);
+/// The length of the random part, in characters.
+const NONCE_CHARACTERS: usize = 24;
+
+/// The random part of a browser's cookie, if the cookie is this person's.
+pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    let value = jar.get(&app.config.cookie(NAME))?.value();
+    let (nonce, mark) = value.split_once('.').filter(|(nonce, _)| nonce.len() == NONCE_CHARACTERS)?;
+    let right = self::mark(app, user, nonce);
+    bool::from(right.as_bytes().ct_eq(mark.as_bytes())).then(|| nonce.to_owned())
+}
+
+/// Lets the browser prove at the next sign-in that this person signed in at it.
+///
+/// # Errors
+/// Never: the value is plain text.
+pub fn remember(app: &App, user: UserId, mut response: Response) -> Result<Response, Error> {
+    let nonce = commands::attempt::random_text::<18>();
+    let value = format!("{nonce}.{}", mark(app, user, &nonce));
+    let cookie = Cookie::build((app.config.cookie(NAME), value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(app.config.is_https())
+        .max_age(KEPT);
+    let header = HeaderValue::from_str(&cookie.to_string()).map_err(|error| Error::Internal(error.into()))?;
+    response.headers_mut().append(header::SET_COOKIE, header);
+    Ok(response)
+}
+
+/// HKDF's expansion under the vault's key is a pseudorandom function: nobody else can make a mark.
+fn mark(app: &App, user: UserId, nonce: &str) -> String {
+    app.commands.vault.one_time(&format!("known browser {user} {nonce}"))
+}

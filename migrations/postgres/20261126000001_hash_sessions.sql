@@ -1,0 +1,16 @@
+-- Sessions of signed-in browsers, by a hash of their id. Written by the crate `api` alone. The table `sessions` is the one
+-- of the release before; nothing writes it any more, and what it held must not be left behind: everybody signs in anew.
+CREATE TABLE browser_sessions (
+    id_hash    BYTEA PRIMARY KEY, -- SHA-256
+    data       TEXT NOT NULL, -- JSON
+    began_at   TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at);
+DELETE FROM sessions;
+
+-- One row once somebody begins to make the first admin: the lock by which exactly one succeeds.
+CREATE TABLE set_up (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at TIMESTAMPTZ NOT NULL
+);

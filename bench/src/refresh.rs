@@ -40,7 +40,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     let relight = Relight::start_with(engine, |config| {
         config.database.connections = 16;
         // Each browser is at an address of its own, as far as limits by address are concerned.
-        config.http.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()];
+        config.http.trusted_proxies = vec![std::net::IpAddr::from(Ipv4Addr::LOCALHOST).into()];
     })
     .await;
     let owner = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -1,7 +1,8 @@
 //! How single values are read, and how what is wrong with them is said.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, net::IpAddr, str::FromStr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
@@ -68,6 +69,16 @@ pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
             .map(|part| part.trim().parse().map_err(|_| wrong()))
             .collect(),
     }
+}
+
+/// A list of networks in CIDR form; a single address is a network of its own.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        let text = text.trim();
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| D::Error::custom("it must be addresses or networks, such as 10.0.0.0/8"))
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }
 
 /// A default that is known to be a URL.

@@ -180,6 +180,12 @@ impl Config {
         self.http.public_url.scheme() == "https"
     }
 
+    /// A cookie's name: under https with the prefix by which browsers take it from this host alone, and from no other path
+    /// or scheme. Source: RFC 6265bis, section 4.1.3.2.
+    pub fn cookie(&self, name: &str) -> String {
+        if self.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
     /// Where Meta must be told to send callbacks for a login, besides the login's redirect.
     pub fn callbacks(&self, connection: Connection) -> [(&'static str, String); 2] {
         let public = self.public_url();

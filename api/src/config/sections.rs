@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
@@ -16,8 +17,9 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Where browsers reach Relight.
     pub public_url: Url,
-    /// Addresses of proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` counts.
+    #[serde(deserialize_with = "fields::networks")]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Http {

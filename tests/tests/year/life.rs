@@ -57,7 +57,7 @@ impl Life {
         let mut random = StdRng::seed_from_u64(seed);
         let relight = Relight::start_beside(engine, |config, sandbox| {
             mails(config, sandbox);
-            config.http.trusted_proxies = vec![Ipv4Addr::LOCALHOST.into()];
+            config.http.trusted_proxies = vec![std::net::IpAddr::from(Ipv4Addr::LOCALHOST).into()];
             // Fewer pulls than usual: a year of them takes its time, and a check is a call as good.
             (config.pull.upgraded_minutes, config.pull.free_minutes) = (24 * 60, 72 * 60);
         })

@@ -7,7 +7,12 @@ use store::{Database, Store};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache};
+use crate::{
+    config::Config,
+    limits::{Limits, address::UnlistedProxies},
+    mail::Mailer,
+    pages::widget::FeedCache,
+};
 
 /// What every handler shares. Clones are the same.
 #[derive(Debug, Clone)]
@@ -20,6 +25,8 @@ pub struct App {
     pub mailer: Option<Mailer>,
     /// How often who may do what.
     pub limits: Arc<Limits>,
+    /// Proxies that seem to be in front of the service and aren't listed.
+    pub proxies: Arc<UnlistedProxies>,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
     /// The position that the status view has reached.

@@ -6,17 +6,14 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-};
+use crate::{app::App, error::Error};
 
 fn read<T: DeserializeOwned>(parts: &Parts) -> Result<T, Error> {
     let Axum(query) = Axum::try_from_uri(&parts.uri).map_err(|error| Error::Bad(error.body_text()))?;
     Ok(query)
 }
 
-/// A page's query.
+/// The query of a request.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
@@ -24,16 +21,5 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
         read(parts).map(Self)
-    }
-}
-
-/// The API's query: what is wrong is said in JSON.
-pub struct JsonQuery<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequestParts<App> for JsonQuery<T> {
-    type Rejection = JsonError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, JsonError> {
-        Ok(Self(read(parts)?))
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router, webhooks, workers,
+    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, routes, webhooks, workers,
 };
 
 /// The program's name and version, for events and logs.
@@ -130,13 +130,14 @@ impl Service {
             config: Arc::new(config),
             mailer,
             limits: Arc::new(Limits::default()),
+            proxies: Arc::default(),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
         };
-        let router = router(&app).map_err(anyhow::Error::msg)?;
+        let router = routes::router(&app).map_err(anyhow::Error::msg)?;
         let (status, work) = (followers.status_position(), followers.work_position());
         let mut loops = JoinSet::new();
         loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));

@@ -220,7 +220,12 @@ impl Commands {
         let by = by.map(|by| by.to_string());
         let closed: Option<String> = within!(&mut tx, on =>
             sqlx::query_scalar(sql).bind(now).bind(how.name()).bind(&by).bind(id).fetch_optional(on))?;
-        let Some(connection) = closed else { return Ok(()) };
+        let Some(connection) = closed else {
+            let sql = "SELECT 1 FROM incidents WHERE id = $1";
+            let known: Option<i32> = within!(&mut tx, on => sqlx::query_scalar(sql).bind(id).fetch_optional(on))?;
+            // One that is over already stays so.
+            return known.map(drop).ok_or(Error::Missing("incident"));
+        };
         let held = if how == Close::Dismissed {
             execute!(&mut tx, sqlx::query("DELETE FROM verdicts WHERE connection = $1").bind(&connection))?
         } else {

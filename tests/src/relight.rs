@@ -191,10 +191,23 @@ impl Relight {
     /// # Panics
     /// When that can't be.
     pub async fn signed_in_at(&self, browser: Browser, email: &str, role: Role) -> Browser {
-        let users = Users::new(self.store().database().clone());
-        users.add(email, &PASSWORD.to_owned().into(), role, self.clock.now()).await.expect("added");
+        self.add_user(email, role).await;
         browser.sign_in(email, PASSWORD).await;
         browser
+    }
+
+    /// Somebody new with this role.
+    ///
+    /// # Panics
+    /// When that can't be.
+    pub async fn add_user(&self, email: &str, role: Role) {
+        let users = Users::new(self.store().database().clone());
+        users.add(email, &PASSWORD.to_owned().into(), role, self.clock.now()).await.expect("added");
+    }
+
+    /// Where it listens, whatever its public address.
+    pub fn address(&self) -> SocketAddr {
+        self.service.address
     }
 
     /// Somebody at a browser, not signed in.

@@ -14,29 +14,31 @@ use projections::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{List, idempotency::NewId};
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-    pages::accounts::with_cursor,
-    query::JsonQuery,
-    sign_in::api_key::Caller,
+use super::{
+    List,
+    idempotency::NewId,
+    names::{ConnectionName, DeadlineName, ReasonName, StatusName},
 };
+use crate::{app::App, error::Error, pages::accounts::with_cursor, query::Query, sign_in::api_key::Caller};
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
     /// Its id.
+    #[schema(format = Uuid)]
     id: String,
     /// Meta's id of it.
     instagram_id: String,
     /// Its name.
     username: String,
     /// `consumer` or `business`.
+    #[schema(value_type = ConnectionName)]
     connection: &'static str,
     /// `active`, `expired` or `disconnected`.
+    #[schema(value_type = StatusName)]
     status: &'static str,
     /// Why it expired.
+    #[schema(value_type = Option<ReasonName>)]
     reason: Option<&'static str>,
     /// Since when the status is so.
     since: DateTime<Utc>,
@@ -47,23 +49,28 @@ pub struct Account {
     /// Whether that is an estimate.
     data_access_estimated: bool,
     /// Which of the two ends first and so decides, `session` or `data_access`; `null` if neither ends.
+    #[schema(value_type = Option<DeadlineName>)]
     ends_first: Option<&'static str>,
     /// When Meta was last heard about the token.
     checked_at: Option<DateTime<Utc>>,
     /// Whether only a person can bring it back.
     needs_person: bool,
     /// How many grants there have been.
+    #[schema(minimum = 0)]
     generation: i64,
     /// How many widgets of each plan it has.
     widgets: Widgets,
     /// The last event that is in this view.
+    #[schema(minimum = 0)]
     position: i64,
 }
 
 /// How many widgets of each plan.
 #[derive(Debug, Serialize, ToSchema)]
 struct Widgets {
+    #[schema(minimum = 0)]
     free: i64,
+    #[schema(minimum = 0)]
     upgraded: i64,
 }
 
@@ -92,18 +99,19 @@ impl From<accounts::Account> for Account {
 
 /// What a list is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Only those with this status: `active`, `expired` or `disconnected`; the latest that came to it first.
-    #[serde(default)]
-    status: Option<String>,
+    /// Only those with this status; the latest that came to it first.
+    #[param(inline)]
+    status: Option<StatusName>,
     /// Only those whose name contains this; begins with it, if it has fewer than three characters.
-    #[serde(default)]
+    #[param(max_length = 100)]
     q: Option<String>,
-    /// How many, 1 to 200; 50 unless told.
-    #[serde(default)]
+    /// How many.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
-    /// Where to go on.
-    #[serde(default)]
+    /// The `next` of the page before.
+    #[param(max_length = 300)]
     after: Option<String>,
 }
 
@@ -119,21 +127,19 @@ pub fn limit(given: Option<i64>) -> Result<i64, Error> {
 }
 
 /// The accounts, by name; those of one status by when they came to it.
-#[utoipa::path(get, path = "/accounts", params(ListQuery), security(("key" = [])), tag = "accounts",
+#[utoipa::path(get, path = "/accounts", params(ListQuery), tag = "accounts",
     responses((status = 200, body = List<Account>)))]
 pub async fn list(
     State(app): State<App>,
     caller: Caller,
-    JsonQuery(query): JsonQuery<ListQuery>,
-) -> Result<Json<List<Account>>, JsonError> {
+    Query(query): Query<ListQuery>,
+) -> Result<Json<List<Account>>, Error> {
     let limit = limit(query.limit)?;
-    if query.status.as_deref().is_some_and(|status| !["active", "expired", "disconnected"].contains(&status)) {
-        return Err(Error::Bad("status must be active, expired or disconnected.".to_owned()).into());
+    if query.q.as_ref().is_some_and(|q| q.chars().count() > 100) {
+        return Err(Error::Bad("q must have at most 100 characters.".to_owned()));
     }
-    if query.q.as_ref().is_some_and(|q| q.chars().count() > 100 || q.contains('\0')) {
-        return Err(Error::Bad("q must have at most 100 characters.".to_owned()).into());
-    }
-    let filter = Filter { status: query.status, search: query.q.filter(|q| !q.is_empty()), after: None };
+    let status = query.status.map(|status| status.name().to_owned());
+    let filter = Filter { status, search: query.q.filter(|q| !q.is_empty()), after: None };
     let filter = with_cursor(filter, query.after.as_deref().unwrap_or_default())?;
     let mut found = accounts::list(app.database(), caller.viewer(), &filter, limit + 1).await?;
     let fits = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -153,16 +159,16 @@ pub async fn find(app: &App, caller: &Caller, id: &str) -> Result<accounts::Acco
 }
 
 /// One account.
-#[utoipa::path(get, path = "/accounts/{id}", security(("key" = [])), tag = "accounts",
-    responses((status = 200, body = Account), (status = 404)))]
-pub async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Account>, JsonError> {
+#[utoipa::path(get, path = "/accounts/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+    responses((status = 200, body = Account)))]
+pub async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Account>, Error> {
     Ok(Json(find(&app, &caller, &id).await?.into()))
 }
 
 /// Asks Meta about the account's token, soon. Look at `checked_at` for the answer.
-#[utoipa::path(post, path = "/accounts/{id}/check", security(("key" = [])), tag = "accounts",
-    responses((status = 202), (status = 404), (status = 429)))]
-pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, JsonError> {
+#[utoipa::path(post, path = "/accounts/{id}/check", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+    responses((status = 202, description = "Meta is asked soon.")))]
+pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Error> {
     let account = find(&app, &caller, &id).await?;
     app.limits.check(account.id)?;
     queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
@@ -174,22 +180,20 @@ pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Link {
     /// Give it to whoever holds the login. It works for 30 days and until the next refresh.
+    #[schema(format = Uri)]
     url: String,
 }
 
 /// Makes a reconnect link.
-#[utoipa::path(post, path = "/accounts/{id}/reconnect-link", security(("key" = [])), tag = "accounts",
-    responses((status = 201, body = Link), (status = 404)))]
+#[utoipa::path(post, path = "/accounts/{id}/reconnect-link", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+    responses((status = 201, body = Link)))]
 pub async fn reconnect_link(
     State(app): State<App>,
     caller: Caller,
     NewId(link): NewId,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Link>), JsonError> {
+) -> Result<(StatusCode, Json<Link>), Error> {
     let account = find(&app, &caller, &id).await?;
-    if caller.role == crate::sign_in::Role::Auditor {
-        return Err(Error::Forbidden("This key may only look.").into());
-    }
     let url = app.commands.make_link(account.id, LinkId::new(link)).await?;
     Ok((StatusCode::CREATED, Json(Link { url })))
 }

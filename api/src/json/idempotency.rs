@@ -16,11 +16,7 @@ use sha2::{Digest, Sha256};
 use store::{Database, execute, read};
 use uuid::Uuid;
 
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-    sign_in::api_key::Caller,
-};
+use crate::{app::App, error::Error, sign_in::api_key::Caller};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -56,12 +52,12 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Respo
         Some(key) => answer(&app, &key, request, next).await.unwrap_or_else(IntoResponse::into_response),
         None => {
             let text = format!("Idempotency-Key must have 1 to {KEY_BYTES} visible characters.");
-            JsonError(Error::Bad(text)).into_response()
+            Error::Bad(text).into_response()
         }
     }
 }
 
-async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Response, JsonError> {
+async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, app).await?.id.to_string();
     let body = to_bytes(body, super::BODY_BYTES).await.map_err(|_| Error::TooLarge)?;

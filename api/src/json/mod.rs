@@ -4,7 +4,7 @@ pub mod accounts;
 pub mod body;
 pub mod events;
 pub mod idempotency;
-pub mod openapi;
+pub mod names;
 pub mod position;
 pub mod webhooks;
 pub mod widgets;

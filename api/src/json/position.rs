@@ -10,10 +10,7 @@ use axum::{
     response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
 
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-};
+use crate::{app::App, error::Error};
 
 const HEADER: HeaderName = HeaderName::from_static("relight-position");
 
@@ -39,7 +36,7 @@ pub async fn read_your_writes(State(app): State<App>, request: Request, next: Ne
     if let (Some((_, wanted)), &Method::GET) = (wanted, request.method()) {
         match wanted.parse() {
             Ok(position) => app.until_position(position).await,
-            Err(_) => return JsonError(Error::Bad("min_position must be a position.".to_owned())).into_response(),
+            Err(_) => return Error::Bad("min_position must be a position.".to_owned()).into_response(),
         }
     }
     let reached = *app.status_position.borrow();

@@ -9,21 +9,22 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{List, body::Body, idempotency::NewId};
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-    sign_in::api_key::Caller,
-    webhooks,
+use super::{
+    List,
+    body::Body,
+    idempotency::NewId,
+    names::{DeliveryOutcome, MessageType},
 };
+use crate::{app::App, error::Error, webhooks};
 
 /// How many deliveries are listed.
 const DELIVERIES: i64 = 200;
 
-/// Where the widget service is told what happens.
+/// Where deliveries go.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Endpoint {
     /// Its id.
+    #[schema(format = Uuid)]
     id: String,
     /// Where it is.
     url: String,
@@ -48,6 +49,7 @@ impl Endpoint {
 #[serde(deny_unknown_fields)]
 pub struct NewEndpoint {
     /// An https address.
+    #[schema(format = Uri, max_length = 2000)]
     url: String,
 }
 
@@ -56,17 +58,21 @@ pub struct NewEndpoint {
 pub struct Delivery {
     /// `webhook-id`: the same at each try.
     message_id: String,
-    /// `account.expired`, `account.recovered`, `account.expiring`, `token.refreshed` or `token.renewed`.
+    /// What it is about.
+    #[schema(value_type = MessageType)]
     r#type: String,
     /// About which account.
+    #[schema(format = Uuid)]
     account_id: String,
     /// When it happened.
     created_at: DateTime<Utc>,
     /// How often it was tried.
+    #[schema(minimum = 0)]
     attempts: i64,
     /// When it is tried again.
     due_at: Option<DateTime<Utc>>,
-    /// `delivered` or `failed`; `null` while it is tried.
+    /// How it ended; `null` while it is tried.
+    #[schema(value_type = Option<DeliveryOutcome>)]
     outcome: Option<String>,
     /// What came back last: a status, or why nothing did.
     answer: Option<String>,
@@ -88,46 +94,40 @@ impl From<webhooks::Delivery> for Delivery {
 }
 
 /// All endpoints.
-#[utoipa::path(get, path = "/webhooks", security(("key" = [])), tag = "webhooks",
-    responses((status = 200, body = List<Endpoint>), (status = 403)))]
-pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<List<Endpoint>>, JsonError> {
-    caller.authority()?;
+#[utoipa::path(get, path = "/webhooks", tag = "webhooks",
+    responses((status = 200, body = List<Endpoint>)))]
+pub async fn list(State(app): State<App>) -> Result<Json<List<Endpoint>>, Error> {
     let endpoints = webhooks::list(&app).await?;
     let data = endpoints.into_iter().map(|endpoint| Endpoint::new(endpoint, None)).collect();
     Ok(Json(List { data, next: None }))
 }
 
 /// Adds an endpoint. Deliveries are signed as Standard Webhooks says, with the secret of this answer.
-#[utoipa::path(post, path = "/webhooks", security(("key" = [])), tag = "webhooks", request_body = NewEndpoint,
-    responses((status = 201, body = Endpoint), (status = 403), (status = 422)))]
+#[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = NewEndpoint,
+    responses((status = 201, body = Endpoint)))]
 pub async fn add(
     State(app): State<App>,
-    caller: Caller,
     NewId(id): NewId,
     Body(new): Body<NewEndpoint>,
-) -> Result<(StatusCode, Json<Endpoint>), JsonError> {
-    caller.authority()?;
+) -> Result<(StatusCode, Json<Endpoint>), Error> {
     let (endpoint, secret) = webhooks::add(&app, &id.to_string(), &new.url).await?;
     Ok((StatusCode::CREATED, Json(Endpoint::new(endpoint, Some(secret)))))
 }
 
 /// Removes an endpoint.
-#[utoipa::path(delete, path = "/webhooks/{id}", security(("key" = [])), tag = "webhooks",
-    responses((status = 204), (status = 403), (status = 404)))]
-pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, JsonError> {
-    caller.authority()?;
-    if webhooks::remove(&app, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::Missing.into()) }
+#[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
+    responses((status = 204, description = "It is removed.")))]
+pub async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Error> {
+    if webhooks::remove(&app, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::Missing) }
 }
 
 /// The latest deliveries to an endpoint.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", security(("key" = [])), tag = "webhooks",
-    responses((status = 200, body = List<Delivery>), (status = 403)))]
-pub async fn deliveries(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<List<Delivery>>, JsonError> {
-    caller.authority()?;
+#[utoipa::path(get, path = "/webhooks/{id}/deliveries", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
+    responses((status = 200, body = List<Delivery>)))]
+pub async fn deliveries(State(app): State<App>, Path(id): Path<String>) -> Result<Json<List<Delivery>>, Error> {
+    if !webhooks::list(&app).await?.iter().any(|endpoint| endpoint.id == id) {
+        return Err(Error::Missing);
+    }
     let deliveries = webhooks::deliveries(&app, Some(&id), DELIVERIES).await?;
     Ok(Json(List { data: deliveries.into_iter().map(Delivery::from).collect(), next: None }))
 }

@@ -11,21 +11,20 @@ use projections::widgets;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{List, accounts::find, body::Body, idempotency::NewId, position::Position};
-use crate::{
-    app::App,
-    error::{Error, JsonError},
-    sign_in::api_key::Caller,
-};
+use super::{List, accounts::find, body::Body, idempotency::NewId, names::PlanName, position::Position};
+use crate::{app::App, error::Error, sign_in::api_key::Caller};
 
 /// A widget.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Widget {
     /// Its id.
+    #[schema(format = Uuid)]
     id: String,
     /// The account whose posts it shows.
+    #[schema(format = Uuid)]
     account_id: String,
-    /// `free` or `upgraded`.
+    /// Its plan.
+    #[schema(value_type = PlanName)]
     plan: &'static str,
     /// When its posts were fetched.
     fetched_at: Option<DateTime<Utc>>,
@@ -49,35 +48,31 @@ impl From<widgets::Widget> for Widget {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WidgetPlan {
-    /// `free` or `upgraded`.
-    #[schema(value_type = String)]
+    /// The plan.
+    #[schema(value_type = PlanName)]
     plan: Plan,
 }
 
 /// The widgets of an account.
-#[utoipa::path(get, path = "/accounts/{id}/widgets", security(("key" = [])), tag = "widgets",
-    responses((status = 200, body = List<Widget>), (status = 404)))]
-pub async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<List<Widget>>, JsonError> {
+#[utoipa::path(get, path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
+    responses((status = 200, body = List<Widget>)))]
+pub async fn list(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<List<Widget>>, Error> {
     let account = find(&app, &caller, &id).await?;
     let widgets = widgets::of_account(app.database(), account.id).await?;
     Ok(Json(List { data: widgets.into_iter().map(Widget::from).collect(), next: None }))
 }
 
 /// Adds a widget.
-#[utoipa::path(post, path = "/accounts/{id}/widgets", request_body = WidgetPlan, security(("key" = [])), tag = "widgets",
-    responses((status = 201, body = Widget), (status = 404), (status = 422)))]
+#[utoipa::path(post, path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
+    responses((status = 201, body = Widget)))]
 pub async fn add(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     NewId(widget): NewId,
     Body(body): Body<WidgetPlan>,
-) -> Result<(StatusCode, Position, Json<Widget>), JsonError> {
-    let by = caller.authority()?;
+) -> Result<(StatusCode, Position, Json<Widget>), Error> {
+    let by = caller.authority();
     let account = find(&app, &caller, &id).await?;
     let widget = WidgetId::new(widget);
     let committed = app.commands.add_widget(account.id, widget, body.plan, by, &caller.context()).await?;
@@ -100,15 +95,15 @@ async fn known(app: &App, id: &str) -> Result<widgets::Widget, Error> {
 }
 
 /// Changes a widget's plan.
-#[utoipa::path(patch, path = "/widgets/{id}", request_body = WidgetPlan, security(("key" = [])), tag = "widgets",
-    responses((status = 200, body = Widget), (status = 404)))]
+#[utoipa::path(patch, path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
+    responses((status = 200, body = Widget)))]
 pub async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     Body(body): Body<WidgetPlan>,
-) -> Result<(Position, Json<Widget>), JsonError> {
-    let by = caller.authority()?;
+) -> Result<(Position, Json<Widget>), Error> {
+    let by = caller.authority();
     let widget = known(&app, &id).await?;
     let committed =
         app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &caller.context()).await?;
@@ -118,14 +113,14 @@ pub async fn change(
 }
 
 /// Removes a widget.
-#[utoipa::path(delete, path = "/widgets/{id}", security(("key" = [])), tag = "widgets",
-    responses((status = 204), (status = 404)))]
+#[utoipa::path(delete, path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
+    responses((status = 204, description = "It is removed.")))]
 pub async fn remove(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Position, ()), JsonError> {
-    let by = caller.authority()?;
+) -> Result<(StatusCode, Position, ()), Error> {
+    let by = caller.authority();
     let widget = known(&app, &id).await?;
     let committed = app.commands.remove_widget(widget.account, widget.id, by, &caller.context()).await?;
     app.until_shown(committed).await;

@@ -20,13 +20,19 @@ use super::{
     accounts::{pill, status_words},
     clocks,
     history::{ChapterRow, chapters, evidence},
+    invitations::right_words,
     notices::{NoticeRow, notices},
     render_with_login, short,
 };
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Guarded, Role, User, Users, user::SignedIn},
+    sign_in::{
+        Guarded, Role, User, Users,
+        flash::{self, Form},
+        invitations::{Invitation, Invitations},
+        user::SignedIn,
+    },
     words::{self, Moment},
     workers::notices::why_none,
 };
@@ -42,6 +48,8 @@ struct AccountPage {
     csrf: String,
     live: String,
     said: Option<String>,
+    /// The form whose fields were wrong.
+    form: Form,
     link: Option<String>,
     account: Shown,
     why: Option<(&'static str, &'static str)>,
@@ -49,9 +57,12 @@ struct AccountPage {
     login: &'static str,
     other_login: &'static str,
     other_offered: bool,
+    login_offered: bool,
     disconnected: bool,
     may_refresh: bool,
     may_edit: bool,
+    /// Whether the reader may have Meta asked, and make a link.
+    may_help: bool,
     is_owner: bool,
     expires: String,
     data_access: String,
@@ -64,6 +75,7 @@ struct AccountPage {
     free_every: String,
     upgraded_every: String,
     people: Vec<Person>,
+    invited: Vec<Invited>,
     attempts: Vec<AttemptRow>,
     notices: Vec<NoticeRow>,
     why_no_mail: Option<&'static str>,
@@ -104,6 +116,14 @@ struct Person {
     may_promote: bool,
 }
 
+/// Somebody who was invited and did not answer yet.
+struct Invited {
+    id: String,
+    email: String,
+    right: &'static str,
+    when: Moment,
+}
+
 struct AttemptRow {
     when: Moment,
     words: String,
@@ -135,10 +155,9 @@ pub async fn look(app: &App, account: &Account) -> Result<(), Error> {
 
 /// The reconnect link that was just made for an account, shown once. The session keeps its id alone: the link gives access.
 async fn made_link(app: &App, session: &Session, account: AccountId) -> Result<Option<String>, Error> {
-    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
-    match session.get::<(AccountId, LinkId)>("link_made").await.map_err(internal)? {
+    match session.get::<(AccountId, LinkId)>("link_made").await? {
         Some((of, link)) if of == account => {
-            session.remove::<(AccountId, LinkId)>("link_made").await.map_err(internal)?;
+            session.remove::<(AccountId, LinkId)>("link_made").await?;
             match app.commands.make_link(account, link).await {
                 Err(commands::Error::Missing(_)) => Ok(None), // It was disconnected meanwhile.
                 made => Ok(Some(made?)),
@@ -162,21 +181,23 @@ pub async fn page(
     };
     let account = seen(&app, &user, &id).await?;
     let now = app.commands.clock.now();
-    look(&app, &account).await?;
+    if user.role.helps() {
+        look(&app, &account).await?;
+    }
     let rights = accounts::rights(app.database(), account.id).await?;
     let mine = rights.iter().find(|(who, _)| *who == user.id).map(|(_, right)| *right);
-    let is_owner = mine == Some(Right::Owner) || user.role == Role::Admin;
-    let may_edit = mine.is_some() || user.role == Role::Admin;
+    let is_owner = user.role.edits() && (mine == Some(Right::Owner) || user.role == Role::Admin);
+    let may_edit = user.role.edits() && (mine.is_some() || user.role == Role::Admin);
     let chapters = chapters(&app, &account, &user, now).await?;
     let evidence = evidence(&chapters.0, account.status);
-    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
     let connection = account.connection;
     let disconnected = account.status == Status::Disconnected;
     let page = AccountPage {
         me: Me::from(&user),
         csrf,
         live,
-        said: session.remove("said").await.map_err(internal)?,
+        said: flash::said(&session).await?,
+        form: Form::take(&session).await?,
         link: made_link(&app, &session, account.id).await?,
         why: account.status.reason().map(|reason| words::why(reason, connection)),
         evidence,
@@ -185,7 +206,9 @@ pub async fn page(
         other_offered: app.commands.offers(connection.other()),
         disconnected,
         may_refresh: may_edit && app.commands.offers(connection),
+        login_offered: app.commands.offers(connection),
         may_edit,
+        may_help: user.role.helps(),
         is_owner,
         expires: clocks::expires(&account, now),
         data_access: clocks::data_access(&account, now),
@@ -198,6 +221,7 @@ pub async fn page(
         free_every: every(app.config.pull.free_minutes),
         upgraded_every: every(app.config.pull.upgraded_minutes),
         people: people(&app, &user, &rights, is_owner).await?,
+        invited: if is_owner { invited(&app, account.id, now).await? } else { Vec::new() },
         attempts: attempts(&app, &account, now).await?,
         notices: notices(&app, &account, now).await?,
         why_no_mail: why_none(&app, &account).await?,
@@ -261,13 +285,22 @@ async fn people(app: &App, user: &User, rights: &[(UserId, Right)], is_owner: bo
         people.push(Person {
             id: id.to_string(),
             email: users.email(*id).await?.unwrap_or_else(|| "somebody who left".to_owned()),
-            right: if *right == Right::Owner { "Owner" } else { "Developer" },
+            right: right_words(*right),
             is_me,
             may_revoke: is_owner || is_me,
             may_promote: is_owner && *right == Right::Developer,
         });
     }
     Ok(people)
+}
+
+async fn invited(app: &App, account: AccountId, now: DateTime<Utc>) -> Result<Vec<Invited>, Error> {
+    let waiting = Invitations::new(app.database().clone()).of_account(account, now).await?;
+    let row = |invitation: Invitation| {
+        let (right, when) = (right_words(invitation.right()?), Moment { at: invitation.invited_at, now });
+        Ok(Invited { right, when, id: invitation.id, email: invitation.email })
+    };
+    waiting.into_iter().map(row).collect()
 }
 
 async fn attempts(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<AttemptRow>, Error> {

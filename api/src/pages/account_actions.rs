@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use commands::connect::Ask;
-use domain::{Authority, LinkId, Right, WidgetId, account::Plan};
+use domain::{Authority, LinkId, WidgetId, account::Plan};
 use projections::{accounts::Account, queue};
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -15,7 +15,7 @@ use crate::{
     app::App,
     error::Error,
     sign_in::{
-        Nothing, Posted, Role, User, Users,
+        Nothing, Posted, User, flash,
         user::{Acting, SignedIn},
     },
 };
@@ -24,8 +24,13 @@ fn authority(user: &User) -> Authority {
     user.role.authority(user.id)
 }
 
+/// The page of an account, at one of its forms.
+fn page_of(account: &Account, form: &str) -> String {
+    format!("/accounts/{}#{form}", account.id)
+}
+
 async fn back(session: &Session, account: &Account, said: &str) -> Result<Response, Error> {
-    session.insert("said", said).await.map_err(|error| Error::Internal(error.into()))?;
+    flash::say(session, said).await?;
     Ok(see_other(&format!("/accounts/{}", account.id)))
 }
 
@@ -76,6 +81,7 @@ pub async fn check(
 /// Whether somebody is sure.
 #[derive(Debug, Deserialize)]
 pub struct Sure {
+    #[serde(default)]
     sure: String,
 }
 
@@ -89,7 +95,8 @@ pub async fn disconnect(
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
     if form.sure != "yes" {
-        return Err(Error::Bad("Tick the box to say that you are sure.".to_owned()));
+        let text = "Tick the box to say that you are sure.".to_owned();
+        return Err(Error::Bad(text).at("sure", &page_of(&account, "disconnect")));
     }
     let committed = app.commands.disconnect(account.id, authority(&user), &context).await?;
     app.until_shown(committed).await;
@@ -117,7 +124,8 @@ pub async fn add_widget(
     let account = seen(&app, &user, &id).await?;
     let widget = WidgetId::new(commands::new_id());
     let plan = plan(&form)?;
-    let committed = app.commands.add_widget(account.id, widget, plan, authority(&user), &context).await?;
+    let added = app.commands.add_widget(account.id, widget, plan, authority(&user), &context).await;
+    let committed = added.map_err(|error| Error::from(error).at("plan", &page_of(&account, "widgets")))?;
     app.until_shown(committed).await;
     back(&session, &account, "The widget was added.").await
 }
@@ -153,33 +161,6 @@ pub async fn remove_widget(
     back(&session, &account, "The widget was removed. Its page says so now.").await
 }
 
-/// Who gets which right.
-#[derive(Debug, Deserialize)]
-pub struct GrantForm {
-    email: String,
-    right: String,
-}
-
-/// `POST /accounts/{id}/access`.
-pub async fn grant(
-    State(app): State<App>,
-    Acting { user, context }: Acting,
-    session: Session,
-    Path(id): Path<String>,
-    Posted(form): Posted<GrantForm>,
-) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
-    let right: Right = form.right.parse().map_err(|_| Error::Bad("The right is owner or developer.".to_owned()))?;
-    let other = Users::new(app.database().clone()).by_email(&form.email).await?;
-    let nobody =
-        || Error::Rule("Nobody with this e-mail address can sign in here. Ask us to add them first.".to_owned());
-    let other = other.ok_or_else(nobody)?;
-    let by = authority(&user);
-    let committed = app.commands.grant_access(account.id, other.id, right, by, &context).await?;
-    app.until_shown(committed).await;
-    back(&session, &account, &format!("{} has access now.", other.email)).await
-}
-
 /// Who loses the right.
 #[derive(Debug, Deserialize)]
 pub struct RevokeForm {
@@ -213,12 +194,9 @@ pub async fn link(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
-    if user.role == Role::Auditor {
-        return Err(Error::Forbidden("Auditors may only look."));
-    }
     let link = LinkId::new(commands::new_id());
     // Whether one can be made is known now; the page makes it.
     app.commands.make_link(account.id, link).await?;
-    session.insert("link_made", (account.id, link)).await.map_err(|error| Error::Internal(error.into()))?;
+    session.insert("link_made", (account.id, link)).await?;
     back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await
 }

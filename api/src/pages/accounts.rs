@@ -5,7 +5,11 @@ use axum::{extract::State, response::Response};
 use projections::accounts::{self, Account, Cursor, Filter, Status};
 use serde::Deserialize;
 
-use super::{Me, render};
+use super::{
+    Me,
+    invitations::{Offer, offers},
+    render, see_other,
+};
 use crate::{
     app::App,
     error::Error,
@@ -29,6 +33,8 @@ struct AccountsPage {
     total: i64,
     accounts: Vec<Row>,
     next: Option<String>,
+    may_connect: bool,
+    offers: Vec<Offer>,
 }
 
 struct Row {
@@ -50,6 +56,11 @@ pub struct ListQuery {
     status: String,
     #[serde(default)]
     after: String,
+}
+
+/// `GET /`.
+pub async fn home() -> Response {
+    see_other("/accounts")
 }
 
 /// `GET /accounts`.
@@ -83,6 +94,8 @@ pub async fn list(
         username: account.username,
     };
     render(&AccountsPage {
+        may_connect: user.role.edits(),
+        offers: if user.role.edits() { offers(&app, &user).await? } else { Vec::new() },
         me: Me::from(&user),
         csrf,
         live,
@@ -109,7 +122,7 @@ fn filter(query: &ListQuery) -> Result<Filter, Error> {
         return Err(Error::Bad("There is no such status.".to_owned()));
     }
     let search = query.q.trim().trim_start_matches('@');
-    if search.chars().count() > 100 || search.contains('\0') {
+    if search.chars().count() > 100 {
         return Err(Error::Bad("That is too long to search for.".to_owned()));
     }
     let search = Some(search.to_owned()).filter(|search| !search.is_empty());
@@ -124,7 +137,7 @@ pub fn with_cursor(mut filter: Filter, after: &str) -> Result<Filter, Error> {
     if after.is_empty() {
         return Ok(filter);
     }
-    let cursor = Some(after).filter(|text| text.len() < 300 && !text.contains('\0')).and_then(|text| text.parse().ok());
+    let cursor = Some(after).filter(|text| text.len() <= 300).and_then(|text| text.parse().ok());
     filter.after = cursor.filter(|cursor: &Cursor| cursor.fits(&filter));
     if filter.after.is_some() { Ok(filter) } else { Err(Error::Bad("That is no cursor of this list.".to_owned())) }
 }

@@ -14,6 +14,7 @@ use domain::Connection;
 use meta::Profile;
 use projections::accounts::{self, Viewer};
 use serde::Deserialize;
+use tower_sessions::Session;
 
 use super::{
     Me,
@@ -27,6 +28,7 @@ use crate::{
     limits::Address,
     sign_in::{
         Guarded, Posted, User,
+        flash::Form,
         user::{Acting, MaybeSignedIn},
     },
     words,
@@ -48,6 +50,7 @@ struct AttemptPage<'a> {
     accounts: Vec<Refreshed>,
     again: Vec<Again>,
     onward: Vec<(&'static str, String)>,
+    form: Form,
 }
 
 struct Refreshed {
@@ -80,6 +83,7 @@ pub async fn page(
     State(app): State<App>,
     MaybeSignedIn(user): MaybeSignedIn,
     Guarded(csrf): Guarded,
+    session: Session,
     browser: Browser,
     Path(reference): Path<String>,
 ) -> Result<Response, Error> {
@@ -98,6 +102,7 @@ pub async fn page(
         accounts: Vec::new(),
         again: Vec::new(),
         onward: vec![onward(&attempt, user.as_ref())],
+        form: if user.is_some() { Form::take(&session).await? } else { Form::default() },
     };
     match &attempt.phase {
         Phase::Started => {
@@ -235,7 +240,7 @@ pub struct AgainForm {
 /// `POST /attempts/{reference}/again`: the same trip once more.
 pub async fn start_again(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     MaybeSignedIn(user): MaybeSignedIn,
     browser: Browser,
     Path(reference): Path<String>,
@@ -276,7 +281,8 @@ pub async fn choose(
 ) -> Result<Response, Error> {
     let attempt = own(&app, &reference, &browser).await?;
     if form.account.is_empty() {
-        return Err(Error::Bad("Tick at least one account.".to_owned()));
+        let text = "Tick at least one account.".to_owned();
+        return Err(Error::Bad(text).at("account", &format!("/attempts/{reference}")));
     }
     if attempt.phase == Phase::Choosing {
         app.commands.choose(&attempt, user.id, &form.account, &context).await?;

@@ -19,9 +19,9 @@ pub struct Browser(pub Option<String>);
 impl FromRequestParts<App> for Browser {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let jar = CookieJar::from_headers(&parts.headers);
-        let value = jar.get(NAME).map(|cookie| cookie.value().to_owned());
+        let value = jar.get(&app.config.cookie(NAME)).map(|cookie| cookie.value().to_owned());
         Ok(Self(value.filter(|value| value.len() == 43)))
     }
 }
@@ -37,7 +37,7 @@ impl Browser {
     /// # Errors
     /// Never: the value is plain text.
     pub fn keep(value: &str, app: &App, mut response: Response) -> Result<Response, Error> {
-        let cookie = Cookie::build((NAME, value.to_owned()))
+        let cookie = Cookie::build((app.config.cookie(NAME), value.to_owned()))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)

@@ -29,7 +29,7 @@ struct LinkPage<'a> {
 /// `GET /r/{link}`.
 pub async fn page(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     Guarded(csrf): Guarded,
     Path(text): Path<String>,
 ) -> Result<Response, Error> {
@@ -54,7 +54,7 @@ pub async fn page(
 /// `POST /r/{link}`.
 pub async fn start(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     browser: Browser,
     Path(text): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,

@@ -12,6 +12,7 @@ use axum::{
     extract::{Path, State},
     response::sse::{Event, KeepAlive, Sse},
 };
+use axum_login::AuthSession;
 use commands::attempt::Phase;
 use domain::AccountId;
 use futures::Stream;
@@ -28,7 +29,12 @@ use super::{
     attempt::own,
     browser::Browser,
 };
-use crate::{app::App, error::Error, query::Query, sign_in::user::SignedIn};
+use crate::{
+    app::App,
+    error::Error,
+    query::Query,
+    sign_in::{User, Users, sessions::Lasting, user::SignedIn},
+};
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,12 +50,15 @@ const LIVES: Duration = Duration::from_mins(30);
 pub async fn account(
     State(app): State<App>,
     SignedIn(user): SignedIn,
+    session: AuthSession<Users>,
     Path(id): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let account = seen(&app, &user, &id).await?.id;
-    let looking = tokio::spawn(look_on(app.clone(), account));
-    Ok(stream(app, vec![account], shown, Some(AbortOnDropHandle::new(looking))))
+    // An auditor who looks has nobody asked.
+    let looking = user.role.helps().then(|| AbortOnDropHandle::new(tokio::spawn(look_on(app.clone(), account))));
+    let right = Right { user: user.clone(), account };
+    Ok(stream(app, vec![account], shown, Beside { session: Lasting::of(&session), right: Some(right), looking }))
 }
 
 /// Whoever leaves the page open is looking still, for some minutes: a forgotten tab asks Meta no more.
@@ -67,10 +76,10 @@ async fn look_on(app: App, id: AccountId) {
 /// `GET /accounts/live`.
 pub async fn accounts(
     State(app): State<App>,
-    SignedIn(_user): SignedIn,
+    session: AuthSession<Users>,
     Query(shown): Query<ShownState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(app, Vec::new(), shown, None)
+    stream(app, Vec::new(), shown, Beside { session: Lasting::of(&session), right: None, looking: None })
 }
 
 /// `GET /attempts/{reference}/live`.
@@ -84,7 +93,8 @@ pub async fn attempt(
         Phase::Finished(outcome) => outcome.accounts().to_vec(),
         _ => Vec::new(),
     };
-    Ok(stream(app, accounts, shown, None))
+    // Nobody need be signed in: the page is its browser's.
+    Ok(stream(app, accounts, shown, Beside::default()))
 }
 
 /// The state that a page was rendered from.
@@ -94,20 +104,49 @@ pub struct ShownState {
     shown: String,
 }
 
-/// `beside` lives as long as the browser listens.
+/// What a stream depends on, and what runs while the browser listens.
+#[derive(Debug, Default)]
+struct Beside {
+    /// The session without which it ends.
+    session: Option<Lasting>,
+    /// The right without which it ends.
+    right: Option<Right>,
+    #[expect(dead_code, reason = "runs as long as it is held")]
+    looking: Option<AbortOnDropHandle<()>>,
+}
+
+/// Somebody's sight of an account.
+#[derive(Debug)]
+struct Right {
+    user: User,
+    account: AccountId,
+}
+
+impl Beside {
+    /// Whether the stream may go on: the session is signed in, and its person still sees the account.
+    async fn holds(&self, app: &App) -> Result<bool, Error> {
+        if let Some(session) = &self.session
+            && !session.holds(app.database()).await?
+        {
+            return Ok(false);
+        }
+        let Some(Right { user, account }) = &self.right else { return Ok(true) };
+        Ok(account_for(app.database(), *account, user.role.viewer(user.id)).await?.is_some())
+    }
+}
+
 fn stream(
     app: App,
     accounts: Vec<AccountId>,
     page: ShownState,
-    beside: Option<AbortOnDropHandle<()>>,
+    beside: Beside,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let mut status = app.status_position.clone();
     let mut changed = app.changed.subscribe();
     let events = async_stream::stream! {
-        let _beside = beside;
         let ends = tokio::time::Instant::now() + LIVES;
         let mut shown = page.shown;
-        while tokio::time::Instant::now() < ends {
+        while tokio::time::Instant::now() < ends && !matches!(beside.holds(&app).await, Ok(false)) {
             if let Ok(now) = state(&app, &accounts).await
                 && now != shown
             {

@@ -3,24 +3,29 @@
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 
+use super::Me;
+use crate::error::Problem;
+
 /// What is said.
 #[derive(Debug, Template)]
 #[template(path = "message.html")]
-pub struct Message<'a> {
-    /// What happened.
-    pub title: &'a str,
-    /// What to do.
-    pub text: &'a str,
-    /// The code that support knows.
-    pub code: Option<u16>,
-    /// The reference that support finds it by.
-    pub reference: Option<&'a str>,
+struct Message<'a> {
+    me: Option<Me>,
+    csrf: String,
+    title: &'a str,
+    text: &'a str,
+    code: Option<u16>,
+    reference: Option<&'a str>,
+    support: Option<&'a str>,
 }
 
-/// Renders it; should even that fail, as plain text.
-pub fn page(message: &Message<'_>) -> Response {
-    match super::render(message) {
-        Ok(page) => page,
-        Err(_) => Html(format!("{} {}", message.title, message.text)).into_response(),
-    }
+/// A refusal as a page, with the navigation of the person who is signed in (and the token of their forms), and a link to
+/// support where there is a reference to give it. Should it not render, a plain text.
+pub fn page(problem: &Problem, signed_in: Option<(Me, String)>, support: Option<&str>) -> Response {
+    let (me, csrf) = signed_in.map_or((None, String::new()), |(me, csrf)| (Some(me), csrf));
+    let reference = problem.reference.as_deref();
+    let support = support.filter(|_| reference.is_some());
+    let message =
+        Message { me, csrf, title: &problem.title, text: &problem.detail, code: problem.code, reference, support };
+    super::render(&message).unwrap_or_else(|_| Html(format!("{} {}", problem.title, problem.detail)).into_response())
 }

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod clocks;
 pub mod connect;
 pub mod history;
+pub mod invitations;
 pub mod link;
 pub mod live;
 pub mod login;

@@ -2,8 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use commands::callback::{Answer, Callback, End};
 use domain::Connection;
@@ -11,11 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tracing::Instrument;
 
-use super::{
-    browser::Browser,
-    message::{Message, page},
-    see_other,
-};
+use super::{browser::Browser, see_other};
 use crate::{
     app::App, error::Error, limits::Address, query::Query, request::RequestId, sign_in::user::MaybeSignedIn, words,
 };
@@ -49,7 +44,7 @@ const STATE_BYTES: usize = 64;
 /// `GET /oauth/{connection}/callback`.
 pub async fn callback(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     Path(connection): Path<String>,
     MaybeSignedIn(user): MaybeSignedIn,
     browser: Browser,
@@ -88,8 +83,7 @@ pub async fn callback(
         Answer::Refused(refusal) => {
             let telling = words::refusal(refusal);
             let text = telling.text.join(" ");
-            let message = Message { title: &telling.title, text: &text, code: telling.code, reference: None };
-            (StatusCode::BAD_REQUEST, page(&message)).into_response()
+            return Err(Error::Login(telling.title, text, telling.code));
         }
     })
 }

@@ -13,7 +13,7 @@ use domain::Connection;
 use meta::{Budget, RESERVED_FROM, SLOWER_FROM};
 use projections::queue;
 
-use super::{Me, render, see_other, short, staff::staff};
+use super::{Me, render, see_other, short};
 use crate::{
     app::App,
     error::Error,
@@ -34,7 +34,7 @@ const INCIDENTS: i64 = 10;
 struct OperationsPage {
     me: Me,
     csrf: String,
-    warning: Option<&'static str>,
+    warnings: Vec<String>,
     addresses: Vec<(&'static str, &'static str, String)>,
     engine: &'static str,
     meta: Vec<Reached>,
@@ -84,7 +84,6 @@ pub async fn operations(
     SignedIn(user): SignedIn,
     Guarded(csrf): Guarded,
 ) -> Result<Response, Error> {
-    let user = staff(user)?;
     let now = app.commands.clock.now();
     let head = app.store().head().await?;
     let followers = projections::states(app.store()).await?.into_iter().map(|state| FollowerRow {
@@ -106,10 +105,6 @@ pub async fn operations(
     let addresses = offered.flat_map(|connection| {
         app.config.callbacks(connection).map(|(field, address)| (words::button(connection), field, address))
     });
-    let warning = (!app.config.is_https()).then_some(
-        "http.public_url is not https: outside of a test on your own machine, Meta accepts no such address, and cookies \
-         travel unprotected.",
-    );
     let incidents = app.commands.incidents(INCIDENTS).await?.into_iter().map(|incident| incident_row(incident, now));
     render(&OperationsPage {
         incidents: incidents.collect(),
@@ -117,7 +112,7 @@ pub async fn operations(
         is_admin: user.role == Role::Admin,
         me: Me::from(&user),
         csrf,
-        warning,
+        warnings: warnings(&app),
         addresses: addresses.collect(),
         engine: app.database().engine(),
         meta: reach::meta(&app.config, META_TIMEOUT).await,
@@ -125,6 +120,27 @@ pub async fn operations(
         work: work.collect(),
         budgets: Connection::ALL.into_iter().flat_map(|connection| budgets(&app, connection, now)).collect(),
     })
+}
+
+/// What an operator should change.
+fn warnings(app: &App) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !app.config.is_https() {
+        warnings.push(
+            "http.public_url is not https: outside of a test on your own machine, Meta accepts no such address, and \
+             cookies travel unprotected."
+                .to_owned(),
+        );
+    }
+    let proxies: Vec<_> = app.proxies.seen().iter().map(ToString::to_string).collect();
+    if !proxies.is_empty() {
+        warnings.push(format!(
+            "{} forwards requests for others, but http.trusted_proxies does not list it: all people behind it count as \
+             one, and share one limit of sign-ins and logins. List it if it is your proxy.",
+            proxies.join(", ")
+        ));
+    }
+    warnings
 }
 
 /// How much of what Meta allows an app is used up, in words; then the same of the businesses that are short.
@@ -185,9 +201,6 @@ pub async fn close_incident(
     Path((id, how)): Path<(String, String)>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    if user.role != Role::Admin {
-        return Err(Error::Missing);
-    }
     let how = match how.as_str() {
         "release" => Close::Released,
         "dismiss" => Close::Dismissed,

@@ -9,7 +9,7 @@ use super::{Me, render, see_other};
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Guarded, Posted, Users, mails::Mails, user::SignedIn},
+    sign_in::{Guarded, Posted, Users, flash, mails::Mails, user::SignedIn},
     words,
 };
 
@@ -37,7 +37,7 @@ pub async fn page(
     render(&SettingsPage {
         me: Me::from(&user),
         csrf,
-        said: session.remove("said").await.map_err(|error| Error::Internal(error.into()))?,
+        said: flash::said(&session).await?,
         mails: users.mails(user.id).await?.ok_or(Error::SignIn)?,
         has_mail_server: app.mailer.is_some(),
         remind_days: words::list_of(&app.config.token.remind_days),
@@ -63,6 +63,6 @@ pub async fn save(
 ) -> Result<Response, Error> {
     let mails = Mails { mails_as_owner: form.as_owner.is_some(), mails_as_developer: form.as_developer.is_some() };
     Users::new(app.database().clone()).set_mails(user.id, mails).await?;
-    session.insert("said", "Saved.").await.map_err(|error| Error::Internal(error.into()))?;
+    flash::say(&session, "Saved.").await?;
     Ok(see_other("/settings"))
 }

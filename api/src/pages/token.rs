@@ -63,7 +63,7 @@ async fn uses(app: &App, widget: &str) -> Result<Option<Connection>, Error> {
 /// `POST /token/{connection}`.
 pub async fn start(
     State(app): State<App>,
-    Address(from): Address,
+    from: Address,
     browser: Browser,
     Path(connection): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,

@@ -14,7 +14,11 @@ use super::{Me, render, see_other, short};
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Guarded, Nothing, Posted, Role, User, user::SignedIn},
+    sign_in::{
+        Guarded, Nothing, Posted,
+        flash::{self, Form},
+        user::SignedIn,
+    },
     webhooks,
     words::Moment,
 };
@@ -28,7 +32,7 @@ struct WebhooksPage {
     me: Me,
     csrf: String,
     secret: Option<String>,
-    problem: Option<String>,
+    form: Form,
     endpoints: Vec<EndpointRow>,
     deliveries: Vec<DeliveryRow>,
 }
@@ -50,10 +54,6 @@ struct DeliveryRow {
     words: String,
 }
 
-fn admin(user: User) -> Result<User, Error> {
-    if user.role == Role::Admin { Ok(user) } else { Err(Error::Missing) }
-}
-
 /// `GET /webhooks`.
 pub async fn page(
     State(app): State<App>,
@@ -61,9 +61,7 @@ pub async fn page(
     Guarded(csrf): Guarded,
     session: Session,
 ) -> Result<Response, Error> {
-    let user = admin(user)?;
     let now = app.commands.clock.now();
-    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
     let moment = |at| Moment { at, now };
     let endpoints = webhooks::list(&app).await?;
     let urls: HashMap<_, _> = endpoints.iter().map(|endpoint| (endpoint.id.clone(), endpoint.url.clone())).collect();
@@ -86,7 +84,7 @@ pub async fn page(
         DeliveryRow { kind: delivery.kind, endpoint, short, account: delivery.account_id, when, pill, words }
     });
     // The session keeps only whose secret is to be shown, once.
-    let added: Option<String> = session.remove("endpoint_added").await.map_err(internal)?;
+    let added: Option<String> = flash::once(&session, "endpoint_added").await?;
     let secret = match added {
         Some(endpoint) => webhooks::secret(&app, &endpoint).await?,
         None => None,
@@ -95,7 +93,7 @@ pub async fn page(
         me: Me::from(&user),
         csrf,
         secret,
-        problem: session.remove("problem").await.map_err(internal)?,
+        form: Form::take(&session).await?,
         endpoints: endpoints.collect(),
         deliveries: deliveries.collect(),
     })
@@ -108,18 +106,10 @@ pub struct AddForm {
 }
 
 /// `POST /webhooks`.
-pub async fn add(
-    State(app): State<App>,
-    SignedIn(user): SignedIn,
-    session: Session,
-    Posted(form): Posted<AddForm>,
-) -> Result<Response, Error> {
-    admin(user)?;
-    let internal = |error: tower_sessions::session::Error| Error::Internal(error.into());
+pub async fn add(State(app): State<App>, session: Session, Posted(form): Posted<AddForm>) -> Result<Response, Error> {
     match webhooks::add(&app, &commands::new_id().to_string(), &form.url).await {
-        Ok((endpoint, _)) => session.insert("endpoint_added", endpoint.id).await.map_err(internal)?,
-        Err(Error::Rule(said)) => session.insert("problem", said).await.map_err(internal)?,
-        Err(error) => return Err(error),
+        Ok((endpoint, _)) => session.insert("endpoint_added", endpoint.id).await?,
+        Err(error) => return Err(error.at("url", "/webhooks")),
     }
     Ok(see_other("/webhooks"))
 }
@@ -127,11 +117,8 @@ pub async fn add(
 /// `POST /webhooks/{id}/remove`.
 pub async fn remove(
     State(app): State<App>,
-    SignedIn(user): SignedIn,
     Path(id): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    admin(user)?;
-    webhooks::remove(&app, &id).await?;
-    Ok(see_other("/webhooks"))
+    if webhooks::remove(&app, &id).await? { Ok(see_other("/webhooks")) } else { Err(Error::Missing) }
 }

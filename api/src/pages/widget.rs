@@ -25,7 +25,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::{app::App, error::Error};
+use crate::{
+    app::App,
+    error::{Error, boundary},
+};
 
 /// How long a browser keeps a feed that is empty or can't be renewed: it may come to life any moment.
 const SHORTLY: i64 = 60;
@@ -104,9 +107,9 @@ async fn load(app: &App, id: WidgetId) -> Result<Served, Error> {
         fetched_at: feed.as_ref().map(|feed| feed.fetched_at),
     };
     let body = serde_json::to_vec(&shown).map_err(|error| Error::Internal(error.into()))?;
-    let hash = format!("\"{:x}\"", Sha256::digest(&body));
+    let hash = format!("{:x}", Sha256::digest(&body));
     Ok(Served {
-        etag: HeaderValue::from_str(&hash[..34]).map_err(|error| Error::Internal(error.into()))?,
+        etag: HeaderValue::from_str(&format!("\"{}\"", &hash[..32])).map_err(|error| Error::Internal(error.into()))?,
         fresh_until: now + kept(app, widget, account.status, feed.is_some(), now),
         posts: Bytes::from(posts.get().to_owned()),
         username: account.username,
@@ -136,7 +139,7 @@ fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<
 pub async fn feed(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     match served(&app, &id).await {
         Ok(served) => feed_answer(&app, &served, &headers),
-        Err(error) => error.answer(crate::error::Form::Json),
+        Err(error) => boundary::at_once(error),
     }
 }
 

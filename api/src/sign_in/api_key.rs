@@ -15,7 +15,8 @@ use store::{Database, StoreError, execute, read};
 use super::Role;
 use crate::{
     app::App,
-    error::{Error, JsonError},
+    error::Error,
+    limits::{Address, Door},
     request::RequestId,
 };
 
@@ -42,23 +43,9 @@ impl Caller {
         self.request.clone().context(Actor::ApiKey(self.id))
     }
 
-    /// In whose power it gives commands.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for keys that only look.
-    pub fn authority(&self) -> Result<Authority, Error> {
-        match self.role {
-            Role::Service | Role::Admin => Ok(Authority::Staff),
-            _ => Err(Error::Forbidden("This key may only look.")),
-        }
-    }
-
-    /// Whether it may inspect the event log and histories.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for the widget service's key.
-    pub fn inspects(&self) -> Result<(), Error> {
-        if self.role.is_staff() { Ok(()) } else { Err(Error::Forbidden("This key may not inspect events.")) }
+    /// In whose power it gives commands; the table of routes lets only keys that may give some.
+    pub const fn authority(&self) -> Authority {
+        Authority::Staff
     }
 }
 
@@ -82,20 +69,32 @@ pub async fn create(
 }
 
 impl FromRequestParts<App> for Caller {
-    type Rejection = JsonError;
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, JsonError> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key = header.and_then(|value| value.strip_prefix("Bearer ")).filter(|key| key.starts_with(PREFIX));
-        let key: SecretString = key.ok_or(Error::SignIn)?.to_owned().into();
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        // The gate of the route has read it.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(caller.clone());
+        }
+        let from = Address::from_request_parts(parts, app).await?;
+        let refused = || app.limits.failures.failed(Door::ApiKey, from).err().unwrap_or(Error::BadKey);
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or(Error::BadKey)?;
+        let key: SecretString = header.to_str().ok().and_then(bearer).ok_or_else(refused)?.to_owned().into();
         let sql = "SELECT id, role FROM api_keys WHERE key_hash = $1";
         let row: Option<(String, String)> = read!(app.database(), pool =>
             sqlx::query_as(sql).bind(hash(key.expose_secret())).fetch_optional(pool))?;
-        let (id, role) = row.ok_or(Error::SignIn)?;
+        let (id, role) = row.ok_or_else(refused)?;
         let unreadable = |_| StoreError::Unreadable("an API key's row".to_owned());
         let (id, role) = (id.parse().map_err(unreadable)?, role.parse().map_err(unreadable)?);
         Ok(Self { id, role, request: RequestId::of(&parts.extensions) })
     }
+}
+
+/// The key of an `Authorization` header; its scheme is in any case (RFC 9110, section 11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, key) = header.split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && key.starts_with(PREFIX)).then_some(key)
 }
 
 /// A key has 256 random bits: nothing slower than SHA-256 is needed.

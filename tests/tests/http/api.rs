@@ -225,7 +225,7 @@ on_both_engines! {
             }
             let (status, body) = answer(request).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{header:?}");
-            assert!(body["error"]["message"].is_string());
+            assert_eq!(body["type"], "urn:relight:problem:key-required");
         }
         // A signed-in browser's cookie is no key.
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

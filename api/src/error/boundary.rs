@@ -1,0 +1,109 @@
+//! Where refusals become bodies: pages for people, problem details for machines.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use axum_login::AuthSession;
+use tower_sessions::Session;
+
+use super::{Error, Problem};
+use crate::{
+    app::App,
+    pages::{Me, message, see_other},
+    sign_in::{Users, flash, flash::Typed, form},
+};
+
+/// Around pages, inside the session: an error page keeps the reader's navigation, and a form with a wrong field is shown
+/// again with what was typed.
+pub async fn pages(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let typed = Typed::default();
+    request.extensions_mut().insert(typed.clone());
+    let session = request.extensions().get::<Session>().cloned();
+    let user = request.extensions().get::<AuthSession<Users>>().and_then(|session| session.user.clone());
+    let mut response = next.run(request).await;
+    let Some(problem) = taken(&mut response) else { return response };
+    if let (Some(field), Some(session), Some(_)) = (&problem.field, &session, &user) {
+        return match flash::keep(session, field, typed).await {
+            Ok(()) => see_other(&field.page),
+            Err(error) => Error::from(error).into_response(),
+        };
+    }
+    let signed_in = match (user, session) {
+        (Some(user), Some(session)) => form::token(&session).await.ok().map(|csrf| (Me::from(&user), csrf)),
+        _ => None,
+    };
+    let support = app.config.support.url.as_ref().map(url::Url::as_str);
+    with_body(response, message::page(&problem, signed_in, support))
+}
+
+/// Around everything: what has no body yet gets one, in the form that the path's readers expect.
+pub async fn everything(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let machine = path.starts_with("/api/") || path.starts_with("/meta/");
+    let mut response = next.run(request).await;
+    let Some(problem) = taken(&mut response) else { return response };
+    let body = if machine { details(&problem, response.status()) } else { message::page(&problem, None, None) };
+    with_body(response, body)
+}
+
+/// A refusal as problem details. Source: RFC 9457.
+pub fn details(problem: &Problem, status: StatusCode) -> Response {
+    let mut response = Json(problem.details(status)).into_response();
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// An error as problem details at once, for what stands outside of the layers.
+pub fn at_once(error: Error) -> Response {
+    let mut response = error.into_response();
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => {
+            let body = details(&problem, response.status());
+            with_body(response, body)
+        }
+        None => response,
+    }
+}
+
+/// The answer to a request whose handler panicked. The panic itself is logged by the runtime's hook.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Error::Internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
+}
+
+/// The refusal that a response stands for, if it has no body of its own.
+fn taken(response: &mut Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return Some(problem);
+    }
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    // The layer that bounds bodies answers in a plain text.
+    let silent = !response.headers().contains_key(header::CONTENT_TYPE) || status == StatusCode::PAYLOAD_TOO_LARGE;
+    if !failed || !silent {
+        return None;
+    }
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        // The sessions' layer answers so while the database is away.
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Some(Problem::of_status(status))
+}
+
+/// The status and the headers of one response with the body of another.
+fn with_body(response: Response, body: Response) -> Response {
+    let (mut head, _) = response.into_parts();
+    let (body_head, body) = body.into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.extend(body_head.headers);
+    Response::from_parts(head, Body::new(body))
+}

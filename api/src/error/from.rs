@@ -1,0 +1,60 @@
+//! How the errors of the rooms below become refusals.
+
+use domain::AccountError;
+use store::StoreError;
+
+use super::Error;
+
+impl From<commands::Error> for Error {
+    fn from(error: commands::Error) -> Self {
+        use commands::Error as E;
+        match error {
+            // An account without a right on it looks like an account that does not exist.
+            E::Account(AccountError::Missing | AccountError::NoRight | AccountError::NoWidget) | E::Missing(_) => {
+                Self::Missing
+            }
+            E::Account(AccountError::NotOwner) => Self::Forbidden("Only an owner of the account may do that."),
+            E::Account(rule) => Self::Rule(sentence(&rule.to_string())),
+            E::Token(rule) => Self::Rule(sentence(&rule.to_string())),
+            E::BadSignature => Self::Bad("The signature is not Meta's.".to_owned()),
+            E::NotOffered => Self::Rule("This login is not set up here.".to_owned()),
+            E::Store(error) => error.into(),
+            E::Sealed(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::Conflict,
+            StoreError::Busy => Self::Busy,
+            StoreError::Database(error) => error.into(),
+            StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if is_away(&error) { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
+    }
+}
+
+impl From<tower_sessions::session::Error> for Error {
+    fn from(error: tower_sessions::session::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+/// Whether the database can't be reached, which passes.
+fn is_away(error: &sqlx::Error) -> bool {
+    use sqlx::Error as E;
+    matches!(error, E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}

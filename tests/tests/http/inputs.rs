@@ -1,0 +1,57 @@
+//! Inputs that no database can keep are refused in one place: NUL characters, and instants outside of the years 1 to 9999.
+
+use ::api::sign_in::Role;
+use domain::Connection;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use store::on_both_engines;
+use tests::relight::Relight;
+
+on_both_engines! {
+    async fn nul_and_impossible_instants_are_refused_everywhere(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let key = relight.api_key(Role::Admin).await;
+        for path in ["/attempts/%00", "/attempts?reference=%00", "/events?type=%00", "/accounts?q=%00", "/r/%00", "/setup/%00", "/w/%00",
+            "/oauth/consumer/callback?state=%00&code=%00", "/login?next=%00", "/token?widget=%00", "/accounts/%00/live"] {
+            let status = admin.ask(path).await.status();
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        }
+        let history = format!("/accounts/{account}/history");
+        for (path, expected) in [
+            (format!("{history}?at=%2B262142-12-31T23:59:59.999999Z"), 400),
+            (format!("{history}?at=9999-12-31T23:59:59.999999Z"), 200),
+            (format!("{history}?at=0001-01-01T00:00:00Z"), 200),
+            (format!("{history}?at=yesterday"), 400),
+            (format!("{history}?after=-1"), 400),
+            ("/events?from=-262143-01-01T00:00:00Z".to_owned(), 400),
+            ("/events?to=%2B10000-01-01T00:00:00Z".to_owned(), 400),
+            ("/events?from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z".to_owned(), 200),
+            ("/events?type=%00".to_owned(), 400),
+            ("/events?after=9223372036854775807".to_owned(), 200),
+            ("/events?after=9223372036854775808".to_owned(), 400),
+            ("/accounts/%00".to_owned(), 400),
+            ("/webhooks/%00/deliveries".to_owned(), 400),
+        ] {
+            let url = format!("{}/api/v1{path}", relight.base);
+            let answer = admin.client.get(url).bearer_auth(&key).send().await.expect("an answer");
+            assert_eq!(answer.status(), expected, "{path}");
+        }
+        let bodies = [
+            (Method::POST, format!("/accounts/{account}/widgets"), json!({"plan": "free\0"})),
+            (Method::POST, "/webhooks".to_owned(), json!({"url": "https://example.com/\0"})),
+        ];
+        for (method, path, body) in bodies {
+            let url = format!("{}/api/v1{path}", relight.base);
+            let answer = admin.client.request(method, url).bearer_auth(&key).json(&body).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        }
+        let answer = owner.press(&format!("/accounts/{account}/access"), &[("email", "a\0@example.com"), ("right", "owner")]).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let visitor = relight.browser();
+        let answer = visitor.post("/login", &[("email", "\0"), ("password", "\0")]).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    }
+}

@@ -7,7 +7,7 @@ use store::{Database, Store};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache};
+use crate::{config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, vault::Proof};
 
 /// What every handler shares. Clones are the same.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
+    /// Whether the vault's keys open what is sealed, as it was found last.
+    pub proof: Proof,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
     /// Cancelled when this node stops.

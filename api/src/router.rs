@@ -1,17 +1,14 @@
 //! All routes in one table.
 
-use std::time::Duration;
-
 use axum::{
     Router,
-    extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    extract::Request,
+    http::{HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
 use axum_login::{AuthManagerLayerBuilder, AuthSession};
-use store::read;
 use tower_http::{compression::CompressionLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
@@ -23,6 +20,7 @@ use crate::{
         account, account_actions as act, accounts, assets, attempt, connect, link, live, login, oauth, operations,
         see_other, settings, staff, token, webhooks, widget,
     },
+    readiness,
     request::identify,
     sign_in::{Users, sessions::Sessions},
 };
@@ -111,7 +109,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .route("/assets/icon.svg", get(assets::icon))
         .route("/meta/{connection}/deauthorize", post(meta_calls::deauthorize))
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(readiness::ready))
         .fallback(async || Error::Missing)
         .layer(middleware::from_fn(harden))
         .layer(middleware::from_fn(identify))
@@ -119,19 +117,6 @@ pub fn router(app: &App) -> Result<Router, String> {
         // What is served most stands outside of all layers: it is ready as it lies in memory, its headers with it.
         .route("/w/{widget}/feed.json", get(widget::feed))
         .with_state(app.clone()))
-}
-
-/// `GET /readyz`: whether the database answers and the views follow.
-async fn ready(State(app): State<App>) -> Response {
-    let asked = async {
-        let _: i32 = read!(app.database(), pool => sqlx::query_scalar("SELECT 1").fetch_one(pool))?;
-        projections::states(app.store()).await
-    };
-    match tokio::time::timeout(Duration::from_secs(3), asked).await {
-        Ok(Ok(states)) if states.iter().all(|state| state.failure.is_none()) => "ready\n".into_response(),
-        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "a projection has stopped\n").into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
-    }
 }
 
 /// Sends whoever isn't signed in to sign in, and back afterwards.

@@ -37,6 +37,9 @@ struct OperationsPage {
     warning: Option<&'static str>,
     addresses: Vec<(&'static str, &'static str, String)>,
     engine: &'static str,
+    /// What is wrong with the vault's keys, if something is.
+    vault: Option<String>,
+    keys: String,
     meta: Vec<Reached>,
     followers: Vec<FollowerRow>,
     work: Vec<WorkRow>,
@@ -120,6 +123,8 @@ pub async fn operations(
         warning,
         addresses: addresses.collect(),
         engine: app.database().engine(),
+        vault: app.proof.ask(&app).await?,
+        keys: app.commands.vault.key_ids().collect::<Vec<_>>().join(", "),
         meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
         work: work.collect(),

@@ -1,0 +1,35 @@
+//! `GET /readyz`: whether the database answers, the views follow, and the vault's keys open what is sealed.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use crate::app::App;
+
+/// How long the database may take.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// `GET /readyz`.
+pub async fn ready(State(app): State<App>) -> Response {
+    match not_ready(&app).await {
+        None => "ready\n".into_response(),
+        Some(sentence) => (StatusCode::SERVICE_UNAVAILABLE, format!("{sentence}\n")).into_response(),
+    }
+}
+
+/// Why this node should get no requests.
+async fn not_ready(app: &App) -> Option<String> {
+    let asked =
+        async { Ok::<_, commands::Error>((projections::states(app.store()).await?, app.proof.ask(app).await?)) };
+    let Ok(Ok((states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
+        return Some("the database does not answer".to_owned());
+    };
+    if states.iter().any(|state| state.failure.is_some()) {
+        return Some("a projection has stopped".to_owned());
+    }
+    proof
+}

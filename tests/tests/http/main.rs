@@ -6,6 +6,7 @@ mod deauthorize;
 mod feeds;
 mod forms;
 mod incidents;
+mod keys;
 mod limits;
 mod notices;
 mod races;

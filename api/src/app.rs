@@ -12,6 +12,7 @@ use crate::{
     limits::{Limits, address::UnlistedProxies},
     mail::Mailer,
     pages::widget::FeedCache,
+    vault::Proof,
 };
 
 /// What every handler shares. Clones are the same.
@@ -29,6 +30,8 @@ pub struct App {
     pub proxies: Arc<UnlistedProxies>,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
+    /// Whether the vault's keys open what is sealed, as it was found last.
+    pub proof: Proof,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
     /// Cancelled when this node stops.

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod error;
 pub mod input;
 pub mod json;
@@ -20,6 +21,7 @@ pub mod request;
 pub mod routes;
 pub mod service;
 pub mod sign_in;
+pub mod vault;
 pub mod webhooks;
 pub mod words;
 pub mod workers;

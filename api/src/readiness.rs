@@ -1,4 +1,4 @@
-//! Whether the service lives and serves, for orchestrators.
+//! Whether the process lives, and whether it serves: for orchestrators.
 
 use std::time::Duration;
 
@@ -7,27 +7,34 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use store::read;
 
 use crate::app::App;
 
 /// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// `GET /healthz`: whether the process answers.
+/// `GET /healthz`: the process answers.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: whether the database answers and the views follow.
+/// `GET /readyz`: the database answers, the views follow, and the vault's keys open what is sealed.
 pub async fn ready(State(app): State<App>) -> Response {
-    let asked = async {
-        let _: i32 = read!(app.database(), pool => sqlx::query_scalar("SELECT 1").fetch_one(pool))?;
-        projections::states(app.store()).await
-    };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(states)) if states.iter().all(|state| state.failure.is_none()) => "ready\n".into_response(),
-        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "a projection has stopped\n").into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
+    match not_ready(&app).await {
+        None => "ready\n".into_response(),
+        Some(sentence) => (StatusCode::SERVICE_UNAVAILABLE, format!("{sentence}\n")).into_response(),
     }
+}
+
+/// Why this node should get no requests.
+async fn not_ready(app: &App) -> Option<String> {
+    let asked =
+        async { Ok::<_, commands::Error>((projections::states(app.store()).await?, app.proof.ask(app).await?)) };
+    let Ok(Ok((states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
+        return Some("the database does not answer".to_owned());
+    };
+    if states.iter().any(|state| state.failure.is_some()) {
+        return Some("a projection has stopped".to_owned());
+    }
+    proof
 }

@@ -1,14 +1,14 @@
 //! The running service: opens the database, starts followers, workers and the server, and stops them in order.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use commands::{Clock, Commands, Settings, Vault};
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use projections::Followers;
-use secrecy::{ExposeSecret, SecretString};
-use store::{Database, Options, Store};
+use secrecy::SecretString;
+use store::{Database, Store};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -17,7 +17,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, routes, webhooks, workers,
+    app::App,
+    config::Config,
+    database,
+    limits::Limits,
+    mail::Mailer,
+    pages::widget::FeedCache,
+    routes,
+    vault::{self, Proof},
+    webhooks, workers,
 };
 
 /// The program's name and version, for events and logs.
@@ -40,35 +48,11 @@ pub struct Service {
     followers: Followers,
 }
 
-/// Where the events are, unless the configuration says otherwise.
-pub fn database_url(config: &Config) -> SecretString {
-    let in_data_dir = || format!("sqlite://{}", config.data_dir.join("relight.db").display()).into();
-    config.database.url.clone().unwrap_or_else(in_data_dir)
-}
-
-/// Opens the database and brings its schema up to date.
-///
-/// # Errors
-/// When it can't be reached.
-pub async fn open(config: &Config) -> Result<Database> {
-    let url = database_url(config);
-    if url.expose_secret().starts_with("sqlite:") && config.database.url.is_none() {
-        private_folder(&config.data_dir)?;
-    }
-    let options = Options { connections: config.database.connections, ..Options::default() };
-    let shown = store::url_without_secrets(url.expose_secret());
-    let opened = Database::open(url.expose_secret(), options).await;
-    let database = opened.with_context(|| format!("database.url: {shown} can't be opened"))?;
-    database.migrate().await.with_context(|| format!("database.url: {shown} can't be brought up to date"))?;
-    Ok(database)
-}
-
 /// What use cases work with.
 ///
 /// # Errors
-/// When the vault's keys are missing or wrong, or TLS can't be set up.
-pub fn commands(config: &Config, database: Database, clock: Clock) -> Result<Commands> {
-    let vault = vault(config, &database)?;
+/// When TLS can't be set up.
+pub fn commands(config: &Config, database: Database, vault: Vault, clock: Clock) -> Result<Commands> {
     let client = meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?;
     // Each app has a budget of its own.
     let http = || {
@@ -115,8 +99,9 @@ impl Service {
     /// # Errors
     /// A sentence that names the setting that is in the way.
     pub async fn start(config: Config, clock: Clock) -> Result<Self> {
-        let database = open(&config).await?;
-        let commands = commands(&config, database, clock)?;
+        let database = database::create(&config).await?;
+        let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
+        let commands = commands(&config, database, vault, clock)?;
         let listen = config.http.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("http.listen: {listen} can't be listened on"))?;
@@ -132,6 +117,7 @@ impl Service {
             limits: Arc::new(Limits::default()),
             proxies: Arc::default(),
             feeds: FeedCache::default(),
+            proof: Proof::default(),
             status_position: followers.status_position(),
             stop: stop.clone(),
             tasks: TaskTracker::new(),
@@ -194,53 +180,4 @@ impl Service {
         self.stop().await;
         Ok(())
     }
-}
-
-/// The ring of keys: from the configuration; on SQLite otherwise from a file that is made once.
-fn vault(config: &Config, database: &Database) -> Result<Vault> {
-    let keys = match &config.vault.keys {
-        Some(keys) => keys.clone(),
-        None if database.is_shared() => bail!(
-            "vault.keys is missing: with PostgreSQL every node needs the same keys, so none is made up. Make one with: \
-             echo \"k1:$(openssl rand -base64 32)\""
-        ),
-        None => key_file(&config.data_dir.join("vault.key"))?,
-    };
-    Vault::new(&keys).map_err(|sentence| anyhow::anyhow!("vault.keys: {sentence}"))
-}
-
-fn key_file(path: &Path) -> Result<SecretString> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    match std::fs::read_to_string(path) {
-        Ok(keys) => return Ok(keys.trim().to_owned().into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("data_dir: {} can't be read", path.display())),
-    }
-    if let Some(folder) = path.parent() {
-        private_folder(folder)?;
-    }
-    let keys = Vault::generate();
-    // Written whole under another name first: a key that is cut off would lock every token away.
-    let unfinished = path.with_extension("unfinished");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)
-        .with_context(|| format!("data_dir: {} can't be written", path.display()))?;
-    file.write_all(keys.expose_secret().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    Ok(keys)
-}
-
-/// Makes a folder for nobody else, if it isn't there.
-///
-/// # Errors
-/// When it can't be made.
-pub fn private_folder(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("data_dir: {} can't be made", folder.display()))
 }

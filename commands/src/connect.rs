@@ -8,6 +8,7 @@ use url::Url;
 use crate::{
     App, Commands, Context, Error, Outcome,
     attempt::{Attempt, Phase, Purpose, Start},
+    link,
     login::Login,
     new_id, profiles,
 };
@@ -138,6 +139,7 @@ impl Commands {
         let (id, at) = (grant.token, unit.metadata().at);
         unit.execute::<Token>(account, TokenCommand::Accept(grant)).await?;
         unit.write(self.vault.keep(account, id, &login.token, at)?);
+        unit.write(link::all_dead(account));
         unit.write(profiles::keep(account, profile, login.facts.grantor_id.clone(), at));
         Ok(())
     }

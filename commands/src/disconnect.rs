@@ -3,7 +3,7 @@
 use domain::{Account, AccountCommand, AccountId, Authority, Token, TokenCommand, token::Revocation};
 use store::{Committed, Decision, Unit};
 
-use crate::{Commands, Context, Error, hold, vault::Vault};
+use crate::{Commands, Context, Error, hold, link, vault::Vault};
 
 impl Commands {
     /// Disconnects an account.
@@ -29,6 +29,7 @@ impl Decision for Disconnect {
         unit.execute::<Account>(self.account, AccountCommand::Disconnect { by: self.by }).await?;
         unit.execute::<Token>(self.account, TokenCommand::Revoke(Revocation::Disconnected)).await?;
         unit.write(Vault::destroy(self.account));
+        unit.write(link::all_dead(self.account));
         unit.write(hold::nothing(self.account));
         Ok(())
     }

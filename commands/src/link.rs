@@ -2,15 +2,22 @@
 //!
 //! A link is not stored. It carries the account, the generation that it was made for and its end, under a signature; once
 //! the account has been refreshed, its generation is a newer one and the link is dead. Opening it changes nothing.
+//!
+//! What is stored is until when an account's links need the key that signed them, so that a key that is still needed isn't
+//! dropped without notice: one row an account and key, gone with the account's next grant.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, account::Standing};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use store::{Database, Write, autocommit};
 use uuid::Uuid;
 
-use crate::{Commands, Error, vault::Vault};
+use crate::{
+    Commands, Error,
+    vault::{Vault, tables::LINKS},
+};
 
 /// How long a link works.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -44,13 +51,14 @@ pub enum Dead {
 }
 
 impl Commands {
-    /// Makes a link for an account, under a new id.
+    /// Makes a link for an account, under a new id, and notes until when its key is needed.
     ///
     /// # Errors
-    /// [`Error::Missing`] unless the account is connected.
+    /// [`Error::Missing`] unless the account is connected; when the store fails.
     pub async fn make_link(&self, account: AccountId, id: LinkId) -> Result<String, Error> {
         let generation = self.generation(account).await?.ok_or(Error::Missing("connected account"))?;
         let link = Link { id, account, generation, ends_at: self.clock.now() + LIFETIME };
+        self.note_signed(&link).await?;
         Ok(format!("{}/r/{}", self.settings.public_url, link.sign(&self.vault)))
     }
 
@@ -68,11 +76,47 @@ impl Commands {
         })
     }
 
+    /// Notes that links of the account need the key that signs until this one ends.
+    async fn note_signed(&self, link: &Link) -> Result<(), Error> {
+        let account = link.account.to_string();
+        // Nothing, sealed: that the key is the right one can be seen from it.
+        let sealed = self.vault.seal(b"", &LINKS.bound_to(&[&account]))?;
+        let sql = "INSERT INTO reconnect_links (key_id, account_id, sealed, ends_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (key_id, account_id) DO UPDATE SET sealed = excluded.sealed, ends_at = excluded.ends_at \
+                   WHERE reconnect_links.ends_at < excluded.ends_at";
+        autocommit!(self.store.database(), on =>
+            sqlx::query(sql).bind(&sealed.key_id).bind(&account).bind(&sealed.bytes).bind(link.ends_at).execute(on))?;
+        Ok(())
+    }
+
     /// The generation of a connected account.
     async fn generation(&self, account: AccountId) -> Result<Option<u32>, Error> {
         let (state, token) = (self.account(account).await?, self.token(account).await?);
         Ok(matches!(state.standing(), Standing::Connected(_)).then(|| token.generation()))
     }
+}
+
+/// The write that notes that all links of an account are dead: its generation is a newer one, or it is disconnected.
+pub(crate) fn all_dead(account: AccountId) -> Write {
+    Write::new("DELETE FROM reconnect_links WHERE account_id = $1").bind(account)
+}
+
+/// Forgets links that ended before an instant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<u64, Error> {
+    let sql = "DELETE FROM reconnect_links WHERE ends_at < $1";
+    Ok(autocommit!(database, on => sqlx::query(sql).bind(at).execute(on))?)
+}
+
+/// Forgets that links need a key, which then may be dropped: without it they are dead. The answer is for how many accounts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn revoke_key(database: &Database, key_id: &str) -> Result<u64, Error> {
+    let sql = "DELETE FROM reconnect_links WHERE key_id = $1";
+    Ok(autocommit!(database, on => sqlx::query(sql).bind(key_id).execute(on))?)
 }
 
 impl Link {

@@ -8,7 +8,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{StoreError, Turn, Writer};
+use crate::{StoreError, Turn, Writer, files};
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -37,19 +37,22 @@ pub struct Options {
     pub connections: u32,
     /// How long a caller waits for one.
     pub acquire_timeout: Duration,
+    /// Whether a SQLite file is made where there is none. Without it an opened database is left as it is.
+    pub create: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 16, acquire_timeout: Duration::from_secs(5) }
+        Self { connections: 16, acquire_timeout: Duration::from_secs(5), create: true }
     }
 }
 
 impl Database {
-    /// Opens the database; a SQLite file is created if there is none.
+    /// Opens the database; a SQLite file is created if there is none and [`Options::create`] says so.
     ///
     /// # Errors
-    /// [`StoreError::UnknownEngine`] for another scheme, [`StoreError::Database`] if it can't be reached.
+    /// [`StoreError::UnknownEngine`] for another scheme, [`StoreError::NoFile`] where a SQLite file is missing,
+    /// [`StoreError::Database`] if it can't be reached.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
         match url.split_once(':') {
             Some(("sqlite", _)) => open_sqlite(url, options).await,
@@ -215,9 +218,16 @@ macro_rules! autocommit {
 }
 
 async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
-    let connect = SqliteConnectOptions::from_str(url)?
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
+    let connect = SqliteConnectOptions::from_str(url)?;
+    let connect = if options.create {
+        files::make_private(connect.get_filename())?;
+        connect.create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+    } else if files::is_there(connect.get_filename()) {
+        connect.create_if_missing(false)
+    } else {
+        return Err(StoreError::NoFile);
+    };
+    let connect = connect
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("recursive_triggers", "on")

@@ -14,6 +14,12 @@ pub enum StoreError {
     /// More units wait for their commit than the database takes: later.
     #[error("too much is waiting to be written")]
     Busy,
+    /// There is no SQLite file, and none was to be made.
+    #[error("there is no such file")]
+    NoFile,
+    /// The SQLite file, or the rights to it, can't be made.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     /// The schema can't be brought up to date.
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),

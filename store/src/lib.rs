@@ -9,11 +9,13 @@ mod cache;
 mod connection;
 mod database;
 mod error;
+pub mod files;
 mod journal;
 mod load;
 mod migrate;
 mod outbox;
 mod recorded;
+mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;
@@ -32,6 +34,7 @@ pub use outbox::{Outbox, take_due};
 #[cfg(feature = "testing")]
 pub use recorded::json;
 pub use recorded::{Event, Recorded};
+pub use schema::Schema;
 pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
 pub use write::{Value, Write};

@@ -4,8 +4,8 @@ use sqlx::migrate::Migrator;
 
 use crate::{Database, StoreError};
 
-static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+pub(crate) static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
+pub(crate) static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
 
 impl Database {
     /// Brings the schema up to date. Several nodes may do so at once: one works, the others wait.

@@ -64,9 +64,9 @@ impl TestDatabase {
     pub async fn new(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => {
-                let folder = tempfile::tempdir().expect("a temporary folder");
-                let url = format!("sqlite://{}", folder.path().join("relight.db").display());
-                Self { url, _folder: Some(folder) }
+                let empty = Self::empty(engine).await;
+                empty.store().await.database().close().await;
+                empty
             }
             Engine::Postgres => Self { url: from_template().await, _folder: None },
         }
@@ -78,7 +78,11 @@ impl TestDatabase {
     /// When the machine can't.
     pub async fn empty(engine: Engine) -> Self {
         match engine {
-            Engine::Sqlite => Self::new(engine).await,
+            Engine::Sqlite => {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let url = format!("sqlite://{}", folder.path().join("relight.db").display());
+                Self { url, _folder: Some(folder) }
+            }
             Engine::Postgres => {
                 let server = postgres_url();
                 let name = format!("test_{}", Uuid::now_v7().simple());

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::Config,
-    service,
+    database,
     sign_in::{Role, api_key},
 };
 
@@ -48,7 +48,7 @@ pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     if name.is_empty() || name.len() > 100 || name.contains('\0') {
         bail!("A key's name has 1 to 100 characters.");
     }
-    let database = service::open(&config).await?;
+    let database = database::existing(&config).await?;
     let key = api_key::create(&database, &name, role.into(), Clock::default().now()).await;
     database.close().await;
     println!("{}", key?.expose_secret());

@@ -17,7 +17,8 @@ use url::Url;
 
 use crate::{
     config::Config,
-    service::{self, Service},
+    database,
+    service::Service,
     sign_in::{Role, Users},
 };
 use person::Person;
@@ -85,7 +86,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         empty(data_dir)?;
     }
     let sandbox_port = options.port.checked_add(10).context("--port is too high")?;
-    service::private_folder(data_dir)?;
+    database::private_folder(data_dir)?;
     let sandbox = start_sandbox(sandbox_port, data_dir).await?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let clock = Clock::default();

@@ -3,10 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use commands::{Clock, vault::usage};
 use domain::Connection;
-use secrecy::ExposeSecret;
+use store::{Database, files};
 
-use crate::{config::Config, mail::Mailer, reach, service};
+use crate::{
+    config::Config,
+    database,
+    mail::Mailer,
+    reach,
+    vault::{self, Missing},
+};
 
 /// Looks at everything that must work, says what does, and fails if something doesn't.
 pub(super) async fn run(config: Config) -> Result<()> {
@@ -15,19 +22,19 @@ pub(super) async fn run(config: Config) -> Result<()> {
         println!("{} {text}", if well { "ok   " } else { "WRONG" });
         ill |= !well;
     };
-    let url = service::database_url(&config);
-    let shown = store::url_without_secrets(url.expose_secret());
-    match service::open(&config).await {
+    match database::existing(&config).await {
         Ok(database) => {
-            say(true, format!("{} answers: {shown}", database.engine()));
-            let commands = service::commands(&config, database.clone(), commands::Clock::default());
-            match commands {
-                Ok(_) => say(true, "the vault's keys can be used".to_owned()),
+            say(true, format!("{} answers: {}", database.engine(), database::shown(&config)));
+            match vault(&config, &database).await {
+                Ok(sentence) => say(true, sentence),
                 Err(error) => say(false, format!("{error:#}")),
             }
             database.close().await;
         }
         Err(error) => say(false, format!("{error:#}")),
+    }
+    for open in open_files(&config) {
+        println!("WARN  {open}");
     }
     for reached in reach::meta(&config, Duration::from_secs(10)).await {
         let (login, url) = (reached.login, reached.url);
@@ -58,4 +65,25 @@ pub(super) async fn run(config: Config) -> Result<()> {
         bail!("something is wrong: see above");
     }
     Ok(())
+}
+
+/// What there is to say about the vault's keys.
+async fn vault(config: &Config, database: &Database) -> Result<String> {
+    let file = database::key_file(config);
+    if config.vault.keys.is_none() && !database.is_shared() && !file.exists() && !usage::any(database).await? {
+        return Ok(format!("the first `relight serve` makes the vault's key: {}", file.display()));
+    }
+    let vault = vault::open(config, database, Missing::Refuse, Clock::default().now()).await?;
+    let keys: Vec<_> = vault.key_ids().collect();
+    Ok(format!("the vault's keys open what is sealed: {}", keys.join(", ")))
+}
+
+/// What others than their owner can read in the data folder. `serve` takes that from them at its start.
+fn open_files(config: &Config) -> impl Iterator<Item = String> {
+    let own = [config.data_dir.clone(), database::key_file(config)];
+    let database = files::of_sqlite(&config.data_dir.join("relight.db"));
+    own.into_iter().chain(database).filter_map(|path| {
+        let mode = files::others_may(&path)?;
+        Some(format!("{} is open to other users of this machine (mode {mode:04o})", path.display()))
+    })
 }

@@ -6,7 +6,7 @@ use domain::AccountId;
 use projections::story::{self, Chapter};
 use store::{Filter, Store};
 
-use crate::{config::Config, service};
+use crate::{config::Config, database};
 
 /// How many events are read at once.
 const PAGE: i64 = 1_000;
@@ -24,7 +24,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
-    let store = Store::new(service::open(&config).await?);
+    let store = Store::new(database::existing(&config).await?);
     let to = options.at.map(|at| at + chrono::TimeDelta::microseconds(1));
     let mut filter = Filter { account: Some(options.account), to, ..Filter::default() };
     let mut events = Vec::new();

@@ -5,6 +5,7 @@ mod api_key;
 mod demo;
 mod doctor;
 mod history;
+mod keys;
 mod projections;
 mod reconnect_link;
 mod serve;
@@ -15,7 +16,7 @@ use std::{io::IsTerminal, path::PathBuf};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, service};
+use crate::{config::Config, database};
 
 /// Keeps Instagram connections lit.
 #[derive(Debug, Parser)]
@@ -35,7 +36,7 @@ enum Command {
     Demo(demo::Options),
     /// Run the service.
     Serve,
-    /// Bring the database's schema up to date, and nothing else.
+    /// Make the database if there is none, bring its schema up to date, and nothing else.
     Migrate,
     /// People who can sign in.
     User {
@@ -55,6 +56,11 @@ enum Command {
     Projections {
         #[command(subcommand)]
         command: projections::Command,
+    },
+    /// The keys of the vault.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
     },
     /// Check the settings, the database and Meta, and show what to enter there.
     Doctor,
@@ -76,7 +82,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Demo(_) => Ok(()),
         Command::Serve => serve::run(config).await,
         Command::Migrate => {
-            service::open(&config).await?.close().await;
+            database::create(&config).await?.close().await;
             println!("The database's schema is up to date.");
             Ok(())
         }
@@ -85,6 +91,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::History(options) => history::run(config, options).await,
         Command::ReconnectLink(options) => reconnect_link::run(config, options).await,
         Command::Projections { command } => projections::run(config, command).await,
+        Command::Keys { command } => keys::run(config, command).await,
         Command::Doctor => doctor::run(config).await,
     }
 }

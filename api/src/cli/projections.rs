@@ -9,7 +9,7 @@ use domain::schedule::Schedule;
 use indicatif::{ProgressBar, ProgressStyle};
 use store::Store;
 
-use crate::{config::Config, service};
+use crate::{config::Config, database};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,7 +26,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(config: Config, command: Command) -> Result<()> {
-    let store = Store::new(service::open(&config).await?);
+    let store = Store::new(database::existing(&config).await?);
     let schedule = Arc::new(config.schedule());
     let done = match command {
         Command::Status => status(&store).await,

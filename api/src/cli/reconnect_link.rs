@@ -4,7 +4,11 @@ use anyhow::{Context as _, Result};
 use commands::{Clock, new_id};
 use domain::{AccountId, LinkId};
 
-use crate::{config::Config, service};
+use crate::{
+    config::Config,
+    database, service,
+    vault::{self, Missing},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -14,7 +18,9 @@ pub(super) struct Options {
 
 /// Prints the link alone.
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
-    let commands = service::commands(&config, service::open(&config).await?, Clock::default())?;
+    let (database, clock) = (database::existing(&config).await?, Clock::default());
+    let vault = vault::open(&config, &database, Missing::Refuse, clock.now()).await?;
+    let commands = service::commands(&config, database, vault, clock)?;
     let link = commands.make_link(options.account, LinkId::new(new_id())).await;
     commands.store.database().close().await;
     println!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);

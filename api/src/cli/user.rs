@@ -9,8 +9,8 @@ use secrecy::SecretString;
 
 use crate::{
     config::Config,
+    database,
     error::Error,
-    service,
     sign_in::{Role, Users},
 };
 
@@ -54,7 +54,7 @@ pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let mut password = String::new();
     std::io::stdin().take(4096).read_to_string(&mut password)?;
     let password: SecretString = password.trim_end_matches(['\n', '\r']).to_owned().into();
-    let database = service::open(&config).await?;
+    let database = database::existing(&config).await?;
     let added = Users::new(database.clone()).add(&email, &password, role.into(), Clock::default().now()).await;
     database.close().await;
     match added {

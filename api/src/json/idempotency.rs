@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use commands::vault::Sealed;
+use commands::vault::{Sealed, tables::ANSWERS};
 use sha2::{Digest, Sha256};
 use store::{Database, execute, read};
 use uuid::Uuid;
@@ -62,7 +62,7 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let caller = Caller::from_request_parts(&mut parts, app).await?.id.to_string();
     let body = to_bytes(body, super::BODY_BYTES).await.map_err(|_| Error::TooLarge)?;
     let hash = hash(&parts, &body);
-    let bound_to = format!("answer {caller} {key}");
+    let bound_to = ANSWERS.bound_to(&[&caller, key]);
     if let Some(kept) = kept(app, &caller, key, &hash, &bound_to).await? {
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let mut response = (kept.status, content_type, kept.body).into_response();

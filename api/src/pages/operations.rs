@@ -37,6 +37,9 @@ struct OperationsPage {
     warnings: Vec<String>,
     addresses: Vec<(&'static str, &'static str, String)>,
     engine: &'static str,
+    /// What is wrong with the vault's keys, if something is.
+    vault: Option<String>,
+    keys: String,
     meta: Vec<Reached>,
     followers: Vec<FollowerRow>,
     work: Vec<WorkRow>,
@@ -115,6 +118,8 @@ pub async fn operations(
         warnings: warnings(&app),
         addresses: addresses.collect(),
         engine: app.database().engine(),
+        vault: app.proof.ask(&app).await?,
+        keys: app.commands.vault.key_ids().collect::<Vec<_>>().join(", "),
         meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
         work: work.collect(),

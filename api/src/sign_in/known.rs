@@ -9,7 +9,7 @@ use axum::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use domain::UserId;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::{app::App, error::Error};
 
@@ -24,8 +24,10 @@ pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
     let jar = CookieJar::from_headers(headers);
     let value = jar.get(&app.config.cookie(NAME))?.value();
     let (nonce, mark) = value.split_once('.').filter(|(nonce, _)| nonce.len() == NONCE_CHARACTERS)?;
-    let right = self::mark(app, user, nonce);
-    bool::from(right.as_bytes().ct_eq(mark.as_bytes())).then(|| nonce.to_owned())
+    // A cookie made before a change of keys works on.
+    let right = app.commands.vault.one_times(&purpose(user, nonce));
+    let right = right.iter().fold(Choice::from(0), |right, known| right | known.as_bytes().ct_eq(mark.as_bytes()));
+    bool::from(right).then(|| nonce.to_owned())
 }
 
 /// Lets the browser prove at the next sign-in that this person signed in at it.
@@ -34,7 +36,7 @@ pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
 /// Never: the value is plain text.
 pub fn remember(app: &App, user: UserId, mut response: Response) -> Result<Response, Error> {
     let nonce = commands::attempt::random_text::<18>();
-    let value = format!("{nonce}.{}", mark(app, user, &nonce));
+    let value = format!("{nonce}.{}", app.commands.vault.one_time(&purpose(user, &nonce)));
     let cookie = Cookie::build((app.config.cookie(NAME), value))
         .path("/")
         .http_only(true)
@@ -46,7 +48,7 @@ pub fn remember(app: &App, user: UserId, mut response: Response) -> Result<Respo
     Ok(response)
 }
 
-/// HKDF's expansion under the vault's key is a pseudorandom function: nobody else can make a mark.
-fn mark(app: &App, user: UserId, nonce: &str) -> String {
-    app.commands.vault.one_time(&format!("known browser {user} {nonce}"))
+/// What the mark is derived for. HKDF's expansion under the vault's key is a pseudorandom function: nobody else can make one.
+fn purpose(user: UserId, nonce: &str) -> String {
+    format!("known browser {user} {nonce}")
 }

@@ -9,7 +9,7 @@ pub mod outbox;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use commands::vault::Sealed;
+use commands::vault::{Sealed, tables::WEBHOOKS};
 use rand::RngCore;
 use store::{StoreError, autocommit, execute, read, within};
 
@@ -58,7 +58,7 @@ pub struct Delivery {
 }
 
 fn bound_to(endpoint: &str) -> String {
-    format!("webhook endpoint {endpoint}")
+    WEBHOOKS.bound_to(&[endpoint])
 }
 
 /// Adds an endpoint; returns it and its secret, which is shown once. `id`: a repeated request adds no second one, and gets the

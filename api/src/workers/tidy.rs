@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use commands::attempt;
+use commands::{attempt, link};
 use projections::queue;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
             tracing::warn!(%error, "old answers could not be deleted");
+        }
+        if let Err(error) = link::forget_before(app.database(), app.commands.clock.now()).await {
+            tracing::warn!(%error, "reconnect links that ended could not be forgotten");
         }
         if let Err(error) = app.commands.forget_refusals().await {
             tracing::warn!(%error, "old refusals could not be deleted");

@@ -16,7 +16,7 @@ use store::{StoreError, Value, Write};
 
 pub use rows::{forget_before, forget_unchosen};
 
-use crate::{Error, Outcome};
+use crate::{Error, Outcome, vault::tables::GRANTS};
 
 /// How long a person may take at Meta: checkpoints and second factors take long.
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(60);
@@ -150,7 +150,7 @@ fn about(account: AccountId, attempt: AttemptId) -> Write {
 }
 
 fn grant_of(attempt: AttemptId) -> String {
-    format!("grant {attempt}")
+    GRANTS.bound_to(&[&attempt.to_string()])
 }
 
 fn parse<T: FromStr<Err = ParseError>>(text: &str) -> Result<T, Error> {

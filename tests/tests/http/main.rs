@@ -9,6 +9,7 @@ mod forms;
 mod headers;
 mod incidents;
 mod inputs;
+mod keys;
 mod limits;
 mod notices;
 mod races;

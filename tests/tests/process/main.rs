@@ -2,6 +2,8 @@
 
 mod commands;
 mod demo;
+mod keys;
+mod made;
 mod mails;
 mod secrets;
 mod settings;

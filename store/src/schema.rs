@@ -1,0 +1,54 @@
+//! Whether a database's schema is the one that this program works with.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Database, StoreError,
+    migrate::{POSTGRES, SQLITE},
+    read,
+};
+
+/// How a database's schema compares with the migrations that are compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// There is none: an empty database.
+    Missing,
+    /// Migrations are still to be run.
+    Older,
+    /// It is what this program works with.
+    Current,
+    /// A newer program has migrated it.
+    Newer,
+}
+
+impl Database {
+    /// Compares the schema with the migrations that are compiled in, and changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        let (sql, ours) = match self {
+            Self::Sqlite(_) => ("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'", &SQLITE),
+            Self::Postgres(_) => {
+                ("SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')", &POSTGRES)
+            }
+        };
+        let tables: i64 = read!(self, pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+        if tables == 0 {
+            return Ok(Schema::Missing);
+        }
+        let sql = "SELECT version FROM _sqlx_migrations WHERE success";
+        let applied: Vec<i64> = read!(self, pool => sqlx::query_scalar(sql).fetch_all(pool))?;
+        let applied: BTreeSet<_> = applied.into_iter().collect();
+        let known: BTreeSet<_> = ours.iter().map(|migration| migration.version).collect();
+        Ok(if applied.is_empty() {
+            Schema::Missing
+        } else if !applied.is_subset(&known) {
+            Schema::Newer
+        } else if applied.len() < known.len() {
+            Schema::Older
+        } else {
+            Schema::Current
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! What a database's schema is found to be, and that looking changes nothing.
+
+use store::{Database, Options, Schema, StoreError, autocommit, on_both_engines, testing::TestDatabase};
+
+async fn opened(database: &TestDatabase) -> Database {
+    Database::open(database.url(), Options { connections: 2, ..Options::default() }).await.expect("opens")
+}
+
+on_both_engines! {
+    async fn an_empty_an_older_and_a_newer_schema_are_told_apart(engine: Engine) {
+        let empty = opened(&TestDatabase::empty(engine).await).await;
+        assert_eq!(empty.schema().await.expect("looks"), Schema::Missing);
+        assert_eq!(empty.schema().await.expect("looks"), Schema::Missing, "looking makes nothing");
+        let test = TestDatabase::new(engine).await;
+        let database = opened(&test).await;
+        assert_eq!(database.schema().await.expect("looks"), Schema::Current);
+        let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+        autocommit!(&database, on => sqlx::query(newest).execute(on)).expect("deleted");
+        assert_eq!(database.schema().await.expect("looks"), Schema::Older);
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
+        autocommit!(&database, on => sqlx::query(newer).execute(on)).expect("inserted");
+        assert_eq!(database.schema().await.expect("looks"), Schema::Newer);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_is_made_only_where_that_is_asked_for_and_never_readable_for_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("relight.db");
+    let url = format!("sqlite://{}", file.display());
+    let look = Options { create: false, ..Options::default() };
+    assert!(matches!(Database::open(&url, look).await, Err(StoreError::NoFile)));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    let database = Database::open(&url, Options::default()).await.expect("made");
+    database.migrate().await.expect("migrates");
+    let modes = || {
+        store::files::of_sqlite(&file).map(|file| std::fs::metadata(file).expect("there").permissions().mode() & 0o777)
+    };
+    assert_eq!(modes(), [0o600; 3]);
+    // As an earlier version left them.
+    for file in store::files::of_sqlite(&file) {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).expect("opened to all");
+    }
+    let again = Database::open(&url, Options::default()).await.expect("opens");
+    assert_eq!(modes(), [0o600; 3]);
+    again.close().await;
+    database.close().await;
+    let looked = Database::open(&url, look).await.expect("opens what is there");
+    assert_eq!(looked.schema().await.expect("looks"), Schema::Current);
+    looked.close().await;
+}

@@ -5,6 +5,7 @@
 //! the code exchanged, the identity compared and the token sealed. No call over HTTP happens inside a transaction.
 
 pub mod access;
+pub mod allowance;
 pub mod attempt;
 pub mod callback;
 pub mod check;

@@ -87,6 +87,7 @@ pub fn commands(config: &Config, database: Database, vault: Vault, clock: Clock)
     let settings = Settings {
         public_url: config.public_url(),
         consumer_data_access: (days > 0).then(|| TimeDelta::days(days.into())),
+        remind_window: TimeDelta::days(config.token.remind_days.iter().copied().max().unwrap_or(0).into()),
         guard: config.guard(),
         program: PROGRAM,
     };

@@ -76,6 +76,7 @@ async fn ten_events(store: &Store, id: AccountId, first: bool, at: DateTime<Utc>
         }
         logins = 3;
     }
+    let mut current = unit.load::<Token>(id).await?.current().map(|current| current.id);
     for _ in 0..logins {
         let token = TokenId::new(Uuid::now_v7());
         let grant = Grant {
@@ -88,7 +89,7 @@ async fn ten_events(store: &Store, id: AccountId, first: bool, at: DateTime<Utc>
             data_access: None,
             permissions: vec!["instagram_business_basic".to_owned()],
         };
-        unit.execute::<Token>(id, TokenCommand::Accept(grant)).await?;
+        unit.execute::<Token>(id, TokenCommand::Accept { grant, instead_of: current.replace(token) }).await?;
         let evidence =
             Evidence { call: Call::Pull, at, code: Some(190), subcode: Some(460), trace: None, permission: None };
         let report = TokenCommand::ReportFailure { token, reason: Reason::PasswordChanged, evidence };

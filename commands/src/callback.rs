@@ -3,12 +3,13 @@
 //! Nothing in here signs anybody in. What the person is told is the attempt's [`Outcome`]; a callback that belongs to no
 //! attempt of this browser is refused without a trace.
 
-use domain::{Actor, Connection, UserId};
+use domain::{Actor, Authority, Connection, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Commands, Context, Error, Outcome,
     attempt::{Attempt, LIFETIME, Phase, Purpose},
+    proof::Trip,
 };
 
 /// What the redirect brings.
@@ -24,6 +25,8 @@ pub struct Callback<'a> {
     pub browser: Option<&'a str>,
     /// Who is signed in.
     pub user: Option<UserId>,
+    /// In whose power they act.
+    pub by: Option<Authority>,
     /// The HTTP request's id.
     pub request: Option<String>,
 }
@@ -104,18 +107,19 @@ impl Commands {
             return Ok(Answer::Refused(Refusal::SignedOut));
         }
         if self.claim(&attempt).await? {
-            self.work_on(&attempt, callback.end, callback.request).await?;
+            self.work_on(&attempt, callback.by, callback.end, callback.request).await?;
         }
         Ok(answer)
     }
 
-    async fn work_on(&self, attempt: &Attempt, end: End, request: Option<String>) -> Result<(), Error> {
-        let context = Context {
-            actor: attempt.user.map_or(Actor::Visitor, Actor::User),
-            correlation: attempt.id.to_string(),
-            causation: attempt.link.map(|link| format!("link {link}")),
-            request,
-        };
+    async fn work_on(
+        &self,
+        attempt: &Attempt,
+        by: Option<Authority>,
+        end: End,
+        request: Option<String>,
+    ) -> Result<(), Error> {
+        let context = Context::of_attempt(attempt, request);
         let login = match end {
             End::Granted(code) => self.log_in(attempt.connection, &strip(&code)).await,
             End::Cancelled => Err(Outcome::Cancelled),
@@ -128,11 +132,18 @@ impl Commands {
             }
             Err(outcome) => return self.finish(attempt, &outcome, &context).await,
         };
-        match attempt.purpose {
-            Purpose::Connect if login.facts.reached.len() > 1 => self.await_choice(attempt, &login).await,
-            Purpose::Connect => self.connect(attempt, &login, &login.reached(), &context).await,
-            Purpose::Account | Purpose::Link | Purpose::TokenPage => self.refresh(attempt, &login, &context).await,
-            Purpose::Switch => self.switch(attempt, &login, &context).await,
+        if attempt.purpose == Purpose::Connect && login.facts.reached.len() > 1 {
+            return self.await_choice(attempt, &login).await;
+        }
+        self.carry_out(&Trip { attempt, login: &login, by, context: &context }).await
+    }
+
+    /// Does what the attempt is for, with the login that came of it.
+    pub(crate) async fn carry_out(&self, trip: &Trip<'_>) -> Result<(), Error> {
+        match trip.attempt.purpose {
+            Purpose::Connect => self.connect(trip, &trip.login.reached()).await,
+            Purpose::Account | Purpose::Link | Purpose::TokenPage => self.refresh(trip).await,
+            Purpose::Switch => self.switch(trip).await,
         }
     }
 
@@ -144,6 +155,18 @@ impl Commands {
             // It is over already: the first end counts.
             Ok(_) | Err(store::CommitError::Refused) => Ok(()),
             Err(error) => Err(store::StoreError::from(error).into()),
+        }
+    }
+}
+
+impl Context {
+    /// On behalf of who set out on an attempt.
+    pub(crate) fn of_attempt(attempt: &Attempt, request: Option<String>) -> Self {
+        Self {
+            actor: attempt.user.map_or(Actor::Visitor, Actor::User),
+            correlation: attempt.id.to_string(),
+            causation: attempt.link.map(|link| format!("link {link}")),
+            request,
         }
     }
 }

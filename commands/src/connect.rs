@@ -1,6 +1,9 @@
 //! Connect: a signed-in person brings an Instagram account, or several.
 
-use domain::{Account, AccountCommand, AccountError, AccountId, Connection, Token, TokenCommand, UserId, token::Way};
+use domain::{
+    Account, AccountCommand, AccountId, Authority, Connection, Token, TokenCommand, TokenId, UserId, account::Standing,
+    token::Way,
+};
 use meta::{AuthType, Profile};
 use store::{Decision, Unit};
 use url::Url;
@@ -8,9 +11,9 @@ use url::Url;
 use crate::{
     App, Commands, Context, Error, Outcome,
     attempt::{Attempt, Phase, Purpose, Start},
-    link,
-    login::Login,
-    new_id, profiles,
+    link, new_id, profiles,
+    proof::{Ending, Found, Proofs, Trip},
+    tally::Tally,
 };
 
 /// What the login is asked to do besides.
@@ -67,7 +70,7 @@ impl Commands {
         })
     }
 
-    /// The accounts among which the person must choose; empty when there is nothing to choose.
+    /// The accounts among which the person must choose.
     ///
     /// # Errors
     /// When the store fails.
@@ -86,7 +89,8 @@ impl Commands {
         instagram_ids: &[String],
         context: &Context,
     ) -> Result<(), Error> {
-        if attempt.phase != Phase::Choosing || attempt.user != Some(user) {
+        let waits = matches!(attempt.phase, Phase::Choosing | Phase::Waiting(_));
+        if !waits || attempt.purpose != Purpose::Connect || attempt.user != Some(user) {
             return Err(Error::Missing("choice"));
         }
         let login = self.waiting_grant(attempt).await?.ok_or(Error::Missing("choice"))?;
@@ -96,33 +100,15 @@ impl Commands {
             return Err(Error::Missing("account among those of the login"));
         }
         let context = Context { correlation: attempt.id.to_string(), ..context.clone() };
-        self.connect(attempt, &login, &chosen, &context).await
+        let trip = Trip { attempt, login: &login, by: Some(Authority::User(user)), context: &context };
+        self.connect(&trip, &chosen).await
     }
 
-    pub(crate) async fn connect(
-        &self,
-        attempt: &Attempt,
-        login: &Login,
-        chosen: &[Profile],
-        context: &Context,
-    ) -> Result<(), Error> {
-        let user = attempt.user.ok_or(Error::Missing("user of the attempt"))?;
-        let fresh = chosen.iter().map(|_| AccountId::new(new_id())).collect();
-        let decision = Connect { commands: self, attempt, login, chosen, fresh, user };
-        self.settle(context, &decision).await
-    }
-
-    /// Runs the decision that ends an attempt. When the attempt is over already (its commit happened and the answer got
-    /// lost, or two choices raced), the first end counts.
-    pub(crate) async fn settle(
-        &self,
-        context: &Context,
-        decision: &impl Decision<Output = (), Error = Error>,
-    ) -> Result<(), Error> {
-        match self.store.run(&self.metadata(context), decision).await {
-            Ok(_) | Err(Error::Store(store::StoreError::Refused)) => Ok(()),
-            Err(error) => Err(error),
-        }
+    pub(crate) async fn connect(&self, trip: &Trip<'_>, chosen: &[Profile]) -> Result<(), Error> {
+        let user = trip.attempt.user.ok_or(Error::Missing("user of the attempt"))?;
+        let fresh: Vec<_> = chosen.iter().map(|_| AccountId::new(new_id())).collect();
+        let decision = |proofs| Connect { commands: self, trip, chosen, fresh: &fresh, user, proofs };
+        self.settle(trip, chosen, decision).await
     }
 
     /// A grant becomes an account's current token: the event, the sealed string and the profile.
@@ -131,69 +117,76 @@ impl Commands {
         unit: &mut Unit,
         account: AccountId,
         profile: &Profile,
-        login: &Login,
-        attempt: &Attempt,
+        trip: &Trip<'_>,
         way: Way,
+        instead_of: Option<TokenId>,
     ) -> Result<(), Error> {
-        let grant = login.grant(attempt.id, way);
+        let grant = trip.login.grant(trip.attempt.id, way);
         let (id, at) = (grant.token, unit.metadata().at);
-        unit.execute::<Token>(account, TokenCommand::Accept(grant)).await?;
-        unit.write(self.vault.keep(account, id, &login.token, at)?);
+        unit.execute::<Token>(account, TokenCommand::Accept { grant, instead_of }).await?;
+        unit.write(self.vault.keep(account, id, &trip.login.token, at)?);
         unit.write(link::all_dead(account));
-        unit.write(profiles::keep(account, profile, login.facts.grantor_id.clone(), at));
+        unit.write(profiles::keep(account, profile, trip.login.facts.grantor_id.clone(), at));
         Ok(())
     }
 }
 
 struct Connect<'a> {
     commands: &'a Commands,
-    attempt: &'a Attempt,
-    login: &'a Login,
+    trip: &'a Trip<'a>,
     chosen: &'a [Profile],
     /// Ids for those that were never connected.
-    fresh: Vec<AccountId>,
+    fresh: &'a [AccountId],
     user: UserId,
+    proofs: Proofs,
 }
 
 impl Decision for Connect<'_> {
-    type Output = ();
+    type Output = Ending;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let connection = self.login.facts.connection;
-        let (mut connected, mut refreshed, mut refused) = (Vec::new(), Vec::new(), None);
-        for (profile, fresh) in self.chosen.iter().zip(&self.fresh) {
-            let known = profiles::find(self.commands.store.database(), &profile.instagram_id).await?;
+    async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
+        let Self { commands, trip, proofs, user, .. } = self;
+        let connection = trip.login.facts.connection;
+        let (mut tally, mut any_new, mut refused) = (Tally::default(), false, None);
+        for (profile, fresh) in self.chosen.iter().zip(self.fresh) {
+            let known = profiles::find(commands.store.database(), &profile.instagram_id).await?;
             let account = known.unwrap_or(*fresh);
             let was_connected = unit.load::<Token>(account).await?.current().is_some();
-            let command = AccountCommand::Connect { connection, user: self.user };
-            match unit.execute::<Account>(account, command).await.map_err(Error::from) {
-                Ok(()) => {}
-                Err(Error::Account(AccountError::OtherConnection { uses })) => {
-                    refused = Some((account, Outcome::WrongConnection { username: profile.username.clone(), uses }));
-                    continue;
-                }
-                Err(error) => return Err(error),
+            let standing = unit.load::<Account>(account).await?.standing();
+            if let Standing::Connected(uses) = standing
+                && uses != connection
+            {
+                tally.is_about(account);
+                refused = Some(Outcome::WrongConnection { username: profile.username.clone(), uses });
+                continue;
             }
-            self.commands.accept(unit, account, profile, self.login, self.attempt, Way::Connect).await?;
-            if was_connected { refreshed.push(account) } else { connected.push(account) }
+            let (proof, before, taken) = (proofs.of(profile)?, unit.events(), tally.taken.len());
+            // Who proved to hold the login of a connected account gets a right on it, whatever becomes of its token. An
+            // account that isn't connected becomes so only by a token that reads.
+            let connects = match proof.found {
+                Found::Spent => false,
+                Found::Reads => true,
+                _ => matches!(standing, Standing::Connected(_)),
+            };
+            if connects {
+                unit.execute::<Account>(account, AccountCommand::Connect { connection, user: *user }).await?;
+            }
+            commands.place(unit, trip, (account, profile, Way::Connect), proof, &mut tally).await?;
+            let is_taken = tally.taken.len() > taken;
+            any_new |= is_taken && !was_connected;
+            if known.is_some() || is_taken {
+                tally.is_about(account);
+            }
+            commands.count_login(unit, account, before).await?;
         }
-        let all: Vec<_> = connected.iter().chain(&refreshed).copied().collect();
-        let outcome = match refused {
-            Some((account, outcome)) if all.is_empty() => {
-                finish(unit, self.attempt, &outcome, &[account]);
-                return Ok(());
+        let done = |accounts, kept, unread| {
+            if any_new {
+                Outcome::Connected { accounts, kept, unread }
+            } else {
+                Outcome::Refreshed { accounts, kept, unread }
             }
-            _ if connected.is_empty() => Outcome::Refreshed { accounts: refreshed },
-            _ => Outcome::Connected { accounts: all.clone() },
         };
-        finish(unit, self.attempt, &outcome, &all);
-        Ok(())
+        Ok(tally.end(unit, trip.attempt, done, || refused.unwrap_or(Outcome::NotAllowed)))
     }
-}
-
-/// Ends the attempt in the unit of what it led to.
-pub(crate) fn finish(unit: &mut Unit, attempt: &Attempt, outcome: &Outcome, accounts: &[AccountId]) {
-    let at = unit.metadata().at;
-    attempt.finish(outcome, accounts, at).into_iter().for_each(|write| unit.write(write));
 }

@@ -18,6 +18,9 @@ pub enum Error {
     /// No app is configured for this login.
     #[error("no app is configured for this login")]
     NotOffered,
+    /// As many changes were made as are taken on one day.
+    #[error("{0}")]
+    Spent(crate::allowance::Spent),
     /// What claims to come from Meta isn't signed by it.
     #[error("the signature is not Meta's")]
     BadSignature,

@@ -77,6 +77,14 @@ impl Commands {
         Ok(())
     }
 
+    /// Whether a failure of this token was suspected at an earlier call, far enough back to count as another one.
+    pub(crate) async fn is_suspected(&self, account: AccountId, token: TokenId) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND token_id = $2 AND first_at <= $3)";
+        let before = self.clock.now() - APART;
+        Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql)
+            .bind(account.to_string()).bind(token.to_string()).bind(before).fetch_one(pool))?)
+    }
+
     /// Expires the account's token if what is held against it is sure by now; `others`: whether other accounts of the app
     /// could be asked.
     ///

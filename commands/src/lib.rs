@@ -5,6 +5,8 @@
 //! the code exchanged, the identity compared and the token sealed. No call over HTTP happens inside a transaction.
 
 pub mod access;
+mod again;
+pub mod allowance;
 pub mod attempt;
 pub mod callback;
 pub mod check;
@@ -20,12 +22,14 @@ mod login;
 pub mod notices;
 pub mod outcome;
 mod profiles;
+mod proof;
 pub mod pull;
 pub mod refresh;
 pub mod renew;
 pub mod report_failure;
 mod state;
 pub mod switch;
+mod tally;
 pub mod vault;
 pub mod widgets;
 
@@ -65,6 +69,8 @@ pub struct Settings {
     pub public_url: String,
     /// How long a consumer connection's data access is assumed to last after a grant; `None`: no assumption.
     pub consumer_data_access: Option<TimeDelta>,
+    /// How long before one of its deadlines a token that works may be replaced by every login that reaches its account.
+    pub remind_window: TimeDelta,
     /// When token errors are an incident.
     pub guard: incident::Guard,
     /// The program's name and version, for the events' metadata.

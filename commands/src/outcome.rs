@@ -1,7 +1,21 @@
 //! What came of a trip to Meta's login, as the person is told it.
 
+use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection};
 use serde::{Deserialize, Serialize};
+
+/// An account whose token stays, for Meta confirmed that it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Which.
+    pub account: AccountId,
+    /// Its name.
+    pub username: String,
+    /// The first deadline of its token; `None`: it has none.
+    pub until: Option<DateTime<Utc>>,
+    /// Whether that is our estimate.
+    pub estimated: bool,
+}
 
 /// What came of an attempt. Stored with it; names of accounts are in here, so it lives in a row that can be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,12 +25,46 @@ pub enum Outcome {
     Connected {
         /// Which.
         accounts: Vec<AccountId>,
+        /// Accounts of the same login whose tokens stay, for they work.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Kept>,
+        /// Names of accounts of the same login that it brought no token for: their posts could not be read with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
     },
     /// One or several connected accounts have a fresh token.
     Refreshed {
         /// Which.
         accounts: Vec<AccountId>,
+        /// Accounts of the same login whose tokens stay, for they work.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<Kept>,
+        /// Names of accounts of the same login that it brought no token for: their posts could not be read with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
     },
+    /// Nothing was to be done: the tokens of all reached accounts work, and another person granted them.
+    AlreadyWorks {
+        /// Which.
+        kept: Vec<Kept>,
+    },
+    /// Meta could not be asked whether the present token works; it stays.
+    NotConfirmed {
+        /// Names of the accounts.
+        usernames: Vec<String>,
+    },
+    /// The posts could not be read with the new token just now: an error that passes, or a limit.
+    NotRead {
+        /// Names of the accounts.
+        usernames: Vec<String>,
+    },
+    /// Meta refused the new token the posts.
+    ReadingRefused {
+        /// Names of the accounts.
+        usernames: Vec<String>,
+    },
+    /// As many logins were taken as are taken on one day.
+    TooOften,
     /// The connection was switched.
     Switched {
         /// Whose.
@@ -90,7 +138,7 @@ impl Outcome {
     /// The accounts that have a fresh token now; none if it led to nothing.
     pub fn accounts(&self) -> &[AccountId] {
         match self {
-            Self::Connected { accounts } | Self::Refreshed { accounts } => accounts,
+            Self::Connected { accounts, .. } | Self::Refreshed { accounts, .. } => accounts,
             Self::Switched { account } => std::slice::from_ref(account),
             _ => &[],
         }
@@ -99,7 +147,9 @@ impl Outcome {
     /// The code that people see and support knows; `None` for a success.
     pub const fn code(&self) -> Option<u16> {
         Some(match self {
-            Self::Connected { .. } | Self::Refreshed { .. } | Self::Switched { .. } => return None,
+            Self::Connected { .. } | Self::Refreshed { .. } | Self::Switched { .. } | Self::AlreadyWorks { .. } => {
+                return None;
+            }
             Self::Cancelled => 1060,
             Self::CodeRefused => 1066,
             Self::MetaUnavailable => 1067,
@@ -116,6 +166,10 @@ impl Outcome {
             Self::NotAllowed => 1079,
             Self::ChoiceExpired => 1080,
             Self::DataAccessEnded => 1081,
+            Self::NotRead { .. } => 1082,
+            Self::ReadingRefused { .. } => 1083,
+            Self::NotConfirmed { .. } => 1084,
+            Self::TooOften => 1085,
         })
     }
 }

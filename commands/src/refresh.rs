@@ -11,12 +11,14 @@ use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
-    Commands, Context, Error, Outcome,
+    Commands, Error, Outcome,
     attempt::{Attempt, Purpose, Start},
-    connect::{Ask, finish},
+    connect::Ask,
     link::Link,
     login::Login,
     profiles,
+    proof::{Ending, Proofs, Trip},
+    tally::Tally,
 };
 
 impl Commands {
@@ -137,10 +139,18 @@ impl Commands {
         Ok(if ended && ask == Ask::Usual { Ask::DataAccess } else { ask })
     }
 
-    pub(crate) async fn refresh(&self, attempt: &Attempt, login: &Login, context: &Context) -> Result<(), Error> {
-        match attempt.account {
-            Some(account) => self.settle(context, &RefreshOne { commands: self, attempt, login, account }).await,
-            None => self.settle(context, &RefreshReached { commands: self, attempt, login }).await,
+    pub(crate) async fn refresh(&self, trip: &Trip<'_>) -> Result<(), Error> {
+        let Some(account) = trip.attempt.account else {
+            let reached = trip.login.reached();
+            let decision = |proofs| RefreshReached { commands: self, trip, reached: &reached, proofs };
+            return self.settle(trip, &reached, decision).await;
+        };
+        match self.meant(account, trip.login).await? {
+            Err(outcome) => self.finish(trip.attempt, &outcome, trip.context).await,
+            Ok(profile) => {
+                let decision = |proofs| RefreshOne { commands: self, trip, account, profile: &profile, proofs };
+                self.settle(trip, std::slice::from_ref(&profile), decision).await
+            }
         }
     }
 
@@ -162,69 +172,71 @@ impl Commands {
 /// One account that is meant: from its page, or by a link.
 struct RefreshOne<'a> {
     commands: &'a Commands,
-    attempt: &'a Attempt,
-    login: &'a Login,
+    trip: &'a Trip<'a>,
     account: AccountId,
+    profile: &'a Profile,
+    proofs: Proofs,
 }
 
 impl Decision for RefreshOne<'_> {
-    type Output = ();
+    type Output = Ending;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { commands, attempt, login, account } = self;
-        let outcome = match commands.meant(*account, login).await? {
-            Err(outcome) => outcome,
-            Ok(profile) => {
-                let way = if attempt.purpose == Purpose::Link { Way::Link } else { Way::Account };
-                match confirm(unit, *account, login, &profile).await? {
-                    Err(outcome) => outcome,
-                    Ok(()) => {
-                        commands.accept(unit, *account, &profile, login, attempt, way).await?;
-                        Outcome::Refreshed { accounts: vec![*account] }
-                    }
+    async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
+        let Self { commands, trip, account, profile, proofs } = self;
+        let way = if trip.attempt.purpose == Purpose::Link { Way::Link } else { Way::Account };
+        let (mut tally, mut refused) = (Tally::default(), None);
+        tally.is_about(*account);
+        match confirm(unit, *account, trip.login, profile).await? {
+            Err(outcome) => refused = Some(outcome),
+            Ok(()) => {
+                let proof = proofs.of(profile)?;
+                commands.place(unit, trip, (*account, profile, way), proof, &mut tally).await?;
+                if !tally.taken.is_empty() {
+                    commands.count_login(unit, *account, 0).await?;
                 }
             }
-        };
-        finish(unit, attempt, &outcome, &[*account]);
-        Ok(())
+        }
+        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread };
+        Ok(tally.end(unit, trip.attempt, refreshed, || refused.unwrap_or(Outcome::Interrupted)))
     }
 }
 
 /// Whatever the login reaches: from the access token page.
 struct RefreshReached<'a> {
     commands: &'a Commands,
-    attempt: &'a Attempt,
-    login: &'a Login,
+    trip: &'a Trip<'a>,
+    reached: &'a [Profile],
+    proofs: Proofs,
 }
 
 impl Decision for RefreshReached<'_> {
-    type Output = ();
+    type Output = Ending;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { commands, attempt, login } = self;
-        let (mut refreshed, mut about, mut refused) = (Vec::new(), Vec::new(), None);
-        for profile in login.reached() {
+    async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
+        let Self { commands, trip, reached, proofs } = self;
+        let (mut tally, mut refused) = (Tally::default(), None);
+        for profile in *reached {
             let Some(account) = profiles::find(commands.store.database(), &profile.instagram_id).await? else {
                 continue;
             };
-            about.push(account);
-            match confirm(unit, account, login, &profile).await? {
+            tally.is_about(account);
+            match confirm(unit, account, trip.login, profile).await? {
                 Err(outcome) => refused = refused.or(Some(outcome)),
                 Ok(()) => {
-                    commands.accept(unit, account, &profile, login, attempt, Way::TokenPage).await?;
-                    refreshed.push(account);
+                    let (proof, taken) = (proofs.of(profile)?, tally.taken.len());
+                    let before = unit.events();
+                    commands.place(unit, trip, (account, profile, Way::TokenPage), proof, &mut tally).await?;
+                    if tally.taken.len() > taken {
+                        commands.count_login(unit, account, before).await?;
+                    }
                 }
             }
         }
-        let outcome = match refused {
-            _ if !refreshed.is_empty() => Outcome::Refreshed { accounts: refreshed },
-            Some(outcome) => outcome,
-            None => Outcome::NeverConnected { reached: login.names() },
-        };
-        finish(unit, attempt, &outcome, &about);
-        Ok(())
+        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread };
+        let never = || refused.unwrap_or_else(|| Outcome::NeverConnected { reached: trip.login.names() });
+        Ok(tally.end(unit, trip.attempt, refreshed, never))
     }
 }
 

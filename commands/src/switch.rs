@@ -1,14 +1,16 @@
 //! Switch: an owner brings an account over to the other connection, by a complete grant for the same account.
 
 use domain::{Account, AccountCommand, AccountError, AccountId, Authority, UserId, token::Way};
+use meta::Profile;
 use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
-    Commands, Context, Error, Outcome,
-    attempt::{Attempt, Purpose, Start},
-    connect::{Ask, finish},
-    login::Login,
+    Commands, Error, Outcome,
+    attempt::{Purpose, Start},
+    connect::Ask,
+    proof::{Ending, Found, Proofs, Trip},
+    tally::Tally,
 };
 
 impl Commands {
@@ -34,46 +36,54 @@ impl Commands {
         self.set_out(start, ask).await
     }
 
-    pub(crate) async fn switch(&self, attempt: &Attempt, login: &Login, context: &Context) -> Result<(), Error> {
-        let account = attempt.account.ok_or(Error::Missing("account of the attempt"))?;
-        let user = attempt.user.ok_or(Error::Missing("user of the attempt"))?;
-        self.settle(context, &Switch { commands: self, attempt, login, account, user }).await
+    pub(crate) async fn switch(&self, trip: &Trip<'_>) -> Result<(), Error> {
+        let account = trip.attempt.account.ok_or(Error::Missing("account of the attempt"))?;
+        let user = trip.attempt.user.ok_or(Error::Missing("user of the attempt"))?;
+        match self.meant(account, trip.login).await? {
+            Err(outcome) => self.finish(trip.attempt, &outcome, trip.context).await,
+            Ok(profile) => {
+                let decision = |proofs| Switch { commands: self, trip, account, user, profile: &profile, proofs };
+                self.settle(trip, std::slice::from_ref(&profile), decision).await
+            }
+        }
     }
 }
 
 struct Switch<'a> {
     commands: &'a Commands,
-    attempt: &'a Attempt,
-    login: &'a Login,
+    trip: &'a Trip<'a>,
     account: AccountId,
     user: UserId,
+    profile: &'a Profile,
+    proofs: Proofs,
 }
 
 impl Decision for Switch<'_> {
-    type Output = ();
+    type Output = Ending;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { commands, attempt, login, account, user } = self;
-        let outcome = match commands.meant(*account, login).await? {
-            Err(outcome) => outcome,
-            Ok(profile) => {
-                let by = Authority::User(*user);
-                let command = AccountCommand::SwitchConnection { to: login.facts.connection, by };
-                match unit.execute::<Account>(*account, command).await.map_err(Error::from) {
-                    Ok(()) => {
-                        commands.accept(unit, *account, &profile, login, attempt, Way::Switch).await?;
-                        Outcome::Switched { account: *account }
-                    }
-                    Err(Error::Account(AccountError::Disconnected)) => {
-                        Outcome::Disconnected { username: profile.username }
-                    }
-                    Err(Error::Account(_)) => Outcome::NotAllowed,
-                    Err(error) => return Err(error),
+    async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
+        let Self { commands, trip, account, user, profile, proofs } = self;
+        let by = Authority::User(*user);
+        let command = AccountCommand::SwitchConnection { to: trip.login.facts.connection, by };
+        let (mut tally, mut refused) = (Tally::default(), None);
+        tally.is_about(*account);
+        match unit.load::<Account>(*account).await?.decide(command.clone()) {
+            Ok(_) => {
+                let proof = proofs.of(profile)?;
+                // The connection is the token's: it changes only with it.
+                if matches!(proof.found, Found::Reads) {
+                    unit.execute::<Account>(*account, command).await?;
                 }
+                commands.place(unit, trip, (*account, profile, Way::Switch), proof, &mut tally).await?;
+                commands.count_login(unit, *account, 0).await?;
             }
-        };
-        finish(unit, attempt, &outcome, &[*account]);
-        Ok(())
+            Err(AccountError::Disconnected) => {
+                refused = Some(Outcome::Disconnected { username: profile.username.clone() });
+            }
+            Err(_) => refused = Some(Outcome::NotAllowed),
+        }
+        let switched = |_, _, _| Outcome::Switched { account: *account };
+        Ok(tally.end(unit, trip.attempt, switched, || refused.unwrap_or(Outcome::NotAllowed)))
     }
 }

@@ -1,9 +1,12 @@
 //! Widgets: add, change the plan, remove. None of them touches a token.
 
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
-use store::{Committed, Decision, Unit};
+use store::{Committed, Decision, StoreError, Unit};
 
-use crate::{Commands, Context, Error};
+use crate::{
+    Commands, Context, Error,
+    allowance::{self, Change},
+};
 
 impl Commands {
     /// Adds a widget.
@@ -57,21 +60,37 @@ impl Commands {
         command: AccountCommand,
         context: &Context,
     ) -> Result<Committed, Error> {
-        let ((), committed) = self.store.run(&self.metadata(context), &Tell { account, command }).await?;
-        Ok(committed)
+        let metadata = self.metadata(context);
+        match self.store.run(&metadata, &Tell { commands: self, account, command }).await {
+            Ok(((), committed)) => Ok(committed),
+            // No other row of such a unit can refuse it.
+            Err(Error::Store(StoreError::Refused)) => {
+                let (database, actor) = (self.store.database(), metadata.actor);
+                let spent = allowance::spent(database, Change::Edit, actor, account, metadata.at).await?;
+                Err(spent.map_or(Error::Store(StoreError::Conflict), Error::Spent))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
-struct Tell {
+struct Tell<'a> {
+    commands: &'a Commands,
     account: AccountId,
     command: AccountCommand,
 }
 
-impl Decision for Tell {
+impl Decision for Tell<'_> {
     type Output = ();
     type Error = Error;
 
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        Ok(unit.execute::<Account>(self.account, self.command.clone()).await?)
+        unit.execute::<Account>(self.account, self.command.clone()).await?;
+        // What takes away is never refused.
+        let takes = matches!(self.command, AccountCommand::RemoveWidget { .. } | AccountCommand::RevokeAccess { .. });
+        if unit.events() > 0 && !takes {
+            allowance::charge(self.commands.store.database(), unit, Change::Edit, self.account).await?;
+        }
+        Ok(())
     }
 }

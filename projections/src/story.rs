@@ -142,6 +142,9 @@ fn token_words(event: &TokenEvent) -> String {
         TokenEvent::Refreshed { generation, grant } => {
             format!("Token refreshed, generation {generation}, {}.", way_words(grant.way))
         }
+        TokenEvent::RefreshDeclined { way, .. } => {
+            format!("Someone else logged in {}. Meta confirmed that the token works, so it was kept.", way_words(*way))
+        }
         TokenEvent::Renewed { .. } => "The session was extended.".to_owned(),
         TokenEvent::Expired { reason, .. } => format!("Token expired: {}.", reason_words(*reason)),
         TokenEvent::Revoked { .. } => "The token was destroyed.".to_owned(),

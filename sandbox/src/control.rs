@@ -65,6 +65,13 @@ pub enum Action {
         /// Which.
         permission: String,
     },
+    /// A Facebook user gets a role on the Page that an account is linked to.
+    GivePageRole {
+        /// Who gets it.
+        holder: String,
+        /// The account's id or name.
+        account: String,
+    },
     /// The next calls are spoiled.
     Fail {
         /// How.
@@ -159,6 +166,7 @@ impl World {
             Action::DeclinePermission { holder, permission } => {
                 self.standing_of(&holder)?.declined.insert(permission);
             }
+            Action::GivePageRole { holder, account } => self.give_page_role(&holder, &account)?,
             Action::Fail { kind, calls, holder, path } => {
                 let account = holder.filter(|name| !name.is_empty()).map(|name| self.id_of(&name)).transpose()?;
                 self.faults.push_back(Fault { kind, calls, account, path });
@@ -178,6 +186,18 @@ impl World {
             Action::RefuseMail { address, refused: true } => drop(self.post.refused.insert(address)),
             Action::RefuseMail { address, refused: false } => drop(self.post.refused.remove(&address)),
             Action::CloseMail { closed } => self.post.is_down = closed,
+        }
+        Ok(())
+    }
+
+    fn give_page_role(&mut self, holder: &str, account: &str) -> Result<(), &'static str> {
+        let (holder, account) = (self.id_of(holder)?, self.id_of(account)?);
+        let mut pages = self.people.values().flat_map(|person| &person.pages);
+        let page = pages.find(|page| page.account.as_ref() == Some(&account)).cloned();
+        let page = page.ok_or("the account is linked to no Page")?;
+        let person = self.people.get_mut(&holder).ok_or("only a Facebook user has a role on a Page")?;
+        if person.pages.iter().all(|theirs| theirs.id != page.id) {
+            person.pages.push(page);
         }
         Ok(())
     }

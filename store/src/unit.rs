@@ -95,6 +95,17 @@ impl Unit {
         self.writes.push(write);
     }
 
+    /// How many events it has collected.
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The length of an aggregate's stream with what this unit adds to it; 0 if the unit adds nothing to it.
+    pub fn sequence<A: Aggregate + Clone + 'static>(&self, id: AccountId) -> i64 {
+        let state = self.states.get(&(A::TYPE, id.to_string())).and_then(AnyState::of::<A>);
+        state.map_or(0, |state| state.sequence)
+    }
+
     /// The metadata that its events will have.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -125,6 +125,6 @@ async fn connect(commands: &Commands, at: DateTime<Utc>, token: &SecretString) {
         permissions: vec!["instagram_business_basic".to_owned()],
     };
     unit.write(commands.vault.keep(id, grant.token, token, at).expect("sealed"));
-    unit.execute::<Token>(id, TokenCommand::Accept(grant)).await.expect("accepted");
+    unit.execute::<Token>(id, TokenCommand::Accept { grant, instead_of: None }).await.expect("accepted");
     unit.commit().await.expect("committed");
 }

@@ -319,6 +319,7 @@ pub fn attempt_words(attempt: &Attempt) -> String {
         Phase::Started => "Not finished".to_owned(),
         Phase::Claimed => "Under way".to_owned(),
         Phase::Choosing => "Waiting for a choice".to_owned(),
+        Phase::Waiting(why) => format!("Waiting to be tried again: {}", words::outcome(why).title),
         Phase::Finished(outcome) => {
             let telling = words::outcome(outcome);
             telling.code.map_or_else(|| telling.title.clone(), |code| format!("{} ({code})", telling.title))

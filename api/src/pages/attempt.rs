@@ -15,6 +15,7 @@ use meta::Profile;
 use projections::accounts::{self, Viewer};
 use serde::Deserialize;
 use tower_sessions::Session;
+use tracing::Instrument;
 
 use super::{
     Me,
@@ -26,6 +27,7 @@ use crate::{
     app::App,
     error::Error,
     limits::Address,
+    request::RequestId,
     sign_in::{
         Guarded, Posted, User,
         flash::Form,
@@ -121,6 +123,16 @@ pub async fn page(
             page.choices = app.commands.choices(&attempt).await?;
             page.shown_reference = None;
         }
+        Phase::Waiting(why) => {
+            let telling = words::outcome(why);
+            (page.title, page.texts, page.code) = (telling.title, telling.text, telling.code);
+            let choices = app.commands.choices(&attempt).await?;
+            if attempt.purpose == Purpose::Connect && choices.len() > 1 {
+                page.choices = choices;
+            } else {
+                page.again = vec![again("Try again", attempt.connection, "usual")];
+            }
+        }
         Phase::Finished(outcome) if !outcome.accounts().is_empty() => {
             success(&app, &mut page, outcome, user.as_ref()).await?;
         }
@@ -130,6 +142,9 @@ pub async fn page(
             page.texts = telling.text;
             page.code = telling.code;
             page.again = ways_on(&app, &attempt, outcome);
+            if attempt.purpose == Purpose::Connect && matches!(outcome, Outcome::AlreadyWorks { .. }) {
+                page.texts.push("It is among your accounts now.".to_owned());
+            }
             if matches!(outcome, Outcome::NeverConnected { .. } | Outcome::Disconnected { .. }) {
                 page.onward.insert(0, ("Connect the account", "/connect".to_owned()));
             }
@@ -188,6 +203,9 @@ async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user:
         (1, true) => "Refreshed: 1 widget is fresh.".to_owned(),
         (many, true) => format!("Refreshed: all {many} widgets are fresh."),
     }];
+    if let Outcome::Connected { kept, unread, .. } | Outcome::Refreshed { kept, unread, .. } = outcome {
+        page.texts.extend(words::besides(kept, unread));
+    }
     page.shown_reference = None;
     Ok(())
 }
@@ -223,7 +241,7 @@ fn ways_on(app: &App, attempt: &Attempt, outcome: &Outcome) -> Vec<Again> {
             vec![again(&format!("Log in with {}", words::button(*uses)), *uses, "usual")]
         }
         Outcome::DataAccessEnded => vec![again("Log in and renew data access", same, "data_access")],
-        Outcome::Disconnected { .. } | Outcome::NotAllowed => vec![],
+        Outcome::Disconnected { .. } | Outcome::NotAllowed | Outcome::AlreadyWorks { .. } | Outcome::TooOften => vec![],
         _ => vec![again("Try again", same, "usual")],
     };
     let offered = |button: &Again| button.connection.parse().is_ok_and(|connection| app.commands.offers(connection));
@@ -237,12 +255,13 @@ pub struct AgainForm {
     ask: String,
 }
 
-/// `POST /attempts/{reference}/again`: the same trip once more.
+/// `POST /attempts/{reference}/again`: the same trip once more; without the login, while its grant waits.
 pub async fn start_again(
     State(app): State<App>,
     from: Address,
     MaybeSignedIn(user): MaybeSignedIn,
     browser: Browser,
+    request: RequestId,
     Path(reference): Path<String>,
     Posted(form): Posted<AgainForm>,
 ) -> Result<Response, Error> {
@@ -259,6 +278,13 @@ pub async fn start_again(
         _ => Ask::Usual,
     };
     let by = user.map(|user| user.role.authority(user.id));
+    if matches!(attempt.phase, Phase::Waiting(_)) {
+        let commands = app.commands.clone();
+        let work = async move { commands.try_again(&attempt, by, Some(request.0)).await };
+        app.tasks.spawn(work.in_current_span()).await.map_err(|error| Error::Internal(error.into()))??;
+        app.until_position(app.store().head().await?).await;
+        return Ok(see_other(&format!("/attempts/{reference}")));
+    }
     let value = browser.value();
     let login = app.commands.start_again(&attempt, connection, by, &value, ask).await?;
     Browser::keep(&value, &app, see_other(login.as_str()))
@@ -284,7 +310,7 @@ pub async fn choose(
         let text = "Tick at least one account.".to_owned();
         return Err(Error::Bad(text).at("account", &format!("/attempts/{reference}")));
     }
-    if attempt.phase == Phase::Choosing {
+    if matches!(attempt.phase, Phase::Choosing | Phase::Waiting(_)) {
         app.commands.choose(&attempt, user.id, &form.account, &context).await?;
         // The result page shows the state that the choice led to.
         app.until_position(app.store().head().await?).await;

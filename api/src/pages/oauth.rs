@@ -59,6 +59,7 @@ pub async fn callback(
     }
     // In a task of its own: a browser that goes away must not stop it half-way.
     let commands = app.commands.clone();
+    let by = user.as_ref().map(|user| user.role.authority(user.id));
     let work = app.tasks.spawn(
         async move {
             let callback = Callback {
@@ -67,6 +68,7 @@ pub async fn callback(
                 end: query.end(),
                 browser: browser.0.as_deref(),
                 user: user.map(|user| user.id),
+                by,
                 request: Some(request.0),
             };
             commands.callback(callback).await

@@ -153,7 +153,7 @@ pub async fn find(
     let now = app.commands.clock.now();
     let found = attempt.map(|attempt| {
         let telling = match &attempt.phase {
-            Phase::Finished(outcome) => Some(words::outcome(outcome)),
+            Phase::Finished(outcome) | Phase::Waiting(outcome) => Some(words::outcome(outcome)),
             _ => None,
         };
         Found {

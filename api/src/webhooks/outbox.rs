@@ -131,6 +131,6 @@ async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreE
             }
             all
         }
-        TokenEvent::Issued { .. } | TokenEvent::Revoked { .. } => Vec::new(),
+        TokenEvent::Issued { .. } | TokenEvent::RefreshDeclined { .. } | TokenEvent::Revoked { .. } => Vec::new(),
     })
 }

@@ -2,7 +2,7 @@
 
 use commands::{Outcome, callback::Refusal};
 
-use super::{button, list};
+use super::{button, kept::already_works, list};
 
 /// What is said about something that happened: what, what to do, a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,36 @@ pub fn outcome(outcome: &Outcome) -> Telling {
         Outcome::Connected { .. } => said("Connected", &[]),
         Outcome::Refreshed { .. } => said("Refreshed", &[]),
         Outcome::Switched { .. } => said("Connection switched", &[]),
+        Outcome::AlreadyWorks { kept } => {
+            let (title, text) = already_works(kept);
+            Telling { title, text, code }
+        }
+        Outcome::NotRead { usernames } => said(
+            &format!("We could not read the posts of {} yet", names(usernames)),
+            &[
+                "You logged in successfully, but Meta did not answer just now. Nothing was changed and nothing is lost.",
+                "Try again in a minute. For ten minutes that needs no other login.",
+            ],
+        ),
+        Outcome::NotConfirmed { usernames } => said(
+            &format!("Meta did not say whether {} still works", names(usernames)),
+            &[
+                "Another person made the present connection, so it is only replaced when Meta says that it no longer \
+                 works. Nothing was changed.",
+                "Try again in a minute. For ten minutes that needs no other login.",
+            ],
+        ),
+        Outcome::ReadingRefused { usernames } => said(
+            &format!("Meta does not let us read the posts of {}", names(usernames)),
+            &[
+                "You logged in successfully, but Meta refused the posts to this login. Nothing was changed.",
+                "Check that the account is a professional one and, with Facebook, still linked to its Page. Then try again.",
+            ],
+        ),
+        Outcome::TooOften => said(
+            "That is enough for today",
+            &["So many logins were taken today that no more are. Nothing was changed. Try again tomorrow."],
+        ),
         Outcome::Cancelled => {
             said("The login was cancelled", &["Nothing was changed. If you cancelled by mistake, just try again."])
         }

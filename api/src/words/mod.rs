@@ -1,5 +1,6 @@
 //! What people read: how outcomes, refusals and states are said.
 
+mod kept;
 mod login;
 mod moment;
 
@@ -7,6 +8,7 @@ use commands::attempt::Purpose;
 use domain::{Connection, Reason};
 use projections::accounts::Status;
 
+pub use kept::besides;
 pub use login::{Telling, outcome, refusal};
 pub use moment::Moment;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use commands::{attempt, link};
+use commands::{allowance, attempt, link};
 use projections::queue;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
             tracing::warn!(%error, "grants that nobody chose from could not be destroyed");
+        }
+        if let Err(error) = allowance::forget_before(app.database(), app.commands.clock.now()).await {
+            tracing::warn!(%error, "counts of days that are over could not be deleted");
         }
         if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
             tracing::warn!(%error, "old answers could not be deleted");

@@ -71,6 +71,8 @@ pub enum Phase {
     Claimed,
     /// The person must choose among several accounts.
     Choosing,
+    /// Meta could not be asked to the end, for this reason. The grant waits: trying again needs no other login.
+    Waiting(Outcome),
     /// It is over.
     Finished(Outcome),
 }
@@ -133,20 +135,19 @@ impl Attempt {
     pub(crate) fn finish(&self, outcome: &Outcome, accounts: &[AccountId], at: DateTime<Utc>) -> Vec<Write> {
         let outcome = serde_json::to_string(outcome).unwrap_or_else(|_| r#"{"outcome":"interrupted"}"#.to_owned());
         let finish = Write::new(
-            "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, sealed_key = NULL \
-             WHERE id = $3 AND phase IN ('claimed', 'choosing')",
+            "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, sealed_key = NULL, \
+             pending = NULL WHERE id = $3 AND phase IN ('claimed', 'choosing')",
         );
         let mut writes = vec![finish.bind(outcome).bind(at).bind(self.id).guarded()];
-        writes.extend(accounts.iter().map(|account| about(*account, self.id)));
+        writes.extend(self.about(accounts));
         writes
     }
-}
 
-/// The write that says that an attempt was about an account.
-fn about(account: AccountId, attempt: AttemptId) -> Write {
-    Write::new("INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(Value::from(account))
-        .bind(attempt)
+    /// The writes that say that it was about these accounts.
+    pub(crate) fn about(&self, accounts: &[AccountId]) -> Vec<Write> {
+        let sql = "INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        accounts.iter().map(|account| Write::new(sql).bind(Value::from(*account)).bind(self.id)).collect()
+    }
 }
 
 fn grant_of(attempt: AttemptId) -> String {

@@ -26,10 +26,11 @@ struct Row {
     choose_until: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
     outcome: Option<String>,
+    pending: Option<String>,
 }
 
 const COLUMNS: &str = "SELECT id, reference, cookie_hash, purpose, connection, account_id, user_id, link_id, link_ends_at, \
-                       phase, started_at, claimed_at, choose_until, finished_at, outcome FROM attempts";
+                       phase, started_at, claimed_at, choose_until, finished_at, outcome, pending FROM attempts";
 
 impl Commands {
     /// Begins an attempt.
@@ -132,7 +133,25 @@ impl Commands {
         Ok(())
     }
 
-    /// The grant that waits for a choice.
+    /// Lets the grant of a login wait, sealed, to be tried again. It waits no longer than from its first time on.
+    pub(crate) async fn await_again(&self, attempt: &Attempt, login: &Login, why: &Outcome) -> Result<(), Error> {
+        let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
+        let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
+        let sql = "UPDATE attempts SET phase = 'choosing', choose_until = COALESCE(choose_until, $1), sealed = $2, \
+                   sealed_key = $3, pending = $4 WHERE id = $5 AND phase IN ('claimed', 'choosing')";
+        let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
+        autocommit!(self.store.database(), pool => sqlx::query(sql)
+            .bind(until).bind(&sealed.bytes).bind(&sealed.key_id).bind(&why).bind(&id).execute(pool))?;
+        Ok(())
+    }
+
+    /// Whether an attempt is over.
+    pub(crate) async fn is_over(&self, attempt: &Attempt) -> Result<bool, Error> {
+        let now = self.attempt_of_reference(&attempt.reference).await?;
+        Ok(now.is_none_or(|now| matches!(now.phase, Phase::Finished(_))))
+    }
+
+    /// The grant that waits for a choice, or to be tried again.
     pub(crate) async fn waiting_grant(&self, attempt: &Attempt) -> Result<Option<Login>, Error> {
         let row: Option<(Vec<u8>, String)> = read!(self.store.database(), pool =>
             sqlx::query_as("SELECT sealed, sealed_key FROM attempts WHERE id = $1 AND phase = 'choosing'")
@@ -145,18 +164,18 @@ impl Commands {
     fn attempt(&self, row: Row) -> Result<Attempt, Error> {
         let id: AttemptId = parse(&row.id)?;
         let now = self.clock.now();
-        let phase = match (row.phase.as_str(), &row.outcome) {
+        let read = |outcome: &str| serde_json::from_str(outcome).map_err(|error| unreadable(&error.to_string()));
+        let phase = match (row.phase.as_str(), row.outcome.as_ref().or(row.pending.as_ref())) {
             ("claimed", _) if row.claimed_at.is_none_or(|at| now - at > INTERRUPTED) => {
                 Phase::Finished(Outcome::Interrupted)
             }
             ("claimed", _) => Phase::Claimed,
-            ("choosing", _) if row.choose_until.is_none_or(|until| until < now) => {
-                Phase::Finished(Outcome::ChoiceExpired)
+            ("choosing", pending) if row.choose_until.is_none_or(|until| until < now) => {
+                Phase::Finished(pending.map_or(Ok(Outcome::ChoiceExpired), |pending| read(pending))?)
             }
-            ("choosing", _) => Phase::Choosing,
-            ("finished", Some(outcome)) => {
-                Phase::Finished(serde_json::from_str(outcome).map_err(|error| unreadable(&error.to_string()))?)
-            }
+            ("choosing", Some(pending)) => Phase::Waiting(read(pending)?),
+            ("choosing", None) => Phase::Choosing,
+            ("finished", Some(outcome)) => Phase::Finished(read(outcome)?),
             _ => Phase::Started,
         };
         Ok(Attempt {
@@ -176,14 +195,14 @@ impl Commands {
     }
 }
 
-/// Ends attempts whose grant nobody chose from in time, and destroys those grants.
+/// Ends attempts whose grant nobody chose from, or tried again, in time, and destroys those grants.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn forget_unchosen(database: &Database, now: DateTime<Utc>) -> Result<u64, Error> {
     let outcome = serde_json::to_string(&Outcome::ChoiceExpired).map_err(|error| unreadable(&error.to_string()))?;
-    let sql = "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, \
-               sealed_key = NULL WHERE phase = 'choosing' AND choose_until < $2";
+    let sql = "UPDATE attempts SET phase = 'finished', outcome = COALESCE(pending, $1), finished_at = $2, sealed = NULL, \
+               sealed_key = NULL, pending = NULL WHERE phase = 'choosing' AND choose_until < $2";
     Ok(autocommit!(database, pool => sqlx::query(sql).bind(&outcome).bind(now).execute(pool))?)
 }
 

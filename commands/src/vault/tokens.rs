@@ -59,6 +59,12 @@ impl Vault {
         Ok(write.bind(previous).guarded())
     }
 
+    /// The write that changes nothing, and refuses the unit unless this is the account's current token.
+    pub(crate) fn guard(account: AccountId, token: TokenId) -> Write {
+        let sql = "UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2";
+        Write::new(sql).bind(account).bind(token).guarded()
+    }
+
     /// The write that destroys the account's token.
     pub(crate) fn destroy(account: AccountId) -> Write {
         Write::new("DELETE FROM vault WHERE account_id = $1").bind(account)

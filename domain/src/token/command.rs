@@ -9,7 +9,23 @@ use crate::{AttemptId, Connection, DataAccess, Evidence, Reason, TokenId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenCommand {
     /// A person went through the login: a new generation begins.
-    Accept(Grant),
+    Accept {
+        /// What came of the login.
+        grant: Grant,
+        /// The current token, active or expired, when it was decided that this one takes its place; `None`: there was none.
+        instead_of: Option<TokenId>,
+    },
+    /// A person went through the login, and the present token stays: Meta confirmed that it works.
+    DeclineRefresh {
+        /// The token that was confirmed.
+        token: TokenId,
+        /// The trip to the login.
+        attempt: AttemptId,
+        /// From where the person set out.
+        way: Way,
+        /// When Meta confirmed it, and by which call.
+        evidence: Evidence,
+    },
     /// A machine extended the session: `previous` was replaced by `token`.
     RecordRenewal {
         /// The token that was renewed.

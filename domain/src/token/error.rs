@@ -9,4 +9,7 @@ pub enum TokenError {
     /// The renewed session ended before it began: the token before it may be better.
     #[error("the renewal has already run out")]
     RenewalRanOut,
+    /// The decision was about a token that is no longer the current one.
+    #[error("another token has become the current one")]
+    Changed,
 }

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Revocation};
-use crate::{Evidence, Reason, TokenId};
+use super::{Grant, Revocation, Way};
+use crate::{AttemptId, Evidence, Reason, TokenId};
 
 /// What happened to a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,18 @@ pub enum TokenEvent {
         /// What came of the login.
         grant: Grant,
     },
+    /// A person went through the login in a way that gives no rights; the present token stays, for it works. At most one
+    /// a day ([`super::DECLINES_EVERY`]).
+    RefreshDeclined {
+        /// The token that stays.
+        token: TokenId,
+        /// The trip to the login.
+        attempt: AttemptId,
+        /// From where the person set out.
+        way: Way,
+        /// When Meta confirmed that the token works, and by which call.
+        evidence: Evidence,
+    },
     /// The token can't be used.
     Expired {
         /// Which one.
@@ -57,6 +69,7 @@ impl DomainEvent for TokenEvent {
             Self::Issued { .. } => "Issued",
             Self::Renewed { .. } => "Renewed",
             Self::Refreshed { .. } => "Refreshed",
+            Self::RefreshDeclined { .. } => "RefreshDeclined",
             Self::Expired { .. } => "Expired",
             Self::Revoked { .. } => "Revoked",
         }

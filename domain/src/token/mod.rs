@@ -5,6 +5,7 @@
 mod command;
 mod error;
 mod event;
+mod replacement;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -12,4 +13,5 @@ mod tests;
 pub use command::{Grant, Revocation, TokenCommand, Way};
 pub use error::TokenError;
 pub use event::TokenEvent;
-pub use state::{Clock, Current, DataAccess, Token};
+pub use replacement::{Candidate, Present, Replacement};
+pub use state::{Clock, Current, DECLINES_EVERY, DataAccess, Token};

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, TokenCommand, TokenError, TokenEvent};
 use crate::{AttemptId, Connection, Reason, TokenId};
+
+/// How far apart declined refreshes are noted in the journal, at least: people who aren't signed in cause them.
+pub const DECLINES_EVERY: TimeDelta = TimeDelta::hours(24);
 
 /// The token of one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,9 @@ pub struct Token {
     phase: Phase,
     /// The attempts whose grants were taken, so that none is taken twice. One entry each few weeks.
     attempts: BTreeSet<AttemptId>,
+    /// When a refresh was last declined, as far as that was noted.
+    #[serde(default)]
+    declined_at: Option<DateTime<Utc>>,
 }
 
 /// Whether there is a token, and whether it can be used.
@@ -106,6 +112,11 @@ impl Current {
         Clock::first(self.expires_at, self.data_access.map(|end| end.ends_at))
     }
 
+    /// When one of its clocks runs out first, known or estimated; `None`: neither does.
+    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
+        [self.expires_at, self.data_access.map(|end| end.ends_at)].into_iter().flatten().min()
+    }
+
     /// When one of its clocks runs out first, if that is known and not just estimated.
     pub fn runs_out_at(&self) -> Option<DateTime<Utc>> {
         let data_access = self.data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
@@ -146,7 +157,14 @@ impl Token {
     /// Decides on a command. No event and no error means: it is already so, or no longer matters.
     pub fn decide(&self, command: TokenCommand) -> Result<Vec<TokenEvent>, TokenError> {
         Ok(match command {
-            TokenCommand::Accept(grant) => self.accept(grant)?,
+            TokenCommand::Accept { grant, instead_of } => self.accept(grant, instead_of)?,
+            TokenCommand::DeclineRefresh { token, attempt, way, evidence } => {
+                if self.active().is_none_or(|current| current.id != token) {
+                    return Err(TokenError::Changed);
+                }
+                let noted = self.declined_at.is_some_and(|before| evidence.at - before < DECLINES_EVERY);
+                if noted { vec![] } else { vec![TokenEvent::RefreshDeclined { token, attempt, way, evidence }] }
+            }
             TokenCommand::RecordRenewal { previous, token, expires_at, at } => match self.active() {
                 Some(current) if current.id == previous => {
                     if expires_at.is_some_and(|end| end <= at) {
@@ -174,9 +192,12 @@ impl Token {
         })
     }
 
-    fn accept(&self, grant: Grant) -> Result<Vec<TokenEvent>, TokenError> {
+    fn accept(&self, grant: Grant, instead_of: Option<TokenId>) -> Result<Vec<TokenEvent>, TokenError> {
         if self.attempts.contains(&grant.attempt) {
             return Ok(vec![]);
+        }
+        if self.current().map(|current| current.id) != instead_of {
+            return Err(TokenError::Changed);
         }
         if Current::of(&grant).ran_out(grant.granted_at).is_some() {
             return Err(TokenError::GrantRanOut);
@@ -216,6 +237,7 @@ impl Aggregate for Token {
                     current.expires_at = expires_at;
                 }
             }
+            TokenEvent::RefreshDeclined { evidence, .. } => self.declined_at = Some(evidence.at),
             TokenEvent::Expired { reason, .. } => {
                 if let Phase::Active(current) = self.phase {
                     self.phase = Phase::Expired(current, reason);

@@ -28,6 +28,10 @@ fn grant(n: u128, day: i64) -> Grant {
     }
 }
 
+fn accept(grant: Grant, instead_of: Option<u128>) -> TokenCommand {
+    TokenCommand::Accept { grant, instead_of: instead_of.map(token) }
+}
+
 fn issued(n: u128, day: i64) -> TokenEvent {
     TokenEvent::Issued { generation: 1, grant: grant(n, day) }
 }
@@ -46,10 +50,7 @@ fn expired(n: u128) -> TokenEvent {
 
 #[test]
 fn the_first_grant_issues_a_token() {
-    Tokens::with(())
-        .given_no_previous_events()
-        .when(TokenCommand::Accept(grant(1, 0)))
-        .then_expect_events(vec![issued(1, 0)]);
+    Tokens::with(()).given_no_previous_events().when(accept(grant(1, 0), None)).then_expect_events(vec![issued(1, 0)]);
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn a_grant_for_a_connected_account_is_a_refresh_and_a_new_generation() {
     for before in [vec![issued(1, 0)], vec![issued(1, 0), expired(1)]] {
         Tokens::with(())
             .given(before)
-            .when(TokenCommand::Accept(grant(2, 9)))
+            .when(accept(grant(2, 9), Some(1)))
             .then_expect_events(vec![TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) }]);
     }
 }
@@ -68,7 +69,7 @@ fn the_same_grant_again_changes_nothing() {
     for again in [grant(1, 0), grant(2, 9), Grant { token: token(77), ..grant(2, 9) }] {
         Tokens::with(())
             .given(vec![issued(1, 0), refreshed.clone()])
-            .when(TokenCommand::Accept(again))
+            .when(accept(again, Some(1)))
             .then_expect_events(vec![]);
     }
 }
@@ -76,10 +77,7 @@ fn the_same_grant_again_changes_nothing() {
 #[test]
 fn a_grant_that_has_run_out_is_refused() {
     let grant = Grant { expires_at: Some(at(0)), ..grant(1, 0) };
-    Tokens::with(())
-        .given_no_previous_events()
-        .when(TokenCommand::Accept(grant))
-        .then_expect_error(TokenError::GrantRanOut);
+    Tokens::with(()).given_no_previous_events().when(accept(grant, None)).then_expect_error(TokenError::GrantRanOut);
 }
 
 #[test]
@@ -162,6 +160,91 @@ fn after_a_revocation_the_next_grant_issues_the_next_generation() {
     Tokens::with(()).given(vec![issued(1, 0), revoked.clone()]).when(revoke).then_expect_events(vec![]);
     Tokens::with(())
         .given(vec![issued(1, 0), revoked])
-        .when(TokenCommand::Accept(grant(2, 9)))
+        .when(accept(grant(2, 9), None))
         .then_expect_events(vec![TokenEvent::Issued { generation: 2, grant: grant(2, 9) }]);
+}
+
+#[test]
+fn a_grant_takes_the_place_of_that_token_alone_for_which_it_was_decided() {
+    let renewed = TokenEvent::Renewed { previous: token(1), token: token(9), expires_at: Some(at(100)) };
+    let late = accept(grant(2, 9), Some(1));
+    Tokens::with(()).given(vec![issued(1, 0), renewed]).when(late).then_expect_error(TokenError::Changed);
+    let none = accept(grant(2, 9), None);
+    Tokens::with(()).given(vec![issued(1, 0)]).when(none).then_expect_error(TokenError::Changed);
+    let revoked = TokenEvent::Revoked { token: token(1), cause: Revocation::Disconnected };
+    let gone = accept(grant(2, 9), Some(1));
+    Tokens::with(()).given(vec![issued(1, 0), revoked]).when(gone).then_expect_error(TokenError::Changed);
+}
+
+fn decline(n: u128, hours: i64) -> TokenCommand {
+    let evidence = Evidence::of(Call::Check, at(3) + TimeDelta::hours(hours));
+    TokenCommand::DeclineRefresh {
+        token: token(n),
+        attempt: AttemptId::new(Uuid::from_u128(77)),
+        way: Way::Link,
+        evidence,
+    }
+}
+
+fn declined(hours: i64) -> TokenEvent {
+    let TokenCommand::DeclineRefresh { token, attempt, way, evidence } = decline(1, hours) else { unreachable!() };
+    TokenEvent::RefreshDeclined { token, attempt, way, evidence }
+}
+
+#[test]
+fn a_declined_refresh_is_noted_once_a_day_and_changes_nothing() {
+    Tokens::with(()).given(vec![issued(1, 0)]).when(decline(1, 0)).then_expect_events(vec![declined(0)]);
+    for (hours, noted) in [(1, vec![]), (23, vec![]), (24, vec![declined(24)])] {
+        Tokens::with(()).given(vec![issued(1, 0), declined(0)]).when(decline(1, hours)).then_expect_events(noted);
+    }
+    let renewed = TokenEvent::Renewed { previous: token(1), token: token(9), expires_at: Some(at(100)) };
+    let given = vec![issued(1, 0), declined(0)];
+    Tokens::with(()).given(given).when(renewal(1)).then_expect_events(vec![renewed]);
+}
+
+#[test]
+fn a_refresh_is_declined_for_the_sake_of_the_current_token_alone() {
+    let refreshed = TokenEvent::Refreshed { generation: 2, grant: grant(2, 9) };
+    for before in [vec![issued(1, 0), refreshed], vec![issued(1, 0), expired(1)], vec![]] {
+        Tokens::with(()).given(before).when(decline(1, 0)).then_expect_error(TokenError::Changed);
+    }
+}
+
+#[test]
+fn a_token_is_guarded_from_strangers_until_one_of_its_deadlines_is_near() {
+    use cqrs_es::Aggregate;
+    let of = |grant: Grant| {
+        let mut state = Token::default();
+        state.apply(TokenEvent::Issued { generation: 1, grant });
+        state
+    };
+    let stranger = |day| Candidate { entitled: false, same_grantor: false, window: TimeDelta::days(14), at: at(day) };
+    let usual = of(grant(1, 0));
+    let guarded = |token: &Token, candidate| token.guarded_from(candidate).is_some();
+    assert!(guarded(&usual, stranger(45)), "the session ends on day 60");
+    assert!(!guarded(&usual, stranger(46)));
+    assert!(!guarded(&usual, Candidate { entitled: true, ..stranger(1) }));
+    assert!(!guarded(&usual, Candidate { same_grantor: true, ..stranger(1) }));
+    let estimate = Some(DataAccess { ends_at: at(90), estimated: true });
+    let estimated = of(Grant { expires_at: None, data_access: estimate, ..grant(1, 0) });
+    assert!(guarded(&estimated, stranger(75)));
+    assert!(!guarded(&estimated, stranger(76)), "an estimate counts as well");
+    let endless = of(Grant { expires_at: None, data_access: None, ..grant(1, 0) });
+    assert!(guarded(&endless, stranger(10_000)));
+    let mut dead = usual;
+    dead.apply(expired(1));
+    assert!(!guarded(&dead, stranger(1)) && !guarded(&Token::default(), stranger(1)));
+}
+
+#[test]
+fn only_what_meta_refuses_makes_room_for_a_strangers_token() {
+    for (answer, replacement) in [
+        (Present::Works, Replacement::Declined),
+        (Present::Refused, Replacement::Allowed),
+        (Present::Unclear { suspected: false }, Replacement::Undecided),
+        (Present::Unclear { suspected: true }, Replacement::Allowed),
+        (Present::NoAnswer, Replacement::Undecided),
+    ] {
+        assert_eq!(answer.replacement(), replacement, "{answer:?}");
+    }
 }

@@ -214,6 +214,7 @@ impl Row {
                 self.token_id = Some(token.to_string());
                 self.expires_at = *expires_at;
             }
+            TokenEvent::RefreshDeclined { .. } => {}
             TokenEvent::Expired { reason, .. } => self.become_("expired", Some(reason.name()), at),
             TokenEvent::Revoked { .. } => {
                 self.token_id = None;

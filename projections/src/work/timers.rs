@@ -39,6 +39,7 @@ impl Timers {
                 self.set(Kind::Notify, Some(entry.at + GATHER), entry);
             }
             TokenEvent::Revoked { .. } => self.end(),
+            TokenEvent::RefreshDeclined { .. } => {}
         }
     }
 

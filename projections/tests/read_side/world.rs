@@ -22,8 +22,8 @@ pub(crate) fn metadata(minutes: i64) -> Metadata {
     testing::metadata(at(minutes))
 }
 
-pub(crate) fn grant(minutes: i64) -> TokenCommand {
-    TokenCommand::Accept(Grant {
+pub(crate) fn grant(minutes: i64, instead_of: Option<TokenId>) -> TokenCommand {
+    let grant = Grant {
         token: TokenId::new(Uuid::now_v7()),
         attempt: AttemptId::new(Uuid::now_v7()),
         connection: Connection::Consumer,
@@ -32,7 +32,8 @@ pub(crate) fn grant(minutes: i64) -> TokenCommand {
         expires_at: Some(at(minutes) + TimeDelta::days(60)),
         data_access: None,
         permissions: vec!["instagram_business_basic".to_owned()],
-    })
+    };
+    TokenCommand::Accept { grant, instead_of }
 }
 
 /// Lets something happen to an account: `choice` chooses what.
@@ -72,7 +73,10 @@ pub(crate) async fn happen(store: &Store, id: AccountId, minutes: i64, choice: u
                 drop(unit.execute::<Token>(id, command).await);
             }
         }
-        None => drop(unit.execute::<Token>(id, grant(minutes)).await),
+        None => {
+            let current = token.current().map(|current| current.id);
+            drop(unit.execute::<Token>(id, grant(minutes, current)).await);
+        }
     }
     if disconnects {
         drop(unit.execute::<Token>(id, TokenCommand::Revoke(Revocation::Disconnected)).await);

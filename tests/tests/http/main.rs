@@ -1,5 +1,6 @@
 //! Relight over HTTP, through the real redirects, on both engines.
 
+mod allowances;
 mod api;
 mod connect;
 mod deauthorize;
@@ -13,8 +14,10 @@ mod keys;
 mod limits;
 mod notices;
 mod races;
+mod reading;
 mod refresh;
 mod refusals;
+mod replacement;
 mod rights;
 mod routes;
 mod sessions;

@@ -55,7 +55,7 @@ impl Told {
                     reminders(&mut told, ends, since, recorded.at);
                     ends = None;
                 }
-                TokenEvent::Renewed { .. } | TokenEvent::Revoked { .. } => {}
+                TokenEvent::Renewed { .. } | TokenEvent::RefreshDeclined { .. } | TokenEvent::Revoked { .. } => {}
             }
         }
         reminders(&mut told, ends, since, now);

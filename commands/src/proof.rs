@@ -1,0 +1,287 @@
+//! Proof: what Meta says now, before a login's token becomes an account's token.
+//!
+//! Two questions, asked outside of any transaction. Does the present token work, where the login has no right to replace
+//! one that does ([`domain::Token::guarded_from`])? And are the posts read with the new string? The decision is made on the
+//! answers, and only as long as the token that was asked about is still the current one; otherwise all is asked again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use domain::{
+    Account, AccountId, Actor, Authority, Connection, Evidence, Right, TokenError, TokenId, Verdict,
+    account::Standing,
+    failure::Call,
+    token::{Candidate, Present, Replacement},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use meta::Profile;
+use store::{Decision, StoreError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    App, Commands, Context, Error, Outcome,
+    allowance::{self, Change},
+    attempt::{Attempt, Purpose},
+    check::Checked,
+    login::{Login, verdict},
+    new_id, profiles,
+};
+
+/// How often it is asked and decided again, when other writers keep changing the token.
+const TRIES: u32 = 4;
+/// How many accounts are asked about at once.
+const TOGETHER: usize = 4;
+/// How long asking may take for all accounts of a login. What isn't known by then counts as not answered.
+const WITHIN: Duration = Duration::from_mins(1);
+
+/// A login on its way to a decision.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trip<'a> {
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) login: &'a Login,
+    /// In whose power, if somebody is signed in.
+    pub(crate) by: Option<Authority>,
+    pub(crate) context: &'a Context,
+}
+
+/// What Meta says of one account.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    /// The account's token, active or expired, that it was asked for.
+    pub(crate) present: Option<TokenId>,
+    pub(crate) found: Found,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The posts are read with the new token, and it may take the present one's place.
+    Reads,
+    /// The present token works, and stays.
+    Works(Evidence),
+    /// Meta doesn't say whether the present token works; it stays.
+    Unconfirmed,
+    /// The posts could not be read with the new token just now.
+    Unread,
+    /// Meta refuses the new token the posts.
+    ReadingRefused,
+    /// The allowance for logins is used up; Meta wasn't asked.
+    Spent,
+}
+
+/// Whether the posts are read with the new token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Reads,
+    /// An error that passes, a limit, no answer in time.
+    Later,
+    Refused,
+}
+
+/// What Meta says of a login's accounts, by their Instagram ids. Accounts that this login can't be for have no proof.
+#[derive(Debug, Default)]
+pub(crate) struct Proofs(BTreeMap<String, Proof>);
+
+impl Proofs {
+    /// The proof for an account. Without one the account has changed since.
+    pub(crate) fn of(&self, profile: &Profile) -> Result<&Proof, TokenError> {
+        self.0.get(&profile.instagram_id).ok_or(TokenError::Changed)
+    }
+}
+
+/// How a decision on a trip ends.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The attempt is over.
+    Over,
+    /// Meta could not be asked to the end: the grant waits to be tried again.
+    Waits(Outcome),
+}
+
+impl Commands {
+    /// Asks Meta about these accounts of a login, and runs the decision that ends the attempt. When the attempt is over
+    /// already (its commit happened and the answer got lost, or two choices raced), the first end counts.
+    pub(crate) async fn settle<D>(
+        &self,
+        trip: &Trip<'_>,
+        profiles: &[Profile],
+        decision: impl Fn(Proofs) -> D,
+    ) -> Result<(), Error>
+    where
+        D: Decision<Output = Ending, Error = Error>,
+    {
+        let mut readings = BTreeMap::new();
+        for _ in 0..TRIES {
+            let proofs = self.prove(trip, profiles, &mut readings).await?;
+            match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
+                Ok((Ending::Over, _)) => return Ok(()),
+                Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, trip.login, &why).await,
+                Err(Error::Token(TokenError::Changed)) => {}
+                // A guarded row: the attempt is over, another token lies in the vault, or the allowance is used up.
+                Err(Error::Store(StoreError::Refused)) => {
+                    if self.is_over(trip.attempt).await? {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Store(StoreError::Conflict))
+    }
+
+    /// `readings`: what was found before is not asked again; a login's string stays the same.
+    async fn prove(
+        &self,
+        trip: &Trip<'_>,
+        profiles: &[Profile],
+        readings: &mut BTreeMap<String, Reading>,
+    ) -> Result<Proofs, Error> {
+        let ends = Instant::now() + WITHIN;
+        let each = profiles.iter().map(|profile| {
+            let read = readings.get(&profile.instagram_id).copied();
+            async move { Ok::<_, Error>((profile, self.prove_one(trip, profile, read, ends).await?)) }
+        });
+        let all: Vec<_> = stream::iter(each.collect::<Vec<_>>()).buffered(TOGETHER).try_collect().await?;
+        let mut proofs = Proofs::default();
+        for (profile, proof) in all {
+            let Some((proof, read)) = proof else { continue };
+            readings.extend(read.map(|read| (profile.instagram_id.clone(), read)));
+            proofs.0.insert(profile.instagram_id.clone(), proof);
+        }
+        Ok(proofs)
+    }
+
+    async fn prove_one(
+        &self,
+        trip: &Trip<'_>,
+        profile: &Profile,
+        read: Option<Reading>,
+        ends: Instant,
+    ) -> Result<Option<(Proof, Option<Reading>)>, Error> {
+        let known = profiles::find(self.store.database(), &profile.instagram_id).await?;
+        let account = match (known, trip.attempt.purpose) {
+            (Some(account), _) => account,
+            (None, Purpose::Connect) => AccountId::new(new_id()),
+            (None, _) => return Ok(None),
+        };
+        let (state, token) = (self.account(account).await?, self.token(account).await?);
+        if !can_be_for(trip, &state) {
+            return Ok(None);
+        }
+        let mut present = token.current().map(|current| current.id);
+        let (actor, now) = (trip.context.actor, self.clock.now());
+        if allowance::spent(self.store.database(), Change::Login, actor, account, now).await?.is_some() {
+            return Ok(Some((Proof { present, found: Found::Spent }, read)));
+        }
+        let granted_by = profiles::grantor(self.store.database(), account).await?;
+        let candidate = Candidate {
+            entitled: is_entitled(trip, &state),
+            same_grantor: granted_by.is_some() && granted_by == trip.login.facts.grantor_id,
+            window: self.settings.remind_window,
+            at: now,
+        };
+        if let Some(current) = token.guarded_from(candidate) {
+            let asked = timeout_at(ends, self.ask_present(account, current.id, trip.context)).await;
+            let (asked_about, answer) = asked.unwrap_or(Ok((current.id, Present::NoAnswer)))?;
+            present = Some(asked_about);
+            let found = match answer.replacement() {
+                Replacement::Allowed => None,
+                Replacement::Declined => Some(Found::Works(Evidence::of(Call::Check, self.clock.now()))),
+                Replacement::Undecided => Some(Found::Unconfirmed),
+            };
+            if let Some(found) = found {
+                return Ok(Some((Proof { present, found }, read)));
+            }
+        }
+        let read = match read {
+            Some(read) => read,
+            None => self.read_with(trip.login, &profile.instagram_id, ends).await?,
+        };
+        let found = match read {
+            Reading::Reads => Found::Reads,
+            Reading::Later => Found::Unread,
+            Reading::Refused => Found::ReadingRefused,
+        };
+        // What passes is asked again, should there be another round.
+        Ok(Some((Proof { present, found }, Some(read).filter(|read| *read != Reading::Later))))
+    }
+
+    /// Asks Meta whether the present token works, as a check does: what it says against the token counts.
+    async fn ask_present(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        context: &Context,
+    ) -> Result<(TokenId, Present), Error> {
+        if self.must_wait(account, true).await?.is_some() {
+            return Ok((token, Present::NoAnswer));
+        }
+        let suspected = self.is_suspected(account, token).await?;
+        let context = Context { actor: Actor::Relight, ..context.clone() };
+        Ok(match self.check(account, &context).await? {
+            Checked::Works(token) => (token, Present::Works),
+            Checked::Nothing => (token, Present::Refused),
+            Checked::Failed(token, failed) => match failed.verdict {
+                Verdict::Expired(_) => (token, Present::Refused),
+                Verdict::Unclear(_) => (token, Present::Unclear { suspected }),
+                _ => (token, Present::NoAnswer),
+            },
+        })
+    }
+
+    /// Reads a post with a login's token. Errors that pass are met with one or two more tries.
+    async fn read_with(&self, login: &Login, instagram_id: &str, ends: Instant) -> Result<Reading, Error> {
+        let (connection, token) = (login.facts.connection, &login.token);
+        let budget = self.budget(connection).ok_or(Error::NotOffered)?;
+        let mut pause = Duration::from_millis(250);
+        loop {
+            if budget.wait(Some(instagram_id), true).is_some() {
+                return Ok(Reading::Later);
+            }
+            let asked = match self.app(connection)? {
+                App::Consumer(consumer) => timeout_at(ends, consumer.media(token, instagram_id, 1)).await,
+                App::Business(business) => timeout_at(ends, business.media(token, instagram_id, 1)).await,
+            };
+            let error = match asked {
+                Ok(Ok(_)) => return Ok(Reading::Reads),
+                Ok(Err(error)) => error,
+                Err(_) => return Ok(Reading::Later),
+            };
+            let verdict = verdict(&error);
+            if verdict == Verdict::Passing && pause < Duration::from_secs(2) {
+                tokio::time::sleep(pause).await;
+                pause *= 3;
+                continue;
+            }
+            tracing::info!(%error, ?verdict, "the posts could not be read with the token of a login");
+            if verdict == Verdict::AppThrottled {
+                budget.pause();
+            }
+            return Ok(match verdict {
+                Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest => Reading::Refused,
+                _ => Reading::Later,
+            });
+        }
+    }
+}
+
+/// Whether a login can bring a token for an account as it stands. Otherwise the decision says why not.
+fn can_be_for(trip: &Trip<'_>, account: &Account) -> bool {
+    let connection: Connection = trip.login.facts.connection;
+    match (trip.attempt.purpose, account.standing()) {
+        (Purpose::Switch, Standing::Connected(_))
+        | (Purpose::Connect, Standing::Unknown | Standing::Disconnected(_)) => true,
+        (_, Standing::Connected(uses)) => uses == connection,
+        _ => false,
+    }
+}
+
+/// Whether who set out may replace a token that works. A right that a member got by connecting an account that others
+/// own is not enough: otherwise two logins would do what one may not.
+fn is_entitled(trip: &Trip<'_>, account: &Account) -> bool {
+    let owns = trip.attempt.user.is_some_and(|user| account.right_of(user) == Some(Right::Owner));
+    match trip.attempt.purpose {
+        Purpose::TokenPage | Purpose::Link => false,
+        Purpose::Account => owns || trip.by == Some(Authority::Staff),
+        Purpose::Connect | Purpose::Switch => owns,
+    }
+}

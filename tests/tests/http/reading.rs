@@ -1,0 +1,128 @@
+//! The posts are read once with a login's token before it becomes an account's token: what fails there replaces nothing.
+
+use ::api::sign_in::Role;
+use domain::{AccountId, Connection};
+use sandbox::{
+    Action, FaultKind,
+    person::{Consent, values_of},
+};
+use secrecy::ExposeSecret;
+use store::on_both_engines;
+use tests::{browser::Browser, relight::Relight};
+
+const LUMA: &str = "luma.ceramics";
+const AGAIN: [(&str, &str); 2] = [("connection", "consumer"), ("ask", "usual")];
+
+/// Every read of posts meets this.
+fn media(kind: FaultKind) -> Action {
+    Action::Fail { kind, calls: 1_000, holder: None, path: Some("/media".to_owned()) }
+}
+
+fn luma(relight: &Relight) -> Consent {
+    Consent::of(relight.holder(LUMA))
+}
+
+/// The string that Relight keeps for an account.
+async fn kept(relight: &Relight, account: &str) -> String {
+    let account: AccountId = account.parse().expect("an id");
+    relight.commands().open_token(account).await.expect("a token").token.expose_secret().to_owned()
+}
+
+async fn expired(relight: &Relight, owner: &Browser, account: &str) {
+    relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
+    owner.press(&format!("/accounts/{account}/check"), &[]).await;
+    owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
+}
+
+on_both_engines! {
+    async fn a_login_that_reads_no_posts_replaces_no_token(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        let (events, string) = (relight.event_count().await, kept(&relight, &account).await);
+        relight.act(media(FaultKind::BadRequest));
+        for button in [format!("/accounts/{account}/refresh"), "/connect/consumer".to_owned(), "/token/consumer".to_owned()] {
+            let page = owner.result(&button, &[], &luma(&relight)).await;
+            page.says("Meta does not let us read the posts of @luma.ceramics").says("Code 1083");
+        }
+        assert_eq!((relight.event_count().await, kept(&relight, &account).await), (events, string));
+        owner.open(&format!("/accounts/{account}")).await.says("Active");
+    }
+
+    async fn a_read_that_fails_in_passing_lets_the_login_wait(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        expired(&relight, &owner, &account).await;
+        let events = relight.event_count().await;
+        relight.act(media(FaultKind::Unavailable));
+        let path = owner.log_in(&format!("/accounts/{account}/refresh"), &[], &luma(&relight)).await.expect("a result");
+        owner.open(&path).await.says("We could not read the posts of @luma.ceramics yet").says("Code 1082");
+        owner.open(&format!("/accounts/{account}")).await.says("Expired").says("Waiting to be tried again");
+        assert_eq!(relight.event_count().await, events, "no token that can't read makes it active");
+        relight.act(Action::StopFailing);
+        let strings = relight.sandbox.world().tokens.len();
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is refreshed");
+        assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
+    }
+
+    async fn a_throttled_read_pauses_the_app_and_lets_the_login_wait(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        relight.act(media(FaultKind::AppThrottled));
+        let path = owner.log_in("/connect/consumer", &[], &luma(&relight)).await.expect("a result");
+        owner.open(&path).await.says("Code 1082");
+        relight.act(Action::StopFailing);
+        let calls = relight.sandbox.world().calls;
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("Code 1082");
+        assert_eq!(relight.sandbox.world().calls, calls, "calling while throttled lengthens it");
+    }
+
+    async fn an_account_is_first_connected_by_a_token_that_reads(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        relight.act(media(FaultKind::BadRequest));
+        owner.result("/connect/consumer", &[], &luma(&relight)).await.says("Code 1083");
+        relight.act(Action::StopFailing);
+        relight.act(media(FaultKind::Html));
+        let path = owner.log_in("/connect/consumer", &[], &luma(&relight)).await.expect("a result");
+        owner.open(&path).await.says("Code 1082");
+        assert_eq!(relight.event_count().await, 0);
+        relight.act(Action::StopFailing);
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is connected");
+    }
+
+    async fn of_several_chosen_accounts_those_are_connected_that_can_be_read(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let path = owner.log_in("/connect/business", &[], &Consent::of(relight.holder("Mia Berg"))).await.expect("a choice");
+        let ids = values_of(&owner.open(&path).await.html, "account");
+        let chosen: Vec<_> = ids.iter().take(2).map(|id| ("account", id.as_str())).collect();
+        relight.act(media(FaultKind::Unavailable));
+        owner.press(&format!("{path}/choose"), &chosen).await;
+        owner.open(&path).await.says("Code 1082").says("@tiny.harbor");
+        assert_eq!(relight.event_count().await, 0);
+        relight.act(Action::StopFailing);
+        let path_of_one = Some(format!("{}/media", relight.holder("tiny.harbor")));
+        relight.act(Action::Fail { kind: FaultKind::BadRequest, calls: 1_000, holder: None, path: path_of_one });
+        owner.press(&format!("{path}/choose"), &chosen).await;
+        owner.open(&path).await.says("@fern.and.fog is connected").says("could not read the posts of @tiny.harbor");
+        assert!(!owner.open("/accounts").await.text().contains("tiny.harbor"));
+    }
+
+    async fn the_connection_is_switched_only_by_a_token_that_reads(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("hoshi.tea")).await;
+        let events = relight.event_count().await;
+        relight.act(media(FaultKind::BadRequest));
+        let here = format!("/accounts/{account}");
+        owner.result(&format!("{here}/switch"), &[], &Consent::of(relight.holder("Ken Sato"))).await.says("Code 1083");
+        assert_eq!(relight.event_count().await, events);
+        owner.open(&here).await.says("consumer (Instagram)").says("Active");
+    }
+}

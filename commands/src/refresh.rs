@@ -113,7 +113,9 @@ impl Commands {
             (Purpose::Account, Some(account), Some(user)) => {
                 self.start_refresh(account, user, by.ok_or_else(missing)?, browser, ask).await
             }
-            (Purpose::Switch, Some(account), Some(user)) => self.start_switch(account, user, browser, ask).await,
+            (Purpose::Switch, Some(account), Some(user)) => {
+                self.start_switch(account, user, by.ok_or_else(missing)?, browser, ask).await
+            }
             (Purpose::Link, Some(account), _) => {
                 // The link may have been used up since, by this very trip, or its time may be over.
                 let is_over = attempt.link_ends_at.is_none_or(|at| at <= self.clock.now());

@@ -17,9 +17,15 @@ impl Commands {
     /// Begins to switch an account to the other connection.
     ///
     /// # Errors
-    /// When the account isn't connected, or the user doesn't own it.
-    pub async fn start_switch(&self, account: AccountId, user: UserId, browser: &str, ask: Ask) -> Result<Url, Error> {
-        let by = Authority::User(user);
+    /// When the account isn't connected, or `by` doesn't own it.
+    pub async fn start_switch(
+        &self,
+        account: AccountId,
+        user: UserId,
+        by: Authority,
+        browser: &str,
+        ask: Ask,
+    ) -> Result<Url, Error> {
         let state = self.account(account).await?;
         let to = state.connected_for(by)?.other();
         // The domain decides again when the grant is there; asked now, nobody goes to the login in vain.
@@ -64,7 +70,7 @@ impl Decision for Switch<'_> {
 
     async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
         let Self { commands, trip, account, user, profile, proofs } = self;
-        let by = Authority::User(*user);
+        let by = trip.by.unwrap_or(Authority::User(*user));
         let command = AccountCommand::SwitchConnection { to: trip.login.facts.connection, by };
         let (mut tally, mut refused) = (Tally::default(), None);
         tally.is_about(*account);

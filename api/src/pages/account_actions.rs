@@ -59,7 +59,7 @@ pub async fn switch(
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
     let value = browser.value();
-    let login = app.commands.start_switch(account.id, user.id, &value, Ask::Usual).await?;
+    let login = app.commands.start_switch(account.id, user.id, authority(&user), &value, Ask::Usual).await?;
     Browser::keep(&value, &app, see_other(login.as_str()))
 }
 

@@ -7,7 +7,9 @@ use store::{Database, Store};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache};
+use crate::{
+    config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, sign_in::passwords::Passwords,
+};
 
 /// What every handler shares. Clones are the same.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub struct App {
     pub mailer: Option<Mailer>,
     /// How often who may do what.
     pub limits: Arc<Limits>,
+    /// How passwords of requests are hashed: few at once, with a short queue.
+    pub passwords: Passwords,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
     /// The position that the status view has reached.

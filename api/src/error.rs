@@ -12,7 +12,10 @@ use domain::AccountError;
 use serde_json::json;
 use store::StoreError;
 
-use crate::pages::message::{Message, page};
+use crate::{
+    pages::message::{Message, page},
+    sign_in::{Users, passwords::PasswordError, user::BackendError},
+};
 
 /// What a handler can't do, as the caller is told it.
 #[derive(Debug)]
@@ -191,6 +194,33 @@ impl From<StoreError> for Error {
             StoreError::Database(error) => error.into(),
             StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
             error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<PasswordError> for Error {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::TooMany => Self::TooMany(RETRY_SECONDS),
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Store(error) => error.into(),
+            BackendError::Password(error) => error.into(),
+        }
+    }
+}
+
+impl From<axum_login::Error<Users>> for Error {
+    fn from(error: axum_login::Error<Users>) -> Self {
+        match error {
+            axum_login::Error::Backend(error) => error.into(),
+            error @ axum_login::Error::Session(_) => Self::Internal(error.into()),
         }
     }
 }

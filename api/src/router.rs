@@ -41,7 +41,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         .with_same_site(SameSite::Lax)
         .with_secure(app.config.is_https())
         .with_expiry(Expiry::OnInactivity(time::Duration::days(14)));
-    let sign_in = AuthManagerLayerBuilder::new(Users::new(app.database().clone()), sessions).build();
+    let sign_in = AuthManagerLayerBuilder::new(Users::of(app), sessions).build();
 
     let signed_in = Router::new()
         .route("/", get(async || see_other("/accounts")))

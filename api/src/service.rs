@@ -17,7 +17,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router, webhooks, workers,
+    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router,
+    sign_in::passwords::Passwords, webhooks, workers,
 };
 
 /// The program's name and version, for events and logs.
@@ -130,6 +131,7 @@ impl Service {
             config: Arc::new(config),
             mailer,
             limits: Arc::new(Limits::default()),
+            passwords: Passwords::queued(),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
             stop: stop.clone(),

@@ -63,12 +63,11 @@ pub async fn sign_in(
     Posted(form): Posted<LoginForm>,
 ) -> Result<Response, Error> {
     app.limits.sign_in(from)?;
-    let internal = |error: axum_login::Error<Users>| Error::Internal(error.into());
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
-    match session.authenticate(credentials).await.map_err(internal)? {
+    match session.authenticate(credentials).await? {
         Some(user) => {
-            session.login(&user).await.map_err(internal)?;
+            session.login(&user).await?;
             Ok(see_other(next))
         }
         None => {
@@ -80,7 +79,7 @@ pub async fn sign_in(
 
 /// `POST /logout`.
 pub async fn sign_out(mut session: AuthSession<Users>, Posted(Nothing {}): Posted<Nothing>) -> Result<Response, Error> {
-    session.logout().await.map_err(|error| Error::Internal(error.into()))?;
+    session.logout().await?;
     Ok(see_other("/login"))
 }
 
@@ -112,7 +111,7 @@ pub async fn set_up(
 ) -> Result<Response, Error> {
     app.limits.sign_in(from)?;
     may_set_up(&app, &key).await?;
-    let users = Users::new(app.database().clone());
+    let users = Users::of(&app);
     match users.add(&form.email, &form.password, Role::Admin, app.commands.clock.now()).await {
         Ok(_) => {}
         Err(Error::Rule(problem)) => {
@@ -124,9 +123,8 @@ pub async fn set_up(
         Err(error) => return Err(error),
     }
     let password = SecretString::from(form.password.expose_secret().to_owned());
-    let internal = |error: axum_login::Error<Users>| Error::Internal(error.into());
-    if let Some(user) = session.authenticate(Credentials { email: form.email, password }).await.map_err(internal)? {
-        session.login(&user).await.map_err(internal)?;
+    if let Some(user) = session.authenticate(Credentials { email: form.email, password }).await? {
+        session.login(&user).await?;
     }
     Ok(see_other("/operations"))
 }

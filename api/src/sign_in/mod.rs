@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod form;
 pub mod mails;
+pub mod passwords;
 pub mod sessions;
 pub mod user;
 

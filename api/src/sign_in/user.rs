@@ -11,6 +11,7 @@ use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Database, StoreError, execute, read};
 
+use super::passwords::{PASSWORD_BYTES, PasswordError, Passwords};
 use crate::{app::App, error::Error, request::RequestId};
 
 /// What somebody is.
@@ -103,6 +104,18 @@ impl AuthUser for User {
 #[derive(Debug, Clone)]
 pub struct Users {
     pub(super) database: Database,
+    passwords: Passwords,
+}
+
+/// Why a user could not be looked up or authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The password was not verified.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
 }
 
 /// What somebody types to sign in.
@@ -117,8 +130,6 @@ pub struct Credentials {
 /// The shortest password that is taken. Source: NIST SP 800-63B, section 3.1.1.2 asks for 8, and for 15 where the
 /// password is the only factor.
 pub const PASSWORD_CHARACTERS: usize = 10;
-/// The longest: Argon2 works on all of it.
-const PASSWORD_BYTES: usize = 1024;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -129,9 +140,14 @@ struct Row {
 }
 
 impl Users {
-    /// The users of a database.
+    /// The users of a database. Where passwords are hashed it waits as long as it takes: requests take [`Users::of`].
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, passwords: Passwords::patient() }
+    }
+
+    /// The users as requests see them: hashing passwords has a short queue.
+    pub fn of(app: &App) -> Self {
+        Self { database: app.database().clone(), passwords: app.passwords.clone() }
     }
 
     /// Adds somebody.
@@ -147,7 +163,7 @@ impl Users {
     ) -> Result<UserId, Error> {
         let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
         let id = UserId::new(commands::new_id());
-        let hash = hash(password).await?;
+        let hash = self.hash(password).await?;
         let mut tx = self.database.begin().await?;
         let sql = "INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (email) DO NOTHING";
@@ -169,7 +185,7 @@ impl Users {
         let Some(user) = self.by_email(email).await? else {
             return self.add(email, password, role, now).await.map(drop);
         };
-        let hash = hash(password).await?;
+        let hash = self.hash(password).await?;
         let mut tx = self.database.begin().await?;
         let sql = "UPDATE users SET password = $1, role = $2 WHERE id = $3";
         execute!(&mut tx, sqlx::query(sql).bind(&hash).bind(role.name()).bind(user.id.to_string()))?;
@@ -205,30 +221,37 @@ impl Users {
         let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(email).fetch_optional(pool))?;
         row.map(of_row).transpose()
     }
+
+    async fn hash(&self, password: &SecretString) -> Result<String, Error> {
+        let text = password.expose_secret();
+        if text.chars().count() < PASSWORD_CHARACTERS {
+            return Err(Error::Rule(format!("A password needs at least {PASSWORD_CHARACTERS} characters.")));
+        }
+        if text.len() > PASSWORD_BYTES {
+            return Err(Error::Rule(format!("A password has at most {PASSWORD_BYTES} bytes.")));
+        }
+        Ok(self.passwords.hash(password).await?)
+    }
 }
 
 impl AuthnBackend for Users {
     type User = User;
     type Credentials = Credentials;
-    type Error = StoreError;
+    type Error = BackendError;
 
-    async fn authenticate(&self, credentials: Credentials) -> Result<Option<User>, StoreError> {
+    async fn authenticate(&self, credentials: Credentials) -> Result<Option<User>, BackendError> {
         let user = self.by_email(&credentials.email).await?;
-        let verified = tokio::task::spawn_blocking(move || {
-            // Nobody by that address takes as long as a wrong password: neither tells who is here.
-            let nobody = nobody_hash();
-            let hash = user.as_ref().map_or(nobody, |user| user.password_hash.as_str());
-            let right = password_auth::verify_password(credentials.password.expose_secret(), hash).is_ok();
-            user.filter(|_| right)
-        })
-        .await;
-        Ok(verified.unwrap_or(None))
+        // An unknown address takes as long as a wrong password: the answer's time doesn't tell who is here.
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let right = self.passwords.verify(&credentials.password, hash).await?;
+        Ok(user.filter(|_| right))
     }
 
-    async fn get_user(&self, id: &String) -> Result<Option<User>, StoreError> {
+    async fn get_user(&self, id: &String) -> Result<Option<User>, BackendError> {
         let sql = "SELECT id, email, role, password FROM users WHERE id = $1";
-        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))?;
-        row.map(of_row).transpose()
+        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))
+            .map_err(StoreError::from)?;
+        Ok(row.map(of_row).transpose()?)
     }
 }
 
@@ -240,25 +263,6 @@ fn of_row(row: Row) -> Result<User, StoreError> {
         role: row.role.parse().map_err(unreadable)?,
         password_hash: row.password,
     })
-}
-
-async fn hash(password: &SecretString) -> Result<String, Error> {
-    let text = password.expose_secret();
-    if text.chars().count() < PASSWORD_CHARACTERS {
-        return Err(Error::Rule(format!("A password needs at least {PASSWORD_CHARACTERS} characters.")));
-    }
-    if text.len() > PASSWORD_BYTES {
-        return Err(Error::Rule(format!("A password has at most {PASSWORD_BYTES} bytes.")));
-    }
-    let password = password.clone();
-    let hashed =
-        tokio::task::spawn_blocking(move || password_auth::generate_hash(password.expose_secret().as_bytes())).await;
-    hashed.map_err(|error| Error::Internal(error.into()))
-}
-
-fn nobody_hash() -> &'static str {
-    static HASH: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| password_auth::generate_hash("nobody"));
-    &HASH
 }
 
 fn normal_email(email: &str) -> Option<String> {

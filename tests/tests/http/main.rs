@@ -8,6 +8,7 @@ mod forms;
 mod incidents;
 mod limits;
 mod notices;
+mod passwords;
 mod races;
 mod refresh;
 mod refusals;

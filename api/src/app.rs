@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, sign_in::passwords::Passwords,
+    config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, server::Streams,
+    sign_in::passwords::Passwords,
 };
 
 /// What every handler shares. Clones are the same.
@@ -24,6 +25,8 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// How passwords of requests are hashed: few at once, with a short queue.
     pub passwords: Passwords,
+    /// The streams that are open.
+    pub streams: Streams,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
     /// The position that the status view has reached.

@@ -16,6 +16,7 @@ pub mod query;
 pub mod reach;
 pub mod request;
 pub mod router;
+pub mod server;
 pub mod service;
 pub mod sign_in;
 pub mod webhooks;

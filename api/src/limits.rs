@@ -99,7 +99,7 @@ impl FromRequestParts<App> for Address {
 }
 
 /// Whoever has an IPv6 network has 2^64 addresses of it: they count as one.
-fn grouped(address: IpAddr) -> IpAddr {
+pub(crate) fn grouped(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

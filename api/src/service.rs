@@ -17,16 +17,21 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App, config::Config, limits::Limits, mail::Mailer, pages::widget::FeedCache, router::router,
-    sign_in::passwords::Passwords, webhooks, workers,
+    app::App,
+    config::Config,
+    limits::Limits,
+    mail::Mailer,
+    pages::widget::FeedCache,
+    router::router,
+    server::{self, Bounds, Streams, Timeouts},
+    sign_in::passwords::Passwords,
+    webhooks, workers,
 };
 
 /// The program's name and version, for events and logs.
 pub const PROGRAM: &str = concat!("relight ", env!("CARGO_PKG_VERSION"));
 /// How long a call to Meta may take.
 const META_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long open connections are waited for at the end.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A service that runs until it is told to stop.
 #[derive(Debug)]
@@ -116,6 +121,14 @@ impl Service {
     /// # Errors
     /// A sentence that names the setting that is in the way.
     pub async fn start(config: Config, clock: Clock) -> Result<Self> {
+        Self::start_with(config, clock, Timeouts::default()).await
+    }
+
+    /// Starts it with other timeouts for clients.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that is in the way.
+    pub async fn start_with(config: Config, clock: Clock, timeouts: Timeouts) -> Result<Self> {
         let database = open(&config).await?;
         let commands = commands(&config, database, clock)?;
         let listen = config.http.listen;
@@ -124,6 +137,7 @@ impl Service {
         let address = listener.local_addr()?;
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
+        let bounds = Bounds::of(&config);
         let stop = CancellationToken::new();
         let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
         let app = App {
@@ -132,6 +146,7 @@ impl Service {
             mailer,
             limits: Arc::new(Limits::default()),
             passwords: Passwords::queued(),
+            streams: Streams::new(&bounds),
             feeds: FeedCache::default(),
             status_position: followers.status_position(),
             stop: stop.clone(),
@@ -147,21 +162,7 @@ impl Service {
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
         loops.spawn(webhooks::deliver::run(app.clone(), status, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
-        let server = tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                let make = router.into_make_service_with_connect_info::<SocketAddr>();
-                let serve = axum::serve(listener, make).with_graceful_shutdown(stop.clone().cancelled_owned());
-                let ended = async {
-                    stop.cancelled().await;
-                    tokio::time::sleep(GOODBYE).await;
-                };
-                tokio::select! {
-                    served = serve => if let Err(error) = served { tracing::error!(%error, "the server stopped") },
-                    () = ended => {}
-                }
-            }
-        });
+        let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
         Ok(Self { app, address, stop, server, loops, followers })
     }
 

@@ -28,7 +28,7 @@ use super::{
     attempt::own,
     browser::Browser,
 };
-use crate::{app::App, error::Error, query::Query, sign_in::user::SignedIn};
+use crate::{app::App, error::Error, query::Query, server::StreamPermit, sign_in::user::SignedIn};
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,12 +44,13 @@ const LIVES: Duration = Duration::from_mins(30);
 pub async fn account(
     State(app): State<App>,
     SignedIn(user): SignedIn,
+    permit: StreamPermit,
     Path(id): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     let account = seen(&app, &user, &id).await?.id;
     let looking = tokio::spawn(look_on(app.clone(), account));
-    Ok(stream(app, vec![account], shown, Some(AbortOnDropHandle::new(looking))))
+    Ok(stream(app, permit, vec![account], shown, Some(AbortOnDropHandle::new(looking))))
 }
 
 /// Whoever leaves the page open is looking still, for some minutes: a forgotten tab asks Meta no more.
@@ -68,15 +69,17 @@ async fn look_on(app: App, id: AccountId) {
 pub async fn accounts(
     State(app): State<App>,
     SignedIn(_user): SignedIn,
+    permit: StreamPermit,
     Query(shown): Query<ShownState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(app, Vec::new(), shown, None)
+    stream(app, permit, Vec::new(), shown, None)
 }
 
 /// `GET /attempts/{reference}/live`.
 pub async fn attempt(
     State(app): State<App>,
     browser: Browser,
+    permit: StreamPermit,
     Path(reference): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
@@ -84,7 +87,7 @@ pub async fn attempt(
         Phase::Finished(outcome) => outcome.accounts().to_vec(),
         _ => Vec::new(),
     };
-    Ok(stream(app, accounts, shown, None))
+    Ok(stream(app, permit, accounts, shown, None))
 }
 
 /// The state that a page was rendered from.
@@ -94,9 +97,10 @@ pub struct ShownState {
     shown: String,
 }
 
-/// `beside` lives as long as the browser listens.
+/// The permit and `beside` live as long as the browser listens.
 fn stream(
     app: App,
+    permit: StreamPermit,
     accounts: Vec<AccountId>,
     page: ShownState,
     beside: Option<AbortOnDropHandle<()>>,
@@ -104,7 +108,7 @@ fn stream(
     let mut status = app.status_position.clone();
     let mut changed = app.changed.subscribe();
     let events = async_stream::stream! {
-        let _beside = beside;
+        let (_permit, _beside) = (permit, beside);
         let ends = tokio::time::Instant::now() + LIVES;
         let mut shown = page.shown;
         while tokio::time::Instant::now() < ends {

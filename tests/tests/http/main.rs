@@ -2,6 +2,7 @@
 
 mod api;
 mod connect;
+mod connections;
 mod deauthorize;
 mod feeds;
 mod forms;

@@ -3,5 +3,6 @@
 mod commands;
 mod demo;
 mod mails;
+mod memory;
 mod secrets;
 mod settings;

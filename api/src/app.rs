@@ -12,6 +12,8 @@ use crate::{
     limits::{Limits, address::UnlistedProxies},
     mail::Mailer,
     pages::widget::FeedCache,
+    server::Streams,
+    sign_in::passwords::Passwords,
     vault::Proof,
 };
 
@@ -28,6 +30,10 @@ pub struct App {
     pub limits: Arc<Limits>,
     /// Proxies that seem to be in front of the service and aren't listed.
     pub proxies: Arc<UnlistedProxies>,
+    /// How passwords of requests are hashed: few at once, with a short queue.
+    pub passwords: Passwords,
+    /// The streams that are open.
+    pub streams: Streams,
     /// Feeds as they were served last.
     pub feeds: FeedCache,
     /// Whether the vault's keys open what is sealed, as it was found last.

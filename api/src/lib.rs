@@ -19,6 +19,7 @@ pub mod reach;
 pub mod readiness;
 pub mod request;
 pub mod routes;
+pub mod server;
 pub mod service;
 pub mod sign_in;
 pub mod vault;

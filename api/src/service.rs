@@ -24,6 +24,8 @@ use crate::{
     mail::Mailer,
     pages::widget::FeedCache,
     routes,
+    server::{self, Bounds, Streams, Timeouts},
+    sign_in::passwords::Passwords,
     vault::{self, Proof},
     webhooks, workers,
 };
@@ -32,8 +34,6 @@ use crate::{
 pub const PROGRAM: &str = concat!("relight ", env!("CARGO_PKG_VERSION"));
 /// How long a call to Meta may take.
 const META_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long open connections are waited for at the end.
-const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A service that runs until it is told to stop.
 #[derive(Debug)]
@@ -100,6 +100,14 @@ impl Service {
     /// # Errors
     /// A sentence that names the setting that is in the way.
     pub async fn start(config: Config, clock: Clock) -> Result<Self> {
+        Self::start_with(config, clock, Timeouts::default()).await
+    }
+
+    /// Starts it with other timeouts for clients.
+    ///
+    /// # Errors
+    /// A sentence that names the setting that is in the way.
+    pub async fn start_with(config: Config, clock: Clock, timeouts: Timeouts) -> Result<Self> {
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
         let commands = commands(&config, database, vault, clock)?;
@@ -109,6 +117,7 @@ impl Service {
         let address = listener.local_addr()?;
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
+        let bounds = Bounds::of(&config);
         let stop = CancellationToken::new();
         let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
         let app = App {
@@ -117,6 +126,8 @@ impl Service {
             mailer,
             limits: Arc::new(Limits::default()),
             proxies: Arc::default(),
+            passwords: Passwords::queued(),
+            streams: Streams::new(&bounds),
             feeds: FeedCache::default(),
             proof: Proof::default(),
             status_position: followers.status_position(),
@@ -133,21 +144,7 @@ impl Service {
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
         loops.spawn(webhooks::deliver::run(app.clone(), status, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
-        let server = tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                let make = router.into_make_service_with_connect_info::<SocketAddr>();
-                let serve = axum::serve(listener, make).with_graceful_shutdown(stop.clone().cancelled_owned());
-                let ended = async {
-                    stop.cancelled().await;
-                    tokio::time::sleep(GOODBYE).await;
-                };
-                tokio::select! {
-                    served = serve => if let Err(error) = served { tracing::error!(%error, "the server stopped") },
-                    () = ended => {}
-                }
-            }
-        });
+        let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
         Ok(Self { app, address, stop, server, loops, followers })
     }
 

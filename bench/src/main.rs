@@ -14,6 +14,7 @@ mod queue;
 mod refresh;
 mod renewals;
 mod serve;
+mod sign_ins;
 mod storm;
 
 use anyhow::Result;
@@ -83,6 +84,8 @@ enum Command {
     },
     /// Memory and start of the program on SQLite.
     Serve,
+    /// Memory of the program at and after 1,000 sign-ins, 100 at once.
+    SignIns,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
     #[command(hide = true)]
     Bare,
@@ -115,6 +118,7 @@ async fn main() -> Result<()> {
             figures.extend(queue::measure(peers).await?);
             figures.extend(accounts::measure(1_000_000).await?);
             figures.extend(serve::measure().await?);
+            figures.extend(sign_ins::measure().await?);
             figures.extend(feed::measure().await?);
             figures.extend(refresh::measure(10_000).await?);
         }
@@ -128,6 +132,7 @@ async fn main() -> Result<()> {
         Command::Feed => figures.extend(feed::measure().await?),
         Command::Renewals { accounts, sqlite } => figures.extend(renewals::measure(accounts, sqlite).await?),
         Command::Serve => figures.extend(serve::measure().await?),
+        Command::SignIns => figures.extend(sign_ins::measure().await?),
     }
     figure::print(&figures, cli.json)
 }

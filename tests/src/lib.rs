@@ -4,6 +4,7 @@ pub mod browser;
 pub mod chromium;
 mod crowd;
 pub mod process;
+pub mod raw;
 pub mod relight;
 pub mod tls_mail;
 

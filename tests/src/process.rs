@@ -19,6 +19,7 @@ pub const VAULT_KEYS: &str = "k1:SVhtT0NKUVBvZ2xNeXJhWjVrV3dGdEdiSG5qZWRzUnU=";
 pub struct Settings {
     variables: Vec<(String, String)>,
     folder: PathBuf,
+    open_files: Option<u32>,
     /// Where browsers reach it.
     pub base: String,
 }
@@ -37,7 +38,8 @@ impl Settings {
         let base = format!("http://127.0.0.1:{}", crate::relight::free_port());
         let apps = sandbox.config();
         let meta = sandbox.url();
-        let mut settings = Self { variables: Vec::new(), folder: folder.to_owned(), base: base.clone() };
+        let mut settings =
+            Self { variables: Vec::new(), folder: folder.to_owned(), open_files: None, base: base.clone() };
         settings.set("HTTP__LISTEN", base.trim_start_matches("http://"));
         settings.set("HTTP__PUBLIC_URL", &base);
         settings.set("DATABASE__URL", database.url());
@@ -75,8 +77,21 @@ impl Settings {
         self
     }
 
+    /// Lets the program have so many files and sockets open, and no more.
+    pub fn limit_open_files(&mut self, most: u32) -> &mut Self {
+        self.open_files = Some(most);
+        self
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        let mut command = match self.open_files {
+            None => Command::new(program()),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(program());
+                shell
+            }
+        };
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RELIGHT_")) {
             command.env_remove(name);
         }
@@ -185,6 +200,28 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How much of it is in memory now, in MiB. Source: proc(5), `VmRSS`.
+    ///
+    /// # Panics
+    /// When it has ended, or the system isn't Linux.
+    pub fn resident_mib(&self) -> f64 {
+        self.status_mib("VmRSS:")
+    }
+
+    /// How much of it was in memory at most, in MiB. Source: proc(5), `VmHWM`.
+    ///
+    /// # Panics
+    /// When it has ended, or the system isn't Linux.
+    pub fn peak_mib(&self) -> f64 {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, field: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("a process");
+        let kib = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field");
+        kib.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
     }
 
     /// Ends it at once, without a chance to do anything: SIGKILL.

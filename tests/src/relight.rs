@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use api::{
     config::Config,
+    server::Timeouts,
     service::Service,
     sign_in::{Role, Users, api_key},
 };
@@ -107,13 +108,21 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn start_beside(engine: Engine, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
+        Self::start_timed(engine, Timeouts::default(), set).await
+    }
+
+    /// Starts it with settings and timeouts of one's own.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start_timed(engine: Engine, timeouts: Timeouts, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
         let database = TestDatabase::new(engine).await;
         let sandbox = crate::sandbox().await;
         let clock = Clock::default();
         let mut config = config(&sandbox, &database, free_port());
         set(&mut config, &sandbox);
         let base = config.public_url();
-        let service = Service::start(config, clock.clone()).await.expect("Relight starts");
+        let service = Service::start_with(config, clock.clone(), timeouts).await.expect("Relight starts");
         Self { sandbox, base, clock, service, database }
     }
 

@@ -130,6 +130,8 @@ impl Config {
             ("pull.posts", self.pull.posts),
             ("pull.workers", self.pull.workers),
             ("database.connections", self.database.connections),
+            ("http.connections", self.http.connections),
+            ("http.connections_per_address", self.http.connections_per_address),
             ("incident.accounts", self.incident.accounts),
             ("incident.percent", self.incident.percent),
             ("incident.minutes", self.incident.minutes),

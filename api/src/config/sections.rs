@@ -20,6 +20,12 @@ pub struct Http {
     /// Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` counts.
     #[serde(deserialize_with = "fields::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// How many connections there may be at once; fewer if the limit of open files leaves fewer.
+    #[serde(deserialize_with = "fields::number")]
+    pub connections: u32,
+    /// How many of them one client address may have (IPv6: one /64), half of all at most. Trusted proxies may have all.
+    #[serde(deserialize_with = "fields::number")]
+    pub connections_per_address: u32,
 }
 
 impl Default for Http {
@@ -28,6 +34,8 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
             public_url: fields::url("http://127.0.0.1:4000"),
             trusted_proxies: Vec::new(),
+            connections: 4096,
+            connections_per_address: 256,
         }
     }
 }

@@ -3,7 +3,8 @@
 use domain::AccountError;
 use store::StoreError;
 
-use super::Error;
+use super::{Error, RETRY_SECONDS};
+use crate::sign_in::{Users, passwords::PasswordError, user::BackendError};
 
 impl From<commands::Error> for Error {
     fn from(error: commands::Error) -> Self {
@@ -33,6 +34,33 @@ impl From<StoreError> for Error {
             StoreError::Database(error) => error.into(),
             StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
             error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<PasswordError> for Error {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::TooMany => Self::TooMany(RETRY_SECONDS),
+            error => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Store(error) => error.into(),
+            BackendError::Password(error) => error.into(),
+        }
+    }
+}
+
+impl From<axum_login::Error<Users>> for Error {
+    fn from(error: axum_login::Error<Users>) -> Self {
+        match error {
+            axum_login::Error::Backend(error) => error.into(),
+            axum_login::Error::Session(error) => error.into(),
         }
     }
 }

@@ -58,8 +58,8 @@ fn hop(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// The network that one customer has: an IPv4 address, or 2^64 IPv6 addresses.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    prefix(address, 4)
+pub fn network(address: IpAddr) -> IpAddr {
+    prefix(address.to_canonical(), 4)
 }
 
 /// The network that one site may have: 2^80 IPv6 addresses.

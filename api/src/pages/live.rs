@@ -33,6 +33,7 @@ use crate::{
     app::App,
     error::Error,
     query::Query,
+    server::StreamPermit,
     sign_in::{User, Users, sessions::Lasting, user::SignedIn},
 };
 
@@ -51,6 +52,7 @@ pub async fn account(
     State(app): State<App>,
     SignedIn(user): SignedIn,
     session: AuthSession<Users>,
+    permit: StreamPermit,
     Path(id): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
@@ -58,7 +60,13 @@ pub async fn account(
     // An auditor who looks has nobody asked.
     let looking = user.role.helps().then(|| AbortOnDropHandle::new(tokio::spawn(look_on(app.clone(), account))));
     let right = Right { user: user.clone(), account };
-    Ok(stream(app, vec![account], shown, Beside { session: Lasting::of(&session), right: Some(right), looking }))
+    Ok(stream(
+        app,
+        permit,
+        vec![account],
+        shown,
+        Beside { session: Lasting::of(&session), right: Some(right), looking },
+    ))
 }
 
 /// Whoever leaves the page open is looking still, for some minutes: a forgotten tab asks Meta no more.
@@ -77,15 +85,17 @@ async fn look_on(app: App, id: AccountId) {
 pub async fn accounts(
     State(app): State<App>,
     session: AuthSession<Users>,
+    permit: StreamPermit,
     Query(shown): Query<ShownState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(app, Vec::new(), shown, Beside { session: Lasting::of(&session), right: None, looking: None })
+    stream(app, permit, Vec::new(), shown, Beside { session: Lasting::of(&session), right: None, looking: None })
 }
 
 /// `GET /attempts/{reference}/live`.
 pub async fn attempt(
     State(app): State<App>,
     browser: Browser,
+    permit: StreamPermit,
     Path(reference): Path<String>,
     Query(shown): Query<ShownState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
@@ -94,7 +104,7 @@ pub async fn attempt(
         _ => Vec::new(),
     };
     // Nobody need be signed in: the page is its browser's.
-    Ok(stream(app, accounts, shown, Beside::default()))
+    Ok(stream(app, permit, accounts, shown, Beside::default()))
 }
 
 /// The state that a page was rendered from.
@@ -135,8 +145,10 @@ impl Beside {
     }
 }
 
+/// The permit lives as long as the browser listens.
 fn stream(
     app: App,
+    permit: StreamPermit,
     accounts: Vec<AccountId>,
     page: ShownState,
     beside: Beside,
@@ -144,6 +156,7 @@ fn stream(
     let mut status = app.status_position.clone();
     let mut changed = app.changed.subscribe();
     let events = async_stream::stream! {
+        let _permit = permit;
         let ends = tokio::time::Instant::now() + LIVES;
         let mut shown = page.shown;
         while tokio::time::Instant::now() < ends && !matches!(beside.holds(&app).await, Ok(false)) {

@@ -92,16 +92,21 @@ pub async fn sign_in(
     if browser.is_none() {
         failures.slow(&account).await?;
     }
-    let internal = |error: axum_login::Error<Users>| Error::Internal(error.into());
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
-    match session.authenticate(credentials).await.map_err(internal)? {
-        Some(user) => {
+    let verified = session.authenticate(credentials).await;
+    match verified {
+        // Nothing was tried.
+        Err(error) => {
             attempt.uncounted();
-            sessions::begin(&mut session, &user).await.map_err(internal)?;
+            Err(error.into())
+        }
+        Ok(Some(user)) => {
+            attempt.uncounted();
+            sessions::begin(&mut session, &user).await?;
             known::remember(&app, user.id, see_other(next))
         }
-        None => {
+        Ok(None) => {
             failures.of_account(&account);
             let problem = Some("The e-mail address or the password is not right.");
             render(&LoginPage::sign_in(next, &form.email, problem))
@@ -111,7 +116,7 @@ pub async fn sign_in(
 
 /// `POST /logout`.
 pub async fn sign_out(mut session: AuthSession<Users>, Posted(Nothing {}): Posted<Nothing>) -> Result<Response, Error> {
-    session.logout().await.map_err(|error| Error::Internal(error.into()))?;
+    session.logout().await?;
     Ok(see_other("/login"))
 }
 
@@ -149,7 +154,7 @@ pub async fn set_up(
     Posted(form): Posted<LoginForm>,
 ) -> Result<Response, Error> {
     may_set_up(&app, from, &key).await?;
-    let users = Users::new(app.database().clone());
+    let users = Users::of(&app);
     let user = match users.add_first(&form.email, &form.password, app.commands.clock.now()).await {
         Ok(user) => user,
         Err(Error::Rule(problem)) => {
@@ -157,7 +162,7 @@ pub async fn set_up(
         }
         Err(error) => return Err(error),
     };
-    sessions::begin(&mut session, &user).await.map_err(|error| Error::Internal(error.into()))?;
+    sessions::begin(&mut session, &user).await?;
     known::remember(&app, user.id, see_other("/operations"))
 }
 

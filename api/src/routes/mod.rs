@@ -33,7 +33,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// # Errors
 /// When an entry of the table contradicts its handler.
 pub fn router(app: &App) -> Result<Router, String> {
-    let sign_in = AuthManagerLayerBuilder::new(Users::new(app.database().clone()), sessions::layer(app)).build();
+    let sign_in = AuthManagerLayerBuilder::new(Users::of(app), sessions::layer(app)).build();
     let (mut pages, mut streams, mut api, mut machines, mut bare) =
         (Router::new(), Router::new(), Router::new(), Router::new(), Router::new());
     for route in table() {

@@ -6,6 +6,7 @@ pub mod form;
 pub mod invitations;
 pub mod known;
 pub mod mails;
+pub mod passwords;
 pub mod sessions;
 pub mod strength;
 pub mod user;

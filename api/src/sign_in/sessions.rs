@@ -18,7 +18,7 @@ use tower_sessions::{
     session_store::{Error, Result},
 };
 
-use super::{User, Users};
+use super::{User, Users, user::BackendError};
 use crate::app::App;
 
 /// How long a session lasts without a request.
@@ -97,8 +97,8 @@ impl Lasting {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn holds(&self, database: &Database) -> std::result::Result<bool, StoreError> {
-        if row(database, &self.id).await?.is_none() {
+    pub async fn holds(&self, database: &Database) -> std::result::Result<bool, BackendError> {
+        if row(database, &self.id).await.map_err(StoreError::from)?.is_none() {
             return Ok(false);
         }
         let user = Users::new(database.clone()).get_user(&self.user.id.to_string()).await?;

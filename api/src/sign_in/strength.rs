@@ -3,13 +3,12 @@
 use secrecy::{ExposeSecret, SecretString};
 use zxcvbn::{Score, zxcvbn};
 
+use super::passwords::PASSWORD_BYTES;
 use crate::error::Error;
 
 /// The shortest password that is taken. Source: NIST SP 800-63B-4, section 3.1.1.2: 15 characters where the password is the
 /// only factor.
 pub const PASSWORD_CHARACTERS: usize = 15;
-/// The longest: Argon2 works on all of it.
-const PASSWORD_BYTES: usize = 1024;
 /// How much of it is estimated; the estimate takes longer than linear time.
 const ESTIMATED_CHARACTERS: usize = 64;
 

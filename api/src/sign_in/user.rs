@@ -8,11 +8,14 @@ use chrono::{DateTime, Utc};
 use commands::Context;
 use domain::{Actor, Authority, ParseError, UserId};
 use projections::accounts::Viewer;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use store::{Database, StoreError, execute, read, within};
 
-use super::strength;
+use super::{
+    passwords::{PasswordError, Passwords},
+    strength,
+};
 use crate::{app::App, error::Error, request::RequestId};
 
 /// What somebody is.
@@ -117,6 +120,18 @@ impl AuthUser for User {
 #[derive(Debug, Clone)]
 pub struct Users {
     pub(super) database: Database,
+    passwords: Passwords,
+}
+
+/// Why a user could not be looked up or authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The password was not verified.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
 }
 
 /// What somebody types to sign in.
@@ -137,9 +152,14 @@ struct Row {
 }
 
 impl Users {
-    /// The users of a database.
+    /// The users of a database. Where passwords are hashed it waits as long as it takes: requests take [`Users::of`].
     pub fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, passwords: Passwords::patient() }
+    }
+
+    /// The users as requests see them: hashing passwords has a short queue.
+    pub fn of(app: &App) -> Self {
+        Self { database: app.database().clone(), passwords: app.passwords.clone() }
     }
 
     /// Adds somebody.
@@ -154,7 +174,7 @@ impl Users {
         now: DateTime<Utc>,
     ) -> Result<UserId, Error> {
         let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
-        let hash = hash(password, &email).await?;
+        let hash = self.hash(password, &email).await?;
         self.insert(&email, &hash, role, now, false).await
     }
 
@@ -164,7 +184,7 @@ impl Users {
     /// [`Error::Rule`] when the address or the password won't do, [`Error::Missing`] when there is somebody already.
     pub async fn add_first(&self, email: &str, password: &SecretString, now: DateTime<Utc>) -> Result<User, Error> {
         let email = normal_email(email).ok_or_else(|| Error::Rule("That is not an e-mail address.".to_owned()))?;
-        let hash = hash(password, &email).await?;
+        let hash = self.hash(password, &email).await?;
         let id = self.insert(&email, &hash, Role::Admin, now, true).await?;
         Ok(User { id, role: Role::Admin, mark: Sha256::digest(&hash).into(), password_hash: hash, email })
     }
@@ -209,7 +229,7 @@ impl Users {
         let Some(user) = self.by_email(email).await? else {
             return self.add(email, password, role, now).await.map(drop);
         };
-        let hash = hash(password, &user.email).await?;
+        let hash = self.hash(password, &user.email).await?;
         let mut tx = self.database.begin().await?;
         let sql = "UPDATE users SET password = $1, role = $2 WHERE id = $3";
         execute!(&mut tx, sqlx::query(sql).bind(&hash).bind(role.name()).bind(user.id.to_string()))?;
@@ -245,30 +265,31 @@ impl Users {
         let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(email).fetch_optional(pool))?;
         row.map(of_row).transpose()
     }
+
+    async fn hash(&self, password: &SecretString, email: &str) -> Result<String, Error> {
+        strength::check(password, email)?;
+        Ok(self.passwords.hash(password).await?)
+    }
 }
 
 impl AuthnBackend for Users {
     type User = User;
     type Credentials = Credentials;
-    type Error = StoreError;
+    type Error = BackendError;
 
-    async fn authenticate(&self, credentials: Credentials) -> Result<Option<User>, StoreError> {
+    async fn authenticate(&self, credentials: Credentials) -> Result<Option<User>, BackendError> {
         let user = self.by_email(&credentials.email).await?;
-        let verified = tokio::task::spawn_blocking(move || {
-            // Nobody by that address takes as long as a wrong password: neither tells who is here.
-            let nobody = nobody_hash();
-            let hash = user.as_ref().map_or(nobody, |user| user.password_hash.as_str());
-            let right = password_auth::verify_password(credentials.password.expose_secret(), hash).is_ok();
-            user.filter(|_| right)
-        })
-        .await;
-        Ok(verified.unwrap_or(None))
+        // An unknown address takes as long as a wrong password: the answer's time doesn't tell who is here.
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        let right = self.passwords.verify(&credentials.password, hash).await?;
+        Ok(user.filter(|_| right))
     }
 
-    async fn get_user(&self, id: &String) -> Result<Option<User>, StoreError> {
+    async fn get_user(&self, id: &String) -> Result<Option<User>, BackendError> {
         let sql = "SELECT id, email, role, password FROM users WHERE id = $1";
-        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))?;
-        row.map(of_row).transpose()
+        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))
+            .map_err(StoreError::from)?;
+        Ok(row.map(of_row).transpose()?)
     }
 }
 
@@ -281,19 +302,6 @@ fn of_row(row: Row) -> Result<User, StoreError> {
         mark: Sha256::digest(&row.password).into(),
         password_hash: row.password,
     })
-}
-
-async fn hash(password: &SecretString, email: &str) -> Result<String, Error> {
-    strength::check(password, email)?;
-    let password = password.clone();
-    let hashed =
-        tokio::task::spawn_blocking(move || password_auth::generate_hash(password.expose_secret().as_bytes())).await;
-    hashed.map_err(|error| Error::Internal(error.into()))
-}
-
-fn nobody_hash() -> &'static str {
-    static HASH: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| password_auth::generate_hash("nobody"));
-    &HASH
 }
 
 /// An address as it is kept and compared.

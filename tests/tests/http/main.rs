@@ -3,6 +3,7 @@
 mod allowances;
 mod api;
 mod connect;
+mod connections;
 mod deauthorize;
 mod doors;
 mod feeds;
@@ -13,6 +14,7 @@ mod inputs;
 mod keys;
 mod limits;
 mod notices;
+mod passwords;
 mod races;
 mod reading;
 mod refresh;

@@ -5,5 +5,6 @@ mod demo;
 mod keys;
 mod made;
 mod mails;
+mod memory;
 mod secrets;
 mod settings;

@@ -1,0 +1,59 @@
+//! What strangers can make the program use: memory and sockets.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use api::{config::Config, server::Bounds};
+use futures::future::join_all;
+use reqwest::StatusCode;
+use store::testing::{Engine, TestDatabase};
+use tests::{
+    browser::Browser,
+    process::Settings,
+    raw::{ELSEWHERE, half_open, health},
+    until,
+};
+
+#[tokio::test]
+async fn sign_ins_by_strangers_take_little_memory_and_give_it_back() {
+    let (sandbox, database) = (tests::sandbox().await, TestDatabase::new(Engine::Sqlite).await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = Settings::new(&sandbox, &database, folder.path());
+    let process = settings.set("HTTP__TRUSTED_PROXIES", "127.0.0.1").start().await;
+    let idle = process.resident_mib();
+    let tries = (0..100).map(|number| {
+        let stranger = Browser::at(&settings.base, Ipv4Addr::new(10, 0, 0, number));
+        async move {
+            let form = [("email", "nobody@example.com"), ("password", "not the password")];
+            // Who is refused comes again.
+            while stranger.post("/login", &form).await.status() == StatusCode::TOO_MANY_REQUESTS {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    });
+    join_all(tries).await;
+    let peak = process.peak_mib();
+    assert!(peak < 256.0, "{peak} MiB at the peak");
+    until("the memory of idle again", async || process.resident_mib() < idle + 40.0).await;
+}
+
+#[tokio::test]
+async fn half_open_requests_that_use_up_all_sockets_keep_nobody_out() {
+    let (sandbox, database) = (tests::sandbox().await, TestDatabase::new(Engine::Sqlite).await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = Settings::new(&sandbox, &database, folder.path());
+    // More than the system lets it have: the bounds make do with what there is.
+    settings.set("HTTP__CONNECTIONS_PER_ADDRESS", "5000").set("HTTP__CONNECTIONS", "5000");
+    let process = settings.limit_open_files(1_024).start().await;
+    // This process needs as many sockets.
+    Bounds::of(&Config::default());
+    let mut half_opens = Vec::new();
+    for number in 0..1_100_u32 {
+        let from = if number.is_multiple_of(2) { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(127, 0, 0, 3) };
+        half_opens.push(half_open(&settings.base, from).await);
+    }
+    assert_eq!(health(&settings.base, ELSEWHERE).await, "HTTP/1.1 200 OK");
+    assert_eq!(health(&settings.base, Ipv4Addr::LOCALHOST).await, "HTTP/1.1 200 OK");
+    drop(half_opens);
+    let (ended, said) = process.terminate().await;
+    assert!(ended.success(), "{said}");
+}

@@ -3,6 +3,8 @@
 //! PostgreSQL comes from `RELIGHT_TEST_POSTGRES_URL`, which `./check` sets; without it the first test that asks starts
 //! a private server from the installed binaries, and it ends with the process.
 
+mod wait;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
@@ -15,6 +17,8 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{Database, Options, Store, migrate::postgres_fingerprint};
+
+pub use wait::{fault_after, found, until};
 
 /// An engine to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,11 @@
 //! Somebody at a browser: keeps cookies, follows no redirect by itself, presses buttons.
 
-use std::{
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{net::Ipv4Addr, time::Duration};
 
 use domain::{Connection, account::Plan};
 use reqwest::{Client, Response, StatusCode, header::HeaderName, redirect};
 use sandbox::person::{Consent, consent, values_of};
+use store::testing::found;
 use url::Url;
 
 /// Somebody at a browser.
@@ -203,7 +201,7 @@ impl Browser {
     /// Opens a page again and again until it says something.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time.
     pub async fn until(&self, path: &str, words: &str) -> Page {
         self.until_so(path, words, |page| page.text().contains(words)).await
     }
@@ -211,21 +209,17 @@ impl Browser {
     /// Opens a page again and again until this many widgets on it are fresh.
     ///
     /// # Panics
-    /// When they aren't within half a minute.
+    /// When they aren't in time.
     pub async fn until_fresh(&self, path: &str, widgets: usize) -> Page {
         self.until_so(path, "fresh", |page| page.fresh_widgets() == widgets).await
     }
 
     async fn until_so(&self, path: &str, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{what:?} on {path}"), async || {
             let page = self.open(path).await;
-            if is_so(&page) {
-                return page;
-            }
-            assert!(Instant::now() < deadline, "{path} never is {what:?}: {}", page.text());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if is_so(&page) { Ok(page) } else { Err(page.text()) }
+        })
+        .await
     }
 }
 

@@ -5,12 +5,12 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use store::testing::found;
 
 /// How a window is opened.
 #[derive(Debug, Clone, Copy)]
@@ -107,48 +107,32 @@ impl Chromium {
     /// # Panics
     /// When there is no page.
     pub async fn text(&self) -> String {
-        for _ in 0..20 {
-            // A page that is just being replaced has no body for a moment.
-            if let Ok(body) = self.client.find(Locator::Css("body")).await
-                && let Ok(text) = body.text().await
-            {
-                return text;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("there is no page");
+        // A page that is just being replaced has no body for a moment.
+        found("a page", async || self.client.find(Locator::Css("body")).await?.text().await).await
     }
 
     /// Waits until the page says something, without reloading it.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time.
     pub async fn until(&self, words: &str) -> &Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{words:?}"), async || {
             let text = self.text().await;
-            if text.contains(words) {
-                return self;
-            }
-            assert!(Instant::now() < deadline, "the page never says {words:?}: {text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if text.contains(words) { Ok(self) } else { Err(text) }
+        })
+        .await
     }
 
     /// Waits until this many widgets on the page are fresh, without reloading it.
     ///
     /// # Panics
-    /// When they aren't within half a minute.
+    /// When they aren't in time.
     pub async fn until_fresh(&self, widgets: usize) -> &Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{widgets} fresh widgets"), async || {
             let fresh = self.client.find_all(Locator::XPath("//td/strong[.='fresh']")).await.expect("a page").len();
-            if fresh == widgets {
-                return self;
-            }
-            assert!(Instant::now() < deadline, "{fresh} of {widgets} are fresh: {}", self.text().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if fresh == widgets { Ok(self) } else { Err(format!("{fresh} are: {}", self.text().await)) }
+        })
+        .await
     }
 
     /// What a selector finds.

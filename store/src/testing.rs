@@ -9,6 +9,7 @@ use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -103,7 +104,8 @@ impl TestDatabase {
     /// # Panics
     /// When it can't be opened.
     pub async fn store(&self) -> Store {
-        let options = Options { connections: 4, ..Options::default() };
+        // Patient: the machine may be busy with other tests.
+        let options = Options { connections: 4, acquire_timeout: Duration::from_mins(1) };
         let database = Database::open(&self.url, options).await.expect("the database opens");
         database.migrate().await.expect("the migrations run");
         Store::new(database)

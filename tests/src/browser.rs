@@ -171,9 +171,14 @@ impl Browser {
     /// # Panics
     /// When it isn't connected.
     pub async fn connect(&self, connection: Connection, holder: String) -> String {
-        let page = self.result(&format!("/connect/{connection}"), &[], &Consent::of(holder)).await;
-        let id = page.html.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next());
-        id.unwrap_or_else(|| panic!("not connected: {}", page.text())).to_owned()
+        let connect = format!("/connect/{connection}");
+        let path = self.log_in(&connect, &[], &Consent::of(holder)).await.expect("a result page");
+        found("the account", async || {
+            let page = self.open(&path).await;
+            let id = page.html.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next());
+            id.map(str::to_owned).ok_or_else(|| page.text())
+        })
+        .await
     }
 
     /// Adds a widget; the answer is its id.
@@ -184,8 +189,10 @@ impl Browser {
         let before = self.widgets(account).await;
         let added = self.press(&format!("/accounts/{account}/widgets"), &[("plan", plan.name())]).await;
         assert_eq!(added.status(), StatusCode::SEE_OTHER);
-        let after = self.widgets(account).await;
-        after.into_iter().find(|widget| !before.contains(widget)).expect("added")
+        found("the widget", async || {
+            self.widgets(account).await.into_iter().find(|widget| !before.contains(widget)).ok_or("it is not shown")
+        })
+        .await
     }
 
     /// The ids of an account's widgets.

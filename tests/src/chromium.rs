@@ -47,17 +47,8 @@ impl Chromium {
     /// # Panics
     /// When chromedriver or Chromium are missing: `./check` installs them.
     pub async fn open(window: Window) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts: ./check installs it");
-        let lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let port = lines
-            .filter(|line| line.contains("successfully on port"))
-            .find_map(|line| line.rsplit(' ').next().and_then(|port| port.trim_end_matches('.').parse::<u16>().ok()));
+        // Its port may be taken before it listens there.
+        let (driver, port) = found("chromedriver", async || start_driver().ok_or("it ended")).await;
         let folder = tempfile::tempdir().expect("a folder");
         let mut arguments = vec![
             "--headless".to_owned(),
@@ -88,7 +79,7 @@ impl Chromium {
             chrome["mobileEmulation"] = json!({"deviceMetrics": metrics});
         }
         let capabilities = [("goog:chromeOptions".to_owned(), chrome)].into_iter().collect();
-        let url = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
+        let url = format!("http://127.0.0.1:{port}");
         let client =
             ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&url).await.expect("a browser");
         Self { client, driver, _folder: folder }
@@ -186,6 +177,24 @@ impl Chromium {
     pub async fn close(self) {
         self.client.clone().close().await.expect("closed");
     }
+}
+
+/// Starts chromedriver; it and its port, if it doesn't end at once.
+fn start_driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver starts: ./check installs it");
+    let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("successfully on port"));
+    if let Some(port) = line.and_then(|line| line.rsplit(' ').next()?.trim_end_matches('.').parse().ok()) {
+        return Some((driver, port));
+    }
+    let _ = driver.wait();
+    None
 }
 
 impl Drop for Chromium {

@@ -50,7 +50,9 @@ impl Relight {
         let held: Vec<(String, i64)> = store::read!(self.store().database(), pool =>
             sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
         .expect("read");
-        format!("now {}, {waiting:#?}, held {held:?}, {:?}", self.clock.now(), self.events(account).await)
+        let journal = self.journal(account).await;
+        let events: Vec<_> = journal.iter().map(|event| format!("{} {}", event.at, event.payload)).collect();
+        format!("now {}, {waiting:#?}, held {held:?}, {events:#?}", self.clock.now())
     }
 
     /// Forgets the mails that were over before a time; how many mails and notices there are then.

@@ -241,7 +241,10 @@ impl Life {
         for known in &self.known {
             let shown = &statuses[&known.id];
             let Some(since) = self.dead.get(&known.holder).copied() else {
-                assert_eq!(shown, "active", "{when}: @{} is shown as {shown}, and its token is good", known.username);
+                if shown != "active" {
+                    let work = self.relight.work_of(&known.id).await;
+                    panic!("{when}: @{} is shown as {shown}, and its token is good: {work}", known.username);
+                }
                 continue;
             };
             if shown == "active" {

@@ -3,10 +3,13 @@
 //! PostgreSQL comes from `RELIGHT_TEST_POSTGRES_URL`, which `./check` sets; without it the first test that asks starts
 //! a private server from the installed binaries, and it ends with the process.
 
+mod wait;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -15,6 +18,8 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{Database, Options, Store, migrate::postgres_fingerprint};
+
+pub use wait::{fault_after, found, until};
 
 /// An engine to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +108,8 @@ impl TestDatabase {
     /// # Panics
     /// When it can't be opened.
     pub async fn store(&self) -> Store {
-        let options = Options { connections: 4, ..Options::default() };
+        // Patient: the machine may be busy with other tests.
+        let options = Options { connections: 4, acquire_timeout: Duration::from_mins(1), create: true };
         let database = Database::open(&self.url, options).await.expect("the database opens");
         database.migrate().await.expect("the migrations run");
         Store::new(database)

@@ -1,13 +1,11 @@
 //! Somebody at a browser: keeps cookies, follows no redirect by itself, presses buttons.
 
-use std::{
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{net::Ipv4Addr, time::Duration};
 
 use domain::{Connection, account::Plan};
 use reqwest::{Client, Response, StatusCode, header::HeaderName, redirect};
 use sandbox::person::{Consent, consent, values_of};
+use store::testing::found;
 use url::Url;
 
 /// Somebody at a browser.
@@ -184,9 +182,14 @@ impl Browser {
     /// # Panics
     /// When it isn't connected.
     pub async fn connect(&self, connection: Connection, holder: String) -> String {
-        let page = self.result(&format!("/connect/{connection}"), &[], &Consent::of(holder)).await;
-        let id = page.html.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next());
-        id.unwrap_or_else(|| panic!("not connected: {}", page.text())).to_owned()
+        let connect = format!("/connect/{connection}");
+        let path = self.log_in(&connect, &[], &Consent::of(holder)).await.expect("a result page");
+        found("the account", async || {
+            let page = self.open(&path).await;
+            let id = page.html.split("href=\"/accounts/").nth(1).and_then(|rest| rest.split('"').next());
+            id.map(str::to_owned).ok_or_else(|| page.text())
+        })
+        .await
     }
 
     /// Adds a widget; the answer is its id.
@@ -197,8 +200,10 @@ impl Browser {
         let before = self.widgets(account).await;
         let added = self.press(&format!("/accounts/{account}/widgets"), &[("plan", plan.name())]).await;
         assert_eq!(added.status(), StatusCode::SEE_OTHER);
-        let after = self.widgets(account).await;
-        after.into_iter().find(|widget| !before.contains(widget)).expect("added")
+        found("the widget", async || {
+            self.widgets(account).await.into_iter().find(|widget| !before.contains(widget)).ok_or("it is not shown")
+        })
+        .await
     }
 
     /// The ids of an account's widgets.
@@ -214,7 +219,7 @@ impl Browser {
     /// Opens a page again and again until it says something.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time.
     pub async fn until(&self, path: &str, words: &str) -> Page {
         self.until_so(path, words, |page| page.text().contains(words)).await
     }
@@ -222,21 +227,17 @@ impl Browser {
     /// Opens a page again and again until this many widgets on it are fresh.
     ///
     /// # Panics
-    /// When they aren't within half a minute.
+    /// When they aren't in time.
     pub async fn until_fresh(&self, path: &str, widgets: usize) -> Page {
         self.until_so(path, "fresh", |page| page.fresh_widgets() == widgets).await
     }
 
     async fn until_so(&self, path: &str, what: &str, is_so: impl Fn(&Page) -> bool) -> Page {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{what:?} on {path}"), async || {
             let page = self.open(path).await;
-            if is_so(&page) {
-                return page;
-            }
-            assert!(Instant::now() < deadline, "{path} never is {what:?}: {}", page.text());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if is_so(&page) { Ok(page) } else { Err(page.text()) }
+        })
+        .await
     }
 }
 

@@ -5,12 +5,12 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use store::testing::found;
 
 /// How a window is opened.
 #[derive(Debug, Clone, Copy)]
@@ -47,17 +47,8 @@ impl Chromium {
     /// # Panics
     /// When chromedriver or Chromium are missing: `./check` installs them.
     pub async fn open(window: Window) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver starts: ./check installs it");
-        let lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
-        let port = lines
-            .filter(|line| line.contains("successfully on port"))
-            .find_map(|line| line.rsplit(' ').next().and_then(|port| port.trim_end_matches('.').parse::<u16>().ok()));
+        // Its port may be taken before it listens there.
+        let (driver, port) = found("chromedriver", async || start_driver().ok_or("it ended")).await;
         let folder = tempfile::tempdir().expect("a folder");
         let mut arguments = vec![
             "--headless".to_owned(),
@@ -88,7 +79,7 @@ impl Chromium {
             chrome["mobileEmulation"] = json!({"deviceMetrics": metrics});
         }
         let capabilities = [("goog:chromeOptions".to_owned(), chrome)].into_iter().collect();
-        let url = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
+        let url = format!("http://127.0.0.1:{port}");
         let client =
             ClientBuilder::new(HttpConnector::new()).capabilities(capabilities).connect(&url).await.expect("a browser");
         Self { client, driver, _folder: folder }
@@ -107,48 +98,32 @@ impl Chromium {
     /// # Panics
     /// When there is no page.
     pub async fn text(&self) -> String {
-        for _ in 0..20 {
-            // A page that is just being replaced has no body for a moment.
-            if let Ok(body) = self.client.find(Locator::Css("body")).await
-                && let Ok(text) = body.text().await
-            {
-                return text;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("there is no page");
+        // A page that is just being replaced has no body for a moment.
+        found("a page", async || self.client.find(Locator::Css("body")).await?.text().await).await
     }
 
     /// Waits until the page says something, without reloading it.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time.
     pub async fn until(&self, words: &str) -> &Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{words:?}"), async || {
             let text = self.text().await;
-            if text.contains(words) {
-                return self;
-            }
-            assert!(Instant::now() < deadline, "the page never says {words:?}: {text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if text.contains(words) { Ok(self) } else { Err(text) }
+        })
+        .await
     }
 
     /// Waits until this many widgets on the page are fresh, without reloading it.
     ///
     /// # Panics
-    /// When they aren't within half a minute.
+    /// When they aren't in time.
     pub async fn until_fresh(&self, widgets: usize) -> &Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found(&format!("{widgets} fresh widgets"), async || {
             let fresh = self.client.find_all(Locator::XPath("//td/strong[.='fresh']")).await.expect("a page").len();
-            if fresh == widgets {
-                return self;
-            }
-            assert!(Instant::now() < deadline, "{fresh} of {widgets} are fresh: {}", self.text().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if fresh == widgets { Ok(self) } else { Err(format!("{fresh} are: {}", self.text().await)) }
+        })
+        .await
     }
 
     /// What a selector finds.
@@ -202,6 +177,24 @@ impl Chromium {
     pub async fn close(self) {
         self.client.clone().close().await.expect("closed");
     }
+}
+
+/// Starts chromedriver; it and its port, if it doesn't end at once.
+fn start_driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver starts: ./check installs it");
+    let mut lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("successfully on port"));
+    if let Some(port) = line.and_then(|line| line.rsplit(' ').next()?.trim_end_matches('.').parse().ok()) {
+        return Some((driver, port));
+    }
+    let _ = driver.wait();
+    None
 }
 
 impl Drop for Chromium {

@@ -26,9 +26,7 @@ impl Relight {
         let (at, token) = (self.clock.now(), token.into());
         let all = stream::iter(0..accounts).map(|_| connect(self.commands(), at, &token));
         all.buffer_unordered(256).collect::<Vec<()>>().await;
-        while self.counts().await[0] < i64::from(accounts) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        store::testing::until("the view of all", async || self.counts().await[0] >= i64::from(accounts)).await;
     }
 
     /// How each account is shown: `active`, `expired`, `disconnected`.
@@ -52,7 +50,9 @@ impl Relight {
         let held: Vec<(String, i64)> = store::read!(self.store().database(), pool =>
             sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
         .expect("read");
-        format!("now {}, {waiting:#?}, held {held:?}, {:?}", self.clock.now(), self.events(account).await)
+        let journal = self.journal(account).await;
+        let events: Vec<_> = journal.iter().map(|event| format!("{} {}", event.at, event.payload)).collect();
+        format!("now {}, {waiting:#?}, held {held:?}, {events:#?}", self.clock.now())
     }
 
     /// Forgets the mails that were over before a time; how many mails and notices there are then.
@@ -75,20 +75,6 @@ impl Relight {
         let sql = "SELECT username FROM profiles WHERE account_id = $1";
         store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(account).fetch_one(pool))
             .expect("there")
-    }
-
-    /// How much is due now or under way, the events that are not folded yet among it.
-    ///
-    /// # Panics
-    /// When the database fails.
-    pub async fn due(&self) -> i64 {
-        let sql = "SELECT (SELECT count(*) FROM work_v1 WHERE due_at <= $1) \
-                   + (SELECT count(*) FROM mails WHERE ended_at IS NULL AND due_at <= $1) \
-                   + (SELECT count(*) FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL) \
-                   + (SELECT COALESCE(max(position), 0) FROM events) * 2 - (SELECT CAST(sum(position) AS BIGINT) FROM checkpoints)";
-        let now = self.clock.now();
-        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))
-            .expect("counted")
     }
 
     /// Whether something is held against a token that will be looked at again soon.

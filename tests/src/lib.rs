@@ -6,13 +6,16 @@ mod crowd;
 pub mod process;
 pub mod raw;
 pub mod relight;
+mod settled;
 pub mod tls_mail;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use sandbox::{Config, Sandbox};
 use url::Url;
+
+pub use store::testing::{fault_after, found, until};
 
 /// Starts a sandbox on a free port.
 ///
@@ -20,18 +23,6 @@ use url::Url;
 /// When it can't listen on loopback.
 pub async fn sandbox() -> Sandbox {
     Sandbox::start(Config::default()).await.expect("the sandbox starts")
-}
-
-/// Waits until something is so.
-///
-/// # Panics
-/// When it doesn't come to that within two minutes.
-pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "{what} doesn't come");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// Clients of both logins that talk to the sandbox.

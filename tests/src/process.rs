@@ -5,11 +5,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{Duration, Instant},
 };
 
 use sandbox::Sandbox;
-use store::testing::TestDatabase;
+use store::testing::{TestDatabase, found};
 
 /// The key ring of the tests.
 pub const VAULT_KEYS: &str = "k1:SVhtT0NKUVBvZ2xNeXJhWjVrV3dGdEdiSG5qZWRzUnU=";
@@ -161,19 +160,19 @@ impl Process {
     /// Waits until it answers that it is ready.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time, or ends.
     pub async fn until_ready(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
         let client = crate::browser::Browser::new(&self.base).client;
-        loop {
-            let answer = client.get(format!("{}/readyz", self.base)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return;
+        let ready = format!("{}/readyz", self.base);
+        found("its readiness", async || {
+            if client.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
             }
             let ended = self.child.try_wait().expect("a process");
-            assert!(ended.is_none() && Instant::now() < deadline, "not ready: {}", self.said());
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+            assert!(ended.is_none(), "it ended: {}", self.said());
+            Err(self.said())
+        })
+        .await;
     }
 
     /// Everything that it has printed.
@@ -184,17 +183,13 @@ impl Process {
     /// Waits until it has printed a line with these words; the answer is the line.
     ///
     /// # Panics
-    /// When it doesn't within half a minute.
+    /// When it doesn't in time.
     pub async fn until_said(&self, words: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        let line = async || {
             let said = self.said();
-            if let Some(line) = said.lines().find(|line| line.contains(words)) {
-                return line.trim().to_owned();
-            }
-            assert!(Instant::now() < deadline, "it never says {words:?}: {said}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            said.lines().find(|line| line.contains(words)).map(|line| line.trim().to_owned()).ok_or(said)
+        };
+        found(&format!("{words:?}"), line).await
     }
 
     /// Its process id.
@@ -240,12 +235,9 @@ impl Process {
     pub async fn terminate(mut self) -> (ExitStatus, String) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(told.success());
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a process") {
-                return (status, self.said());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let ended = async || self.child.try_wait().expect("a process").ok_or("it runs");
+        let status = found("its end", ended).await;
+        (status, self.said())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Relight as tests run it: in this process, on a free port, on a database of its own, against a sandbox of its own.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
+};
 
 use api::{
     config::Config,
@@ -69,13 +72,21 @@ pub fn mails(config: &mut Config, sandbox: &Sandbox) {
     config.mail.from = Some("Relight <relight@relight.example>".to_owned());
 }
 
-/// A port that nobody listens on just now.
+/// A port that nobody listens on, below those that the system gives to clients: none takes it before it is listened on.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    /// Below the ports of `tests/private-postgres`.
+    /// Below the ports of `tests/private-postgres`.
+    const FIRST: u16 = 10_000;
+    const PORTS: u16 = 10_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run at once begin at places of their own.
+    let begin = u16::try_from(std::process::id() % 100).unwrap_or_default() * 100;
+    let port = || FIRST + (begin + NEXT.fetch_add(1, Relaxed) % PORTS) % PORTS;
+    let is_free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    std::iter::repeat_with(port).take(PORTS.into()).find(is_free).expect("a port")
 }
 
 impl Relight {
@@ -170,6 +181,18 @@ impl Relight {
     pub async fn stop(self) -> (TestDatabase, Sandbox) {
         self.service.stop().await;
         (self.database, self.sandbox)
+    }
+
+    /// Stops it as SIGTERM would, which finishes the jobs that are under way, and starts it again.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn restarted(self) -> Self {
+        let Self { sandbox, base, clock, service, database } = self;
+        let config = Config::clone(&service.app.config);
+        service.stop().await;
+        let service = Service::start(config, clock.clone()).await.expect("Relight starts again");
+        Self { sandbox, base, clock, service, database }
     }
 
     /// The path of the page that makes the first admin.

@@ -1,9 +1,6 @@
 //! Widgets as websites embed them: a page for frames, and the feed as JSON.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -12,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{WidgetId, account::Plan};
 use meta::{MediaType, Post};
 use moka::future::Cache;
@@ -33,7 +30,7 @@ use crate::{
 /// How long a browser keeps a feed that is empty or can't be renewed: it may come to life any moment.
 const SHORTLY: i64 = 60;
 /// How long a node serves a feed from memory before it looks again.
-const CACHED: Duration = Duration::from_secs(1);
+const CACHED: TimeDelta = TimeDelta::seconds(1);
 /// How long it goes on serving one from memory while the database can't be reached: widgets outlive our troubles.
 const KEPT: Duration = Duration::from_hours(6);
 
@@ -59,7 +56,7 @@ struct Served {
     posts: Bytes,
     username: String,
     removed: bool,
-    loaded: Instant,
+    loaded_at: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
@@ -79,7 +76,7 @@ async fn served(app: &App, id: &str) -> Result<Arc<Served>, Error> {
     let id: WidgetId = id.parse().map_err(|_| Error::Missing)?;
     let known = app.feeds.0.get(&id).await;
     if let Some(known) = &known
-        && known.loaded.elapsed() < CACHED
+        && (app.commands.clock.now() - known.loaded_at).abs() < CACHED
     {
         return Ok(known.clone());
     }
@@ -114,14 +111,14 @@ async fn load(app: &App, id: WidgetId) -> Result<Served, Error> {
         posts: Bytes::from(posts.get().to_owned()),
         username: account.username,
         removed: widget.removed,
-        loaded: Instant::now(),
+        loaded_at: now,
         body: body.into(),
     })
 }
 
 /// How long browsers may keep a feed: as long as the plan says, and never past the next pull.
-fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<Utc>) -> chrono::TimeDelta {
-    let shortly = chrono::TimeDelta::seconds(SHORTLY);
+fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<Utc>) -> TimeDelta {
+    let shortly = TimeDelta::seconds(SHORTLY);
     if !filled || status != Status::Active {
         return shortly;
     }
@@ -132,7 +129,7 @@ fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<
         // A free widget beside upgraded ones advances only when its own time has come.
         Plan::Free => widget.due_at.max(widget.fetched_at.map(|at| at + longest)),
     };
-    next.map_or(longest, |next| (next - now).min(longest)).max(chrono::TimeDelta::zero())
+    next.map_or(longest, |next| (next - now).min(longest)).max(TimeDelta::zero())
 }
 
 /// `GET /w/{widget}/feed.json`.

@@ -1,14 +1,14 @@
 //! Followers: an event counts once, whatever the batches and however many nodes; one that can't be applied stops its
 //! follower alone.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
 use projections::{Followers, states};
-use store::{Database, on_both_engines, sqlx, testing::TestDatabase};
+use store::{
+    Database, on_both_engines, sqlx,
+    testing::{TestDatabase, found},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -98,8 +98,7 @@ on_both_engines! {
         let stop = CancellationToken::new();
         let followers = Followers::start(&store, &Arc::default(), &stop);
         let head = store.head().await.expect("a head");
-        let deadline = Instant::now() + Duration::from_mins(1);
-        let stopped = loop {
+        let stopped = found("its failure", async || {
             let states = states(&store).await.expect("states");
             let of = |name: &str| states.iter().find(|state| state.name == name).cloned();
             if let (Some(status), Some(work)) = (of("account_status"), of("work"))
@@ -107,11 +106,10 @@ on_both_engines! {
                 && work.position == head
             {
                 assert_eq!(work.failure, None);
-                break status;
+                return Ok(status);
             }
-            assert!(Instant::now() < deadline, "{states:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
+            Err(format!("{states:?}"))
+        }).await;
         assert_eq!((stopped.position, stopped.failure.map(|(position, _)| position)), (poison - 1, Some(poison)));
         let shown = views(&store).await;
         assert!(!shown.split("work_v1").next().is_some_and(|views| views.contains(&later.to_string())), "skipped");

@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
 use projections::queue::{Claimed, Retry, Room, Worker, complete, forget_tries, retry, tries};
 use sqlx::{PgConnection, PgPool};
-use store::{Database, Store, execute, on_both_engines, testing::TestDatabase};
+use store::{
+    Database, Store, execute, on_both_engines,
+    testing::{TestDatabase, until},
+};
 use uuid::Uuid;
 
 fn failed(due_at: DateTime<Utc>, error: &str) -> Retry<'_> {
@@ -236,7 +239,5 @@ on_both_engines! {
 
 async fn waits_for_a_lock(pool: &PgPool) {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.expect("counted") == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("a lock", async || sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.expect("counted") > 0).await;
 }

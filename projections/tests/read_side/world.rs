@@ -1,7 +1,5 @@
 //! What the tests of the read side share: things that happen to accounts, and what the views show of them.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, AccountId, AttemptId, Authority, Connection, Evidence, Metadata, Reason, Right, Token,
@@ -110,13 +108,10 @@ pub(crate) async fn do_sql(store: &Store, sql: &str) {
 
 pub(crate) async fn until_all_follow(store: &Store) {
     let head = store.head().await.expect("a head");
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
+    let all_are_there = async || {
         let states = states(store).await.expect("states");
-        if states.len() == 2 && states.iter().all(|state| state.position == head) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{states:?} and not {head}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        let all = states.len() == 2 && states.iter().all(|state| state.position == head);
+        if all { Ok(()) } else { Err(format!("{states:?} and not {head}")) }
+    };
+    testing::found("the views", all_are_there).await;
 }

@@ -1,7 +1,5 @@
 //! Many tokens refused at once: one incident instead of many expired accounts.
 
-use std::time::Duration;
-
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::incident::Others;
@@ -54,21 +52,16 @@ on_both_engines! {
         until("the admin's mail", async || relight.mails_to(ADMIN).len() == 1).await;
         // Hours of it.
         for _ in 0..12 {
-            relight.pass(TimeDelta::minutes(31));
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            relight.pass_and_settle(TimeDelta::minutes(31)).await;
         }
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         assert_eq!(relight.mails_to(ADMIN).len(), 1, "told once");
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until("the incident's end", async || {
-            relight.pass(TimeDelta::minutes(5));
+        relight.pass_until("the incident's end", TimeDelta::minutes(5), async || {
             !owner.open("/accounts").await.text().contains("Meta refuses")
         }).await;
         admin.open("/operations").await.says("calls work again").says("Over");
-        until("the end of what is held", async || {
-            relight.pass(TimeDelta::minutes(5));
-            relight.held().await == 0
-        }).await;
+        relight.pass_until("the end of what is held", TimeDelta::minutes(5), async || relight.held().await == 0).await;
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         assert_eq!(relight.mails_to("ann@example.com").len(), 0);
     }
@@ -91,8 +84,7 @@ on_both_engines! {
                 owner.press(&format!("/accounts/{account}/check"), &[]).await;
             }
             until("a verdict of each", async || usize::try_from(relight.held().await) == Ok(accounts.len())).await;
-            relight.pass(TimeDelta::minutes(2));
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            relight.pass_and_settle(TimeDelta::minutes(2)).await;
         }
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
     }
@@ -103,8 +95,7 @@ on_both_engines! {
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until("an expiry", async || {
-            relight.pass(TimeDelta::minutes(2));
+        relight.pass_until("an expiry", TimeDelta::minutes(2), async || {
             events(&relight, &accounts[..1], "Expired").await == 1
         }).await;
         assert_eq!(events(&relight, &accounts[1..], "Expired").await, 0);
@@ -125,8 +116,7 @@ on_both_engines! {
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         // The admin knows that the app works: what is true comes out.
         admin.press(release, &[]).await;
-        until("both expiries", async || {
-            relight.pass(TimeDelta::minutes(2));
+        relight.pass_until("both expiries", TimeDelta::minutes(2), async || {
             events(&relight, &accounts, "Expired").await == 2
         }).await;
     }
@@ -141,10 +131,7 @@ on_both_engines! {
         }
         assert_eq!(usize::try_from(relight.held().await), Ok(accounts.len()));
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
-        until("the end of what is held", async || {
-            relight.pass(TimeDelta::minutes(5));
-            relight.held().await == 0
-        }).await;
+        relight.pass_until("the end of what is held", TimeDelta::minutes(5), async || relight.held().await == 0).await;
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
     }
 

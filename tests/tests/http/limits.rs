@@ -1,13 +1,11 @@
 //! What Meta allows: calls slow down before the limit and pause at it; who waits goes first.
 
-use std::time::Duration;
-
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
 use sandbox::{Action, FaultKind, person::Consent};
 use store::on_both_engines;
-use tests::relight::Relight;
+use tests::{relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
 
@@ -27,7 +25,7 @@ on_both_engines! {
         // Whatever becomes due waits.
         let before = relight.sandbox.world().calls;
         owner.press(&format!("{here}/check"), &[]).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        relight.settled().await;
         assert_eq!(relight.sandbox.world().calls, before);
         relight.pass(TimeDelta::minutes(45));
         owner.until_fresh(&here, 1).await;
@@ -51,25 +49,16 @@ on_both_engines! {
         relight.act(Action::Fail { kind: FaultKind::BusinessUsedUp, calls: 1, holder: Some(LUMA.to_owned()), path });
         relight.pass(TimeDelta::minutes(31));
         let calls = || relight.sandbox.world().calls;
-        for _ in 0..300 {
-            if relight.sandbox.faults() == 0 && relight.due().await == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until("the answer", async || relight.sandbox.faults() == 0 && relight.due().await == 0).await;
         admin.open("/operations").await.says("Business 178414, alone.").says("Paused: calls go on in 30 minutes");
         relight.pass(TimeDelta::minutes(2));
         let before = calls();
         owner.press(&format!("{}/check", pages[0]), &[]).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        relight.settled().await;
         assert_eq!(calls(), before, "also who waits, waits: calling sooner lengthens it");
         owner.press(&format!("{}/check", pages[1]), &[]).await;
-        for _ in 0..300 {
-            if calls() > before {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        until("its call", async || calls() > before).await;
+        relight.settled().await;
         assert_eq!(calls(), before + 1, "the other account's business is its own");
         relight.pass(TimeDelta::minutes(40));
         owner.until_fresh(&pages[0], 1).await;
@@ -94,14 +83,7 @@ on_both_engines! {
                 store::sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted") > 0
         };
         // The call before told how near it is; from then on they wait.
-        for _ in 0..100 {
-            if waits().await {
-                break;
-            }
-            relight.pass(TimeDelta::seconds(20));
-            tokio::time::sleep(Duration::from_millis(600)).await;
-        }
-        assert!(waits().await, "nothing waits");
+        relight.pass_until("something that waits", TimeDelta::seconds(20), waits).await;
         // Somebody who logs in doesn't.
         owner.result(&format!("{here}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await.says("is refreshed");
         owner.until_fresh(&here, 1).await;

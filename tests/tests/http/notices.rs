@@ -1,13 +1,11 @@
 //! Notices: who is told what, once; the link in it; and why nobody is told.
 
-use std::time::{Duration, Instant};
-
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
 use sandbox::{Action, person::Consent};
 use store::on_both_engines;
-use tests::{browser::Browser, relight::Relight};
+use tests::{browser::Browser, found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
 const ANN: &str = "ann@example.com";
@@ -36,22 +34,17 @@ async fn expire(relight: &Relight, owner: &Browser, account: &str, name: &str) {
 
 /// What happened is told once it was gathered.
 async fn settle(relight: &Relight) {
-    relight.pass(TimeDelta::seconds(21));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    relight.pass_and_settle(TimeDelta::seconds(21)).await;
 }
 
 /// Waits until somebody has so many mails; returns the last.
 async fn mail(relight: &Relight, address: &str, number: usize) -> (String, String) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    let last = async || {
         let mut mails = relight.mails_to(address);
         assert!(mails.len() <= number, "too many: {mails:?}");
-        if mails.len() == number {
-            return mails.remove(number - 1);
-        }
-        assert!(Instant::now() < deadline, "{number} mails don't come: {mails:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if mails.len() == number { Ok(mails.remove(number - 1)) } else { Err(format!("{mails:?}")) }
+    };
+    found(&format!("mail {number}"), last).await
 }
 
 fn link(text: &str) -> String {
@@ -60,11 +53,11 @@ fn link(text: &str) -> String {
 }
 
 async fn holds(relight: &Relight, account: &str, event: &str, times: usize) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while relight.events(account).await.iter().filter(|name| *name == event).count() != times {
-        assert!(Instant::now() < deadline, "{:?}", relight.events(account).await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let counted = async || {
+        let events = relight.events(account).await;
+        if events.iter().filter(|name| *name == event).count() == times { Ok(()) } else { Err(format!("{events:?}")) }
+    };
+    found(&format!("{times} {event}"), counted).await;
 }
 
 on_both_engines! {
@@ -97,7 +90,7 @@ on_both_engines! {
         let (subject, text) = mail(&relight, ANN, 2).await;
         assert_eq!(subject, "@luma.ceramics works again");
         assert!(text.contains("by a reconnect link, without signing in here") && !text.contains("/r/"), "{text}");
-        relight.pass(TimeDelta::hours(2));
+        relight.pass_and_settle(TimeDelta::hours(2)).await;
         owner.until(&here, "It works again").await;
         assert_eq!(relight.mails_to(ANN).len(), 2);
     }
@@ -108,8 +101,7 @@ on_both_engines! {
         let account = relight.connected(&owner, LUMA).await;
         // Time passes so that the session is extended.
         for _ in 0..37 {
-            relight.pass(TimeDelta::days(2));
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            relight.pass_and_settle(TimeDelta::days(2)).await;
         }
         assert_eq!(relight.mails_to(ANN), [], "not yet");
         for (number, days) in [(1, "in 14 days"), (2, "in 7 days"), (3, "tomorrow")] {
@@ -118,7 +110,7 @@ on_both_engines! {
             assert_eq!(subject, "@luma.ceramics: please log in again soon");
             assert!(text.contains(days) && text.contains("By our estimate"), "{text}");
         }
-        relight.pass(TimeDelta::days(3));
+        relight.pass_and_settle(TimeDelta::days(3)).await;
         owner.until(&format!("/accounts/{account}"), "Access ends soon").await.says("@luma.ceramics Expiring soon");
         assert_eq!(relight.mails_to(ANN).len(), 3);
     }
@@ -180,7 +172,7 @@ on_both_engines! {
         owner.until(&format!("/accounts/{account}"), "waits after").await.says("the mail server is busy (421)");
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
         relight.act(Action::CloseMail { closed: false });
-        relight.pass(TimeDelta::hours(1));
+        relight.pass_and_settle(TimeDelta::hours(1)).await;
         owner.until(&format!("/accounts/{account}"), "not sent: it was no longer so").await;
         assert_eq!(relight.mails_to(ANN), [], "neither the bad news nor the good");
     }
@@ -246,8 +238,7 @@ on_both_engines! {
                 owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(name))).await;
             }
             settle(&relight).await;
-            relight.pass(TimeDelta::minutes(6));
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            relight.pass_and_settle(TimeDelta::minutes(6)).await;
         }
         for (name, account, _) in &owners {
             holds(&relight, account, "NoticeSent", 6).await;
@@ -270,7 +261,7 @@ on_both_engines! {
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
         settle(&relight).await;
         assert_eq!(mail(&relight, ANN, 2).await.0, "@luma.ceramics works again");
-        relight.pass(TimeDelta::minutes(2));
+        relight.pass_and_settle(TimeDelta::minutes(2)).await;
         owner.until(&format!("/accounts/{account}"), "perhaps told").await;
         assert_eq!(relight.mails_to(ANN).len(), 2);
     }
@@ -280,8 +271,7 @@ on_both_engines! {
         let owner = relight.signed_in(ANN, Role::Owner).await;
         relight.connected(&owner, LUMA).await;
         for _ in 0..38 {
-            relight.pass(TimeDelta::days(2));
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            relight.pass_and_settle(TimeDelta::days(2)).await;
         }
         let (_, text) = mail(&relight, ANN, 1).await;
         // Mails are forwarded.

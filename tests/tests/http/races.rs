@@ -1,22 +1,16 @@
 //! Forced races: a renewal beside a refresh, a late failure of an old token, two nodes at once.
 
-use std::time::{Duration, Instant};
-
 use ::api::{service::Service, sign_in::Role};
 use chrono::TimeDelta;
 use sandbox::{Action, FaultKind, person::Consent};
 use store::{on_both_engines, testing::Engine};
-use tests::relight::Relight;
+use tests::{relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
 
 /// Waits until a call that is spoiled so has come in: it is under way then.
 async fn until_taken(relight: &Relight) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while relight.sandbox.faults() > 0 {
-        assert!(Instant::now() < deadline, "the call doesn't come");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the call", async || relight.sandbox.faults() == 0).await;
 }
 
 /// A second node on PostgreSQL: either of the two does what follows. An SQLite file is one node's.
@@ -44,15 +38,15 @@ on_both_engines! {
         relight.pass(TimeDelta::hours(42 * 24));
         until_taken(&relight).await;
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
-        // The renewal's answer comes two seconds late.
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        // The renewal's answer comes two seconds late, and a node that stops waits for it.
+        stop(node).await;
+        let relight = relight.restarted().await;
         let events = relight.events(&account).await;
         assert_eq!(events.last().map(String::as_str), Some("Refreshed"), "{events:?}");
         assert!(!events.contains(&"Renewed".to_owned()), "{events:?}");
         // What is kept is the login's token: the old one can die.
         relight.pass(TimeDelta::days(30));
         owner.until_fresh(&format!("/accounts/{account}"), 1).await;
-        stop(node).await;
     }
 
     async fn a_late_failure_of_an_old_token_says_nothing_of_a_new_one(engine: Engine) {
@@ -66,11 +60,11 @@ on_both_engines! {
         relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
         relight.pass(TimeDelta::seconds(1));
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        stop(node).await;
+        let relight = relight.restarted().await;
         let events = relight.events(&account).await;
         assert_eq!(events.last().map(String::as_str), Some("Refreshed"), "{events:?}");
         owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
-        stop(node).await;
     }
 
     async fn two_nodes_renew_each_token_once(engine: Engine) {
@@ -87,12 +81,7 @@ on_both_engines! {
         }
         for _ in 0..3 {
             // All at one moment, on both.
-            relight.pass(TimeDelta::hours(42 * 24));
-            let deadline = Instant::now() + Duration::from_mins(1);
-            while relight.due().await > 0 {
-                assert!(Instant::now() < deadline, "things stay due");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            relight.pass_and_settle(TimeDelta::hours(42 * 24)).await;
         }
         for (account, name) in accounts.iter().zip(names) {
             let renewed = relight.events(account).await.iter().filter(|event| *event == "Renewed").count();

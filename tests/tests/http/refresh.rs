@@ -7,6 +7,7 @@ use store::on_both_engines;
 use tests::{
     browser::{Browser, location},
     relight::Relight,
+    until,
 };
 
 const LUMA: &str = "luma.ceramics";
@@ -153,22 +154,15 @@ on_both_engines! {
         relight.act(Action::Fail { kind, calls: 100, holder: Some(LUMA.to_owned()), path: None });
         owner.press(&format!("/accounts/{account}/check"), &[]).await;
         relight.clock.forward(chrono::TimeDelta::hours(6));
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         let admin = relight.signed_in("root@example.com", Role::Admin).await;
-        while !admin.open("/operations").await.text().contains("Meta could not answer") {
-            assert!(std::time::Instant::now() < deadline, "the failure is not shown");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        admin.until("/operations", "Meta could not answer").await;
         assert_eq!(relight.event_count().await, events);
         relight.act(Action::StopFailing);
         relight.act(Action::AddPosts { holder: LUMA.to_owned(), count: 1 });
         relight.clock.forward(chrono::TimeDelta::hours(1));
         let widget = owner.widgets(&account).await.remove(0);
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        while owner.open(&format!("/w/{widget}/feed.json")).await.html.matches("\"id\"").count() != 13 {
-            assert!(std::time::Instant::now() < deadline, "the pull is not made up for");
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        let feed = format!("/w/{widget}/feed.json");
+        until("the pull", async || owner.open(&feed).await.html.matches("\"id\"").count() == 13).await;
     }
 }
 

@@ -1,54 +1,39 @@
 //! Tokens that look after themselves: extended in time, ended at their moment, asked about daily; and nothing held against
 //! them that isn't sure.
 
-use std::time::{Duration, Instant};
-
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use sandbox::{Action, FaultKind, Login, person::Consent};
 use serde_json::Value;
 use store::on_both_engines;
-use tests::relight::Relight;
+use tests::{found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
 const SALT: &str = "sol.y.sal";
 
-/// Waits until the account's events end with these.
+/// Waits until the account's events end with these, and the views show them.
 async fn until(relight: &Relight, account: &str, last: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    let ended = async || {
         let events = relight.events(account).await;
-        if events.ends_with(&last.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{events:?} don't end with {last:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        let end = events.ends_with(&last.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        if end { Ok(()) } else { Err(format!("{events:?}")) }
+    };
+    found(&format!("{last:?}"), ended).await;
+    relight.settled().await;
 }
 
 /// Lets time pass, and waits until Meta was called so often after that.
 async fn pass_and_call(relight: &Relight, time: TimeDelta, more: u64) {
     let before = relight.sandbox.world().calls;
     relight.pass(time);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while relight.sandbox.world().calls < before + more {
-        assert!(Instant::now() < deadline, "Meta isn't called");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    tests::until("a call of Meta", async || relight.sandbox.world().calls >= before + more).await;
+    relight.settled().await;
 }
 
 /// Lets time pass, again and again, until the account's token expires: who is asked first is a matter of luck.
 async fn pass_until_expired(relight: &Relight, account: &str, time: TimeDelta) {
-    for _ in 0..20 {
-        relight.pass(time);
-        for _ in 0..20 {
-            if relight.events(account).await.last().is_some_and(|last| last == "Expired") {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    panic!("it doesn't expire: {:?}", relight.events(account).await);
+    let is_expired = async || relight.events(account).await.last().is_some_and(|last| last == "Expired");
+    relight.pass_until("the token's end", time, is_expired).await;
 }
 
 /// The string of the latest token that Meta gave out for the first of them.
@@ -193,26 +178,15 @@ on_both_engines! {
         relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
         // Hours of it, in which Meta is asked again and again.
         let before = relight.sandbox.world().calls;
-        for _ in 0..100 {
-            relight.pass(TimeDelta::minutes(31));
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            if relight.sandbox.world().calls >= before + 12 {
-                break;
-            }
-        }
-        assert!(relight.sandbox.world().calls >= before + 12, "Meta isn't asked");
+        let asked = async || relight.sandbox.world().calls >= before + 12;
+        relight.pass_until("Meta's refusals", TimeDelta::minutes(31), asked).await;
         relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
         relight.pass(TimeDelta::minutes(31));
         for account in &accounts {
             owner.until_fresh(&format!("/accounts/{account}"), 1).await;
         }
         // Both were refused, which is an incident: what is held is asked about once more, and forgotten.
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while relight.held().await > 0 {
-            assert!(Instant::now() < deadline, "something stays held");
-            relight.pass(TimeDelta::minutes(1));
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        relight.pass_until("the end of what is held", TimeDelta::minutes(1), async || relight.held().await == 0).await;
         for account in &accounts {
             assert!(!relight.events(account).await.contains(&"Expired".to_owned()));
         }

@@ -1,9 +1,6 @@
 //! Web hooks out: signed, once an event and endpoint, tried again, and never into our own network.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex};
 
 use ::api::sign_in::Role;
 use axum::{
@@ -20,7 +17,7 @@ use sandbox::{Action, person::Consent};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use store::on_both_engines;
-use tests::relight::Relight;
+use tests::{found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
 
@@ -52,20 +49,17 @@ impl Service {
 
     /// Waits until it has heard so often; what it heard, and the messages' types.
     async fn heard(&self, times: usize) -> (Vec<(HeaderMap, Bytes)>, Vec<String>) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        let enough = async || {
             let heard = self.heard.lock().expect("unbroken").clone();
-            if heard.len() >= times {
-                let kind = |(_, body): &(HeaderMap, Bytes)| {
-                    let body: Value = serde_json::from_slice(body).expect("JSON");
-                    body["type"].as_str().expect("a type").to_owned()
-                };
-                let kinds = heard.iter().map(kind).collect();
-                return (heard, kinds);
-            }
-            assert!(Instant::now() < deadline, "only {} were heard", heard.len());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if heard.len() >= times { Ok(heard) } else { Err(format!("only {}", heard.len())) }
+        };
+        let heard = found(&format!("{times} messages"), enough).await;
+        let kind = |(_, body): &(HeaderMap, Bytes)| {
+            let body: Value = serde_json::from_slice(body).expect("JSON");
+            body["type"].as_str().expect("a type").to_owned()
+        };
+        let kinds = heard.iter().map(kind).collect();
+        (heard, kinds)
     }
 }
 
@@ -122,8 +116,7 @@ on_both_engines! {
         assert_eq!(kinds, ["account.expired", "account.recovered", "token.refreshed"]);
         // Sessions are extended, and data access ends.
         for _ in 0..44 {
-            relight.pass(TimeDelta::days(2));
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            relight.pass_and_settle(TimeDelta::days(2)).await;
         }
         relight.pass(TimeDelta::hours(36));
         let (_, kinds) = service.heard(8).await;
@@ -151,8 +144,7 @@ on_both_engines! {
         assert_eq!(heard[0].0["webhook-id"], heard[1].0["webhook-id"]);
         let began = relight.clock.now();
         while !admin.open("/webhooks").await.text().contains("Given up") {
-            relight.pass(TimeDelta::minutes(90));
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            relight.pass_and_settle(TimeDelta::minutes(90)).await;
             assert!(relight.clock.now() - began < TimeDelta::days(5), "it is never given up");
         }
         assert!(relight.clock.now() - began > TimeDelta::days(2));
@@ -194,15 +186,10 @@ on_both_engines! {
         owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
         service.heard(1).await;
         let path = format!("/webhooks/{}/deliveries", added["id"].as_str().expect("an id"));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
+        found("its answer", async || {
             let (_, deliveries) = api(&relight, &key, Method::GET, &path, None).await;
-            if deliveries["data"][0]["answer"] == "307" {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{deliveries}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if deliveries["data"][0]["answer"] == "307" { Ok(()) } else { Err(deliveries) }
+        }).await;
         assert_eq!(elsewhere.heard.lock().expect("unbroken").len(), 0);
     }
 
@@ -218,7 +205,7 @@ on_both_engines! {
             owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(LUMA))).await;
             service.heard(heard).await;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        relight.settled().await;
         let (heard, _) = service.heard(10).await;
         let ids: std::collections::BTreeSet<_> = heard.iter().map(|(headers, _)| headers["webhook-id"].clone()).map(|id| id.as_bytes().to_vec()).collect();
         assert_eq!((heard.len(), ids.len()), (10, 10));

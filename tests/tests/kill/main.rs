@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     sync::LazyLock,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use domain::{Account, AccountId, Connection, Token, account::Standing};
@@ -24,10 +24,10 @@ use sandbox::{
     person::{Consent, consent, values_of},
 };
 use store::{
-    Event, Recorded, Store, on_both_engines, read,
+    Database, Event, Recorded, Store, on_both_engines, read,
     testing::{TestDatabase, metadata, rows, use_durable_postgres},
 };
-use tests::{browser::Browser, process::Settings, relight::PASSWORD};
+use tests::{browser::Browser, fault_after, process::Settings, relight::PASSWORD, until};
 use url::Url;
 
 /// One after the other.
@@ -35,13 +35,13 @@ pub(crate) static ALONE: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(|| {
     use_durable_postgres();
     tokio::sync::Mutex::default()
 });
-/// How often something is killed: `RELIGHT_TEST_KILLS` for a longer soak.
+/// How often something is killed, on each engine: `RELIGHT_TEST_KILLS` for more, as in `./check long`.
 fn kills(usually: u32) -> u32 {
     std::env::var("RELIGHT_TEST_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(usually)
 }
 
 /// How often the program is killed, on each engine.
-const KILLS: u32 = 50;
+const KILLS: u32 = 12;
 /// The first of the accounts that are connected while it dies.
 const FIRST_ID: u64 = 17_841_400_000_100_000;
 
@@ -120,7 +120,7 @@ on_both_engines! {
             // The golden ratio spreads any number of points evenly.
             let moment = whole.mul_f64((f64::from(round) * 0.618_034).fract());
             let (walks, ()) = tokio::join!(three(&owner, &visitor, &account, round), async {
-                tokio::time::sleep(moment).await;
+                fault_after(moment).await;
                 process.kill();
             });
             process = settings.start().await;
@@ -146,18 +146,34 @@ on_both_engines! {
         let store = database.store().await;
         look_at(&store).await;
         process.kill();
+        nothing_is_under_way(&store).await;
         like_a_fresh_rebuild(&store).await;
     }
+}
+
+/// Waits until the views have followed to a position.
+async fn until_views_reach(store: &Store, position: i64) {
+    until("the views", async || {
+        projections::states(store).await.expect("states").iter().all(|state| state.position >= position)
+    })
+    .await;
+}
+
+/// Waits until the database has ended what the program sent before it was killed.
+async fn nothing_is_under_way(store: &Store) {
+    let Database::Postgres(pool) = store.database() else { return };
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+               AND state <> 'idle'";
+    until("the end of all transactions", async || {
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.expect("counted") == 0
+    })
+    .await;
 }
 
 /// Compares everything that is kept about each account.
 async fn look_at(store: &Store) {
     let head = store.head().await.expect("a head");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while projections::states(store).await.expect("states").iter().any(|state| state.position < head) {
-        assert!(Instant::now() < deadline, "the views don't follow");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_views_reach(store, head).await;
     let mut stories: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
     for event in store.events_after(0, 100_000).await.expect("events") {
         stories.entry(event.account_id.clone()).or_default().push(event);

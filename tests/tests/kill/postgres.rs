@@ -6,25 +6,27 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::{
     Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
 };
+use futures::future::join_all;
 use projections::Followers;
 use store::{
     Database, Decision, ExecuteError, Store, StoreError, Unit,
     testing::{Engine, TestDatabase},
 };
+use tests::{fault_after, until};
 use tokio_util::sync::CancellationToken;
 
-use crate::like_a_fresh_rebuild;
+use crate::{like_a_fresh_rebuild, until_views_reach};
 
-/// How often it dies.
-const KILLS: u32 = 10;
+/// How often it dies, times four: coming back takes seconds.
+const KILLS: u32 = 12;
 
 struct Give(AccountId, AccountCommand);
 
@@ -51,15 +53,19 @@ fn metadata() -> Metadata {
     }
 }
 
+/// How many commands are acknowledged at least between two crashes.
+const LOAD: usize = 40;
+
 /// Gives commands until it is told to stop; what was acknowledged.
-async fn work(store: Store, stop: Arc<AtomicBool>) -> BTreeMap<String, Vec<String>> {
+async fn work(store: Store, stop: Arc<AtomicBool>, count: Arc<AtomicUsize>) -> BTreeMap<String, Vec<String>> {
     let mut acknowledged: BTreeMap<String, Vec<String>> = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
         let id = AccountId::new(commands::new_id());
         let connect =
             AccountCommand::Connect { connection: Connection::Consumer, user: UserId::new(commands::new_id()) };
         if store.run(&metadata(), &Give(id, connect)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The server is down: the next command is given when it answers again.
+            until("the database", async || stop.load(Ordering::Relaxed) || store.head().await.is_ok()).await;
             continue;
         }
         let widgets = acknowledged.entry(id.to_string()).or_default();
@@ -68,6 +74,7 @@ async fn work(store: Store, stop: Arc<AtomicBool>) -> BTreeMap<String, Vec<Strin
             let add = AccountCommand::AddWidget { widget, plan: Plan::Free, by: Authority::Staff };
             if store.run(&metadata(), &Give(id, add)).await.is_ok() {
                 widgets.push(widget.to_string());
+                count.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -103,17 +110,19 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     let stop = CancellationToken::new();
     let followers = Followers::start(&store, &Arc::default(), &stop);
     let enough = Arc::new(AtomicBool::new(false));
-    let workers: Vec<_> = (0..8).map(|_| tokio::spawn(work(store.clone(), enough.clone()))).collect();
-    for kill in 0..crate::kills(KILLS) {
-        tokio::time::sleep(Duration::from_millis(100 + u64::from(kill * 37 % 200))).await;
-        let data = data.clone();
-        tokio::task::spawn_blocking(move || crash(&data)).await.expect("no panic");
-    }
-    enough.store(true, Ordering::Relaxed);
-    let mut acknowledged = BTreeMap::new();
-    for worker in workers {
-        acknowledged.extend(worker.await.expect("no panic"));
-    }
+    let count = Arc::new(AtomicUsize::new(0));
+    let workers = join_all((0..8).map(|_| work(store.clone(), enough.clone(), count.clone())));
+    let (done, ()) = tokio::join!(workers, async {
+        for kill in 0..crate::kills(KILLS) / 4 {
+            let before = count.load(Ordering::Relaxed);
+            until("load", async || count.load(Ordering::Relaxed) >= before + LOAD).await;
+            fault_after(Duration::from_millis(u64::from(kill * 37 % 200))).await;
+            let data = data.clone();
+            tokio::task::spawn_blocking(move || crash(&data)).await.expect("no panic");
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    let acknowledged: BTreeMap<_, _> = done.into_iter().flatten().collect();
     let mut added: BTreeMap<(String, String), u32> = BTreeMap::new();
     let mut sequences: BTreeMap<String, i64> = BTreeMap::new();
     let (mut after, mut page) = (0, store.events_after(0, 10_000).await.expect("reads"));
@@ -137,13 +146,9 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
             checked += 1;
         }
     }
-    assert!(checked > 100, "there was load: {checked}");
+    assert_eq!(checked, count.load(Ordering::Relaxed));
     assert!(added.values().all(|times| *times == 1), "one counts twice");
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while projections::states(&store).await.expect("states").iter().any(|state| state.position < after) {
-        assert!(Instant::now() < deadline, "the views don't follow");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_views_reach(&store, after).await;
     stop.cancel();
     followers.stopped().await;
     like_a_fresh_rebuild(&store).await;

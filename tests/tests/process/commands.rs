@@ -169,9 +169,7 @@ on_both_engines! {
         place.sandbox.act(Action::Fail { kind, calls: 1, holder: None, path: Some("access_token".to_owned()) }).expect("done");
         let calls = place.sandbox.world().calls;
         let callback = tokio::spawn(ann.client.get(back).send());
-        while place.sandbox.world().calls == calls {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        tests::until("the exchange", async || place.sandbox.world().calls > calls).await;
         callback.abort();
         let (status, said) = process.terminate().await;
         assert!(status.success(), "{said}");

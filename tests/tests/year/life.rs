@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
-    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -70,7 +69,7 @@ impl Life {
     }
 
     pub(crate) async fn live(mut self, plan: &Plan) {
-        self.settle().await;
+        self.relight.settled().await;
         for day in 0..plan.days {
             for step in 0..4 {
                 if step == 0 && plan.outages.contains(&day) {
@@ -114,7 +113,7 @@ impl Life {
             self.silent_until = now;
             if now - incident.opened_at > TimeDelta::days(1) {
                 self.relight.commands().close_incident(&incident.id, Close::Released, None).await.expect("closed");
-                self.settle().await;
+                self.relight.settled().await;
             }
         }
     }
@@ -169,27 +168,12 @@ impl Life {
     /// Time passes in pieces; after each, what is held is looked at again.
     async fn pass(&mut self, time: TimeDelta) {
         for _ in 0..time.num_seconds() / PIECE.num_seconds() {
-            self.relight.pass(PIECE);
-            self.settle().await;
+            self.relight.pass_and_settle(PIECE).await;
             let mut looks = 0;
             while looks < 12 && self.relight.is_looking_again().await {
-                self.relight.pass(TimeDelta::minutes(1));
-                self.settle().await;
+                self.relight.pass_and_settle(TimeDelta::minutes(1)).await;
                 looks += 1;
             }
-        }
-    }
-
-    /// Waits until nothing is due any more.
-    async fn settle(&self) {
-        let deadline = Instant::now() + Duration::from_mins(1);
-        loop {
-            let due = self.relight.due().await;
-            if due == 0 {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{due} things stay due");
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -235,8 +219,7 @@ impl Life {
     /// What there is to tell goes out.
     async fn tell(&self) {
         for time in TOLD_WITHIN {
-            self.relight.pass(time);
-            self.settle().await;
+            self.relight.pass_and_settle(time).await;
         }
     }
 
@@ -258,7 +241,10 @@ impl Life {
         for known in &self.known {
             let shown = &statuses[&known.id];
             let Some(since) = self.dead.get(&known.holder).copied() else {
-                assert_eq!(shown, "active", "{when}: @{} is shown as {shown}, and its token is good", known.username);
+                if shown != "active" {
+                    let work = self.relight.work_of(&known.id).await;
+                    panic!("{when}: @{} is shown as {shown}, and its token is good: {work}", known.username);
+                }
                 continue;
             };
             if shown == "active" {

@@ -1,6 +1,8 @@
-//! The house: arrows between the crates go down only.
+//! Arrows between the crates go down only.
 
-use std::{collections::BTreeSet, process::Command};
+use std::collections::BTreeSet;
+
+use super::metadata;
 
 /// Each crate, and what it may build on. Tests may use everything.
 const ARROWS: [(&str, &[&str]); 7] = [
@@ -18,13 +20,7 @@ const NOT_IN_THE_DOMAIN: [&str; 6] = ["sqlx", "reqwest", "axum", "tokio", "rand"
 
 #[test]
 fn arrows_go_down_only() {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version=1", "--no-deps", "--locked", "--manifest-path", manifest])
-        .output()
-        .expect("cargo metadata runs");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let metadata = metadata(&["--no-deps"]);
     let packages = metadata["packages"].as_array().expect("packages");
     let name = |package: &serde_json::Value| package["name"].as_str().expect("a name").to_owned();
     let ours: BTreeSet<String> = packages.iter().map(name).collect();

@@ -15,7 +15,7 @@ use crate::{
     config::below,
     error::Fields,
     media::Pages,
-    shape::{id, optional_id},
+    shape::{id, optional_id, possible},
     signed_request::{self, SignedRequest},
 };
 
@@ -185,10 +185,14 @@ impl Business {
             return Err(MetaError::Invalid);
         }
         // 0 means never.
-        let instant = |seconds: i64| DateTime::from_timestamp(seconds, 0).filter(|_| seconds != 0);
+        let instant = |seconds: i64| match DateTime::from_timestamp(seconds, 0).and_then(possible) {
+            _ if seconds == 0 => Ok(None),
+            None => Err(MetaError::Unreadable("an instant that can't be")),
+            some => Ok(some),
+        };
         Ok(TokenFacts {
-            expires_at: instant(data.session_end),
-            data_access_expires_at: instant(data.data_access_end),
+            expires_at: instant(data.session_end)?,
+            data_access_expires_at: instant(data.data_access_end)?,
             scopes: data.scopes.ok_or(MetaError::Unreadable("a token without its permissions"))?,
             user_id: data.user_id,
         })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, redirect};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{Budget, ErrorAnswer, MetaError, Now};
 
@@ -80,6 +81,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
+        let body = without_nul(body);
         // An error is an error whatever the status says.
         if let Some(mut answer) = ErrorAnswer::read(status.as_u16(), &body) {
             answer.shut_out = shut_out;
@@ -89,6 +91,27 @@ impl Http {
             return Err(MetaError::Status { status: status.as_u16() });
         }
         serde_json::from_slice(&body).map_err(|_| MetaError::Unreadable("not the documented JSON"))
+    }
+}
+
+/// An answer whose texts have no NUL character, which PostgreSQL's texts can't hold: each becomes the replacement
+/// character. In JSON it has only one spelling (RFC 8259, section 7).
+fn without_nul(body: Vec<u8>) -> Vec<u8> {
+    const NUL: &[u8] = b"\\u0000";
+    if !body.windows(NUL.len()).any(|text| text == NUL) {
+        return body;
+    }
+    let Ok(mut value) = serde_json::from_slice::<Value>(&body) else { return body };
+    replace_nul(&mut value);
+    serde_json::to_vec(&value).unwrap_or(body)
+}
+
+fn replace_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(values) => values.iter_mut().for_each(replace_nul),
+        Value::Object(fields) => fields.values_mut().for_each(replace_nul),
+        _ => {}
     }
 }
 
@@ -103,4 +126,20 @@ fn unreachable(error: &reqwest::Error) -> MetaError {
     } else {
         "the call failed"
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_in_an_answers_text_is_replaced_and_a_backslash_is_not() {
+        let clean = |body: &str| String::from_utf8(without_nul(body.as_bytes().to_vec())).expect("a text");
+        assert_eq!(
+            clean(r#"{"username":"a\u0000b","data":["\u0000"]}"#),
+            "{\"data\":[\"\u{fffd}\"],\"username\":\"a\u{fffd}b\"}"
+        );
+        assert_eq!(clean(r#"{"caption":"\\u0000"}"#), r#"{"caption":"\\u0000"}"#);
+        assert_eq!(clean(r#"<html>\u0000"#), r#"<html>\u0000"#);
+    }
 }

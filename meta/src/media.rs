@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::shape::{id, text};
+use crate::shape::{id, possible, text, web_link};
 
 const FIELDS: &str = "id,caption,media_type,media_url,thumbnail_url,permalink,timestamp";
 /// What Meta gives at most in one page.
@@ -21,13 +21,13 @@ pub struct Post {
     /// What it is.
     pub media_type: MediaType,
     /// Where the picture or video is. Missing when it has been flagged for copyright. Runs out after some time.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "web_link")]
     pub media_url: Option<String>,
     /// A video's still picture.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "web_link")]
     pub thumbnail_url: Option<String>,
     /// Its page at Instagram.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "web_link")]
     pub permalink: Option<String>,
     /// When it was published.
     #[serde(deserialize_with = "timestamp")]
@@ -54,8 +54,8 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>
     let text = String::deserialize(deserializer)?;
     DateTime::parse_from_rfc3339(&text)
         .or_else(|_| DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%z"))
-        .map(|at| at.to_utc())
         .map_err(D::Error::custom)
+        .and_then(|at| possible(at.to_utc()).ok_or_else(|| D::Error::custom("an instant that can't be")))
 }
 
 #[derive(Deserialize)]
@@ -141,5 +141,33 @@ mod tests {
         .expect("read");
         assert_eq!((post.media_type, post.media_url, post.caption.as_str()), (MediaType::Other, None, ""));
         assert_eq!(post.timestamp.to_rfc3339(), "2026-11-23T10:00:00+00:00");
+    }
+
+    #[test]
+    fn only_web_links_are_kept() {
+        for (given, kept) in [
+            ("https://cdn.example/a.jpg?oe=1", true),
+            ("http://cdn.example/a.jpg", true),
+            ("javascript:alert(1)", false),
+            ("data:text/html,x", false),
+            ("//cdn.example/a.jpg", false),
+            (" JaVaScRiPt:alert(1)", false),
+        ] {
+            let post = serde_json::json!({"id": "1", "media_type": "IMAGE", "timestamp": "2026-11-23T10:00:00+0000",
+                "media_url": given, "thumbnail_url": given, "permalink": given});
+            let post: Post = serde_json::from_value(post).expect("read");
+            let expected = kept.then(|| given.to_owned());
+            assert_eq!(
+                [post.media_url, post.thumbnail_url, post.permalink],
+                [expected.clone(), expected.clone(), expected],
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_instant_that_no_database_can_keep_is_no_timestamp() {
+        let post = r#"{"id":"1","media_type":"IMAGE","timestamp":"+262142-12-31T23:59:59+0000"}"#;
+        assert!(serde_json::from_str::<Post>(post).is_err());
     }
 }

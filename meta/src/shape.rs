@@ -1,6 +1,8 @@
 //! Shapes that are seen both ways: accept both.
 
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer, de::Error};
+use url::Url;
 
 /// An answer that is seen flat, as `{"data":{…}}` and as `{"data":[{…}]}`.
 #[derive(Deserialize)]
@@ -72,6 +74,21 @@ pub(crate) fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         }
         None => Vec::new(),
     })
+}
+
+/// An instant in the years 1 to 9999: RFC 3339 can write no other, and no database compares one.
+pub(crate) fn possible(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (1..=9999).contains(&at.year()).then_some(at)
+}
+
+/// The longest address of a picture that is kept, in bytes. Signed ones have a few hundred.
+const LINK_BYTES: usize = 4096;
+
+/// An address that a browser may open from somebody's website: `http` or `https`. Another one counts as absent.
+pub(crate) fn web_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let link = Option::<String>::deserialize(deserializer)?.filter(|link| link.len() <= LINK_BYTES);
+    let is_web = |link: &String| Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    Ok(link.filter(is_web))
 }
 
 /// Whose account it is.

@@ -133,9 +133,11 @@ on_both_engines! {
     async fn a_widget_whose_account_was_never_pulled_says_that_posts_will_come(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        relight.settled().await;
         let kind = sandbox::FaultKind::Unavailable;
         relight.act(Action::Fail { kind, calls: 100_000, holder: None, path: Some("/media".to_owned()) });
-        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        store::autocommit!(relight.store().database(), on => store::sqlx::query("DELETE FROM feeds").execute(on)).expect("deleted");
         let widget = owner.add_widget(&account, Plan::Upgraded).await;
         let answer = relight.browser().ask(&format!("/w/{widget}/feed.json")).await;
         assert_eq!((answer.status(), max_age(&answer) <= 60), (StatusCode::OK, true));

@@ -23,11 +23,13 @@ async fn sign_ins_by_strangers_take_little_memory_and_give_it_back() {
     let tries = (0..100).map(|number| {
         let stranger = Browser::at(&settings.base, Ipv4Addr::new(10, 0, 0, number));
         async move {
-            let form = [("email", "nobody@example.com"), ("password", "not the password")];
-            // Who is refused comes again.
-            while stranger.post("/login", &form).await.status() == StatusCode::TOO_MANY_REQUESTS {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+            let email = format!("nobody{number}@example.com");
+            let form = [("email", email.as_str()), ("password", "not the password")];
+            // A try that is refused is repeated.
+            until("a place in the queue", async || {
+                stranger.post("/login", &form).await.status() != StatusCode::TOO_MANY_REQUESTS
+            })
+            .await;
         }
     });
     join_all(tries).await;

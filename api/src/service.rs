@@ -111,6 +111,13 @@ impl Service {
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
         let commands = commands(&config, database, vault, clock)?;
+        if config.is_https() && config.http.trusted_proxies.is_empty() {
+            tracing::warn!(
+                event = "proxy.none_listed",
+                "http.public_url is https, so a proxy is in front; http.trusted_proxies lists none, and all its clients \
+                 share one limit"
+            );
+        }
         let listen = config.http.listen;
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("http.listen: {listen} can't be listened on"))?;

@@ -140,6 +140,6 @@ mod tests {
             "{\"data\":[\"\u{fffd}\"],\"username\":\"a\u{fffd}b\"}"
         );
         assert_eq!(clean(r#"{"caption":"\\u0000"}"#), r#"{"caption":"\\u0000"}"#);
-        assert_eq!(clean(r#"<html>\u0000"#), r#"<html>\u0000"#);
+        assert_eq!(clean(r"<html>\u0000"), r"<html>\u0000");
     }
 }

@@ -74,6 +74,7 @@ pub fn at_once(error: Error) -> Response {
 }
 
 /// The answer to a request whose handler panicked. The panic itself is logged by the runtime's hook.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -7,9 +7,11 @@ use axum::{
     response::Response,
 };
 use axum_login::AuthSession;
+use domain::UserId;
 use secrecy::SecretString;
 use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
+use uuid::Uuid;
 
 use super::{render, see_other};
 use crate::{
@@ -85,7 +87,9 @@ pub async fn sign_in(
         Some(email) => session.backend.by_email(email).await?,
         None => None,
     };
-    let browser = user.as_ref().and_then(|user| known::known(&app, &headers, user.id));
+    // An unknown address takes as long.
+    let id = user.as_ref().map_or(UserId::new(Uuid::nil()), |user| user.id);
+    let browser = known::known(&app, &headers, id).filter(|_| user.is_some());
     let failures = &app.limits.failures;
     let attempt = failures.begin(Door::SignIn, from, browser.as_deref())?;
     let account = email.unwrap_or_default();

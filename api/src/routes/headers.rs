@@ -16,8 +16,8 @@ const EXPLORER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 
                         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// No page of ours asks for a device or a sensor.
 const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
-/// Two years. Source: RFC 6797; the preload list asks for one at least.
-const HSTS: &str = "max-age=63072000; includeSubDomains";
+/// Two years, for this host alone. Source: RFC 6797.
+const HSTS: &str = "max-age=63072000";
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

@@ -148,7 +148,7 @@ fn ends(record: &Record) -> DateTime<Utc> {
     DateTime::from_timestamp(record.expiry_date.unix_timestamp(), 0).unwrap_or_default()
 }
 
-fn failed(error: sqlx::Error) -> Error {
+fn failed(error: &sqlx::Error) -> Error {
     Error::Backend(error.to_string())
 }
 
@@ -159,7 +159,7 @@ impl SessionStore for Sessions {
         let sql = "INSERT INTO browser_sessions (id_hash, data, began_at, expires_at) VALUES ($1, $2, $3, $4)";
         let (id, (now, _), ends) = (hash(&record.id), lasting(), ends(record));
         autocommit!(&self.database, on => sqlx::query(sql).bind(&id).bind(&data).bind(now).bind(ends).execute(on))
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         Ok(())
     }
 
@@ -168,12 +168,14 @@ impl SessionStore for Sessions {
         let sql = "UPDATE browser_sessions SET data = $1, expires_at = $2 WHERE id_hash = $3";
         let (id, ends) = (hash(&record.id), ends(record));
         autocommit!(&self.database, on => sqlx::query(sql).bind(&data).bind(ends).bind(&id).execute(on))
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         Ok(())
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let Some((data, ends)) = row(&self.database, id).await.map_err(failed)? else { return Ok(None) };
+        let Some((data, ends)) = row(&self.database, id).await.map_err(|error| failed(&error))? else {
+            return Ok(None);
+        };
         let data = serde_json::from_str(&data).map_err(|error| Error::Decode(error.to_string()))?;
         let expiry_date = OffsetDateTime::from_unix_timestamp(ends.timestamp());
         let expiry_date = expiry_date.map_err(|error| Error::Decode(error.to_string()))?;
@@ -183,7 +185,7 @@ impl SessionStore for Sessions {
     async fn delete(&self, id: &Id) -> Result<()> {
         let sql = "DELETE FROM browser_sessions WHERE id_hash = $1";
         let id = hash(id);
-        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).execute(on)).map_err(failed)?;
+        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).execute(on)).map_err(|error| failed(&error))?;
         Ok(())
     }
 }

@@ -46,9 +46,8 @@ impl Caller {
             (Who::People(_), _) if route.method == Method::GET && route.surface == Surface::Page => {
                 Some(StatusCode::SEE_OTHER)
             }
-            (Who::People(_), _) => Some(StatusCode::UNAUTHORIZED),
             (Who::Keys(roles), Self::Key(role, ..)) => (!roles.contains(role)).then_some(StatusCode::FORBIDDEN),
-            (Who::Keys(_), _) => Some(StatusCode::UNAUTHORIZED),
+            (Who::People(_) | Who::Keys(_), _) => Some(StatusCode::UNAUTHORIZED),
         }
     }
 }

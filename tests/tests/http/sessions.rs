@@ -16,8 +16,8 @@ use tower_sessions::{SessionStore, session::Id};
 
 /// The value of the session's cookie that an answer sets.
 fn session_of(answer: &Response) -> Option<String> {
-    let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-    let value = cookies.filter_map(|cookie| cookie.strip_prefix("relight_session=")).next()?;
+    let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    let value = cookies.find_map(|cookie| cookie.strip_prefix("relight_session="))?;
     Some(value.split(';').next().unwrap_or_default().to_owned())
 }
 
@@ -92,7 +92,7 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;
         let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
-        let mut streams = vec![ann.ask("/accounts/live").await, ann.ask(&format!("/accounts/{account}/live")).await];
+        let mut streams = [ann.ask("/accounts/live").await, ann.ask(&format!("/accounts/{account}/live")).await];
         assert_eq!(ann.press("/logout", &[]).await.status(), StatusCode::SEE_OTHER);
         let ended = join_all(streams.iter_mut().map(async |stream| while stream.chunk().await.is_ok_and(|chunk| chunk.is_some()) {}));
         tokio::time::timeout(Duration::from_secs(30), ended).await.expect("streams end");

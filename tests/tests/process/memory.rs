@@ -1,6 +1,6 @@
 //! What strangers can make the program use: memory and sockets.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use api::{config::Config, server::Bounds};
 use futures::future::join_all;

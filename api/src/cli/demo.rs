@@ -96,7 +96,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
     sandbox.tell(&base);
     let users = Users::new(service.app.database().clone());
     // A new password each time: none lies around in a file.
-    let password: SecretString = commands::attempt::random_text::<9>().into();
+    let password: SecretString = commands::attempt::random_text::<12>().into();
     for (email, role) in [(EMAIL, Role::Owner), (ADMIN, Role::Admin)] {
         users.set(email, &password, role, service.app.commands.clock.now()).await.map_err(refused)?;
     }

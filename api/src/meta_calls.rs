@@ -7,7 +7,12 @@ use axum::{
 use domain::{Actor, Connection};
 use serde::Deserialize;
 
-use crate::{app::App, error::Error, request::RequestId};
+use crate::{
+    app::App,
+    error::Error,
+    limits::{Address, Door},
+    request::RequestId,
+};
 
 /// What comes signed. Never logged.
 #[derive(Deserialize)]
@@ -19,6 +24,7 @@ pub struct Signed {
 pub async fn deauthorize(
     State(app): State<App>,
     Path(connection): Path<String>,
+    from: Address,
     request: RequestId,
     form: Result<Form<Signed>, FormRejection>,
 ) -> Result<StatusCode, Error> {
@@ -30,6 +36,10 @@ pub async fn deauthorize(
             Ok(StatusCode::OK)
         }
         Err(commands::Error::NotOffered) => Err(Error::Missing),
+        Err(error @ commands::Error::BadSignature) => {
+            app.limits.failures.failed(Door::SignedRequest, from)?;
+            Err(error.into())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -23,8 +23,8 @@ const SIGN_INS: u32 = 1_000;
 const AT_ONCE: u32 = 100;
 /// How long it is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long a client waits that was refused. Less than `Retry-After` asks for: these are no polite ones.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long a client waits that was refused. Less than `Retry-After` asks for, and enough to leave the cores to hashes.
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn measure() -> Result<Vec<Figure>> {
     let mut place = place(Engine::Sqlite).await?;

@@ -70,6 +70,14 @@ pub struct Spent {
     scope: Scope,
     /// When changes are taken again.
     pub until: DateTime<Utc>,
+    /// The same in seconds from the refusal.
+    pub seconds: u64,
+}
+
+impl Spent {
+    fn new(scope: Scope, until: DateTime<Utc>, at: DateTime<Utc>) -> Self {
+        Self { scope, until, seconds: u64::try_from((until - at).num_seconds()).unwrap_or_default() + 1 }
+    }
 }
 
 impl fmt::Display for Spent {
@@ -128,7 +136,7 @@ pub(crate) async fn charge(
     if matches!(actor, Actor::ApiKey(_))
         && let Some(until) = stream_is_full(database, account, unit.sequence::<Account>(account), at).await?
     {
-        return Err(Error::Spent(Spent { scope: Scope::Key, until }));
+        return Err(Error::Spent(Spent::new(Scope::Key, until, at)));
     }
     Ok(())
 }
@@ -164,7 +172,7 @@ pub(crate) async fn spent(
             sqlx::query_scalar(sql).bind(scope.name()).bind(&id).bind(day(at)).fetch_optional(pool))?;
         if used.is_some_and(|used| used >= scope.limit()) {
             let next = at.date_naive().checked_add_days(Days::new(1)).unwrap_or(at.date_naive());
-            return Ok(Some(Spent { scope, until: next.and_time(NaiveTime::MIN).and_utc() }));
+            return Ok(Some(Spent::new(scope, next.and_time(NaiveTime::MIN).and_utc(), at)));
         }
     }
     Ok(None)
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn a_used_up_allowance_is_explained_in_plain_words() {
         let until = DateTime::from_timestamp(1_795_651_200, 0).expect("a time");
-        let words = Spent { scope: Scope::Account, until }.to_string();
+        let words = Spent::new(Scope::Account, until, until).to_string();
         let expected = "this account was changed 300 times today, which is the limit; you can go on after \
                         26 November 2026, 00:00 UTC";
         assert_eq!(words, expected);

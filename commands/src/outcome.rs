@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An account whose token stays, for Meta confirmed that it works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Which.
+    /// The account.
     pub account: AccountId,
     /// Its name.
     pub username: String,
@@ -23,7 +23,7 @@ pub struct Kept {
 pub enum Outcome {
     /// New accounts, or disconnected ones, are connected.
     Connected {
-        /// Which.
+        /// The account.
         accounts: Vec<AccountId>,
         /// Accounts of the same login whose tokens stay, for they work.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,7 +34,7 @@ pub enum Outcome {
     },
     /// One or several connected accounts have a fresh token.
     Refreshed {
-        /// Which.
+        /// The account.
         accounts: Vec<AccountId>,
         /// Accounts of the same login whose tokens stay, for they work.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -45,7 +45,7 @@ pub enum Outcome {
     },
     /// Nothing was to be done: the tokens of all reached accounts work, and another person granted them.
     AlreadyWorks {
-        /// Which.
+        /// The account.
         kept: Vec<Kept>,
     },
     /// Meta could not be asked whether the present token works; it stays.
@@ -78,7 +78,7 @@ pub enum Outcome {
     MetaUnavailable,
     /// Permissions were not granted.
     PermissionMissing {
-        /// Which.
+        /// The account.
         missing: Vec<String>,
     },
     /// Another account than the one that was meant.

@@ -109,21 +109,26 @@ impl Commands {
     where
         D: Decision<Output = Ending, Error = Error>,
     {
-        let mut readings = BTreeMap::new();
+        let (mut readings, mut refused) = (BTreeMap::new(), false);
         for _ in 0..TRIES {
             let proofs = self.prove(trip, profiles, &mut readings).await?;
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
                 Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, trip.login, &why).await,
-                Err(Error::Token(TokenError::Changed)) => {}
+                Err(Error::Token(TokenError::Changed)) => refused = false,
                 // A guarded row: the attempt is over, another token lies in the vault, or the allowance is used up.
                 Err(Error::Store(StoreError::Refused)) => {
                     if self.is_over(trip.attempt).await? {
                         return Ok(());
                     }
+                    refused = true;
                 }
                 Err(error) => return Err(error),
             }
+        }
+        // What is left of the allowance is less than what this login's accounts need.
+        if refused {
+            return self.finish(trip.attempt, &Outcome::TooOften, trip.context).await;
         }
         Err(Error::Store(StoreError::Conflict))
     }
@@ -281,7 +286,7 @@ fn is_entitled(trip: &Trip<'_>, account: &Account) -> bool {
     let owns = trip.attempt.user.is_some_and(|user| account.right_of(user) == Some(Right::Owner));
     match trip.attempt.purpose {
         Purpose::TokenPage | Purpose::Link => false,
-        Purpose::Account => owns || trip.by == Some(Authority::Staff),
-        Purpose::Connect | Purpose::Switch => owns,
+        Purpose::Account | Purpose::Switch => owns || trip.by == Some(Authority::Staff),
+        Purpose::Connect => owns,
     }
 }

@@ -21,7 +21,7 @@ const STICKY: u32 = 0o1000;
 /// A file or folder that others may read, and that could not be closed to them.
 #[derive(Debug)]
 pub struct Open {
-    /// Which.
+    /// The file or folder.
     pub path: PathBuf,
     /// Its rights.
     pub mode: u32,

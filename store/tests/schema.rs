@@ -8,7 +8,8 @@ async fn opened(database: &TestDatabase) -> Database {
 
 on_both_engines! {
     async fn an_empty_an_older_and_a_newer_schema_are_told_apart(engine: Engine) {
-        let empty = opened(&TestDatabase::empty(engine).await).await;
+        let nothing = TestDatabase::empty(engine).await;
+        let empty = opened(&nothing).await;
         assert_eq!(empty.schema().await.expect("looks"), Schema::Missing);
         assert_eq!(empty.schema().await.expect("looks"), Schema::Missing, "looking makes nothing");
         let test = TestDatabase::new(engine).await;

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use store::testing::fault_after;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -78,7 +79,7 @@ pub async fn until_closed(connection: &mut TcpStream) {
 pub async fn send_until_closed(connection: &mut TcpStream, bytes: &[u8], pause: Duration) {
     let closed = async {
         while connection.write_all(bytes).await.is_ok() {
-            tokio::time::sleep(pause).await;
+            fault_after(pause).await;
         }
     };
     tokio::time::timeout(PATIENCE, closed).await.expect("the server never closes the connection");

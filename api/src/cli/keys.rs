@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Subcommand;
 use commands::{
     Clock, Vault, link,
@@ -158,6 +158,7 @@ async fn reseal(vault: &Vault, database: &Database) -> Result<()> {
 
 async fn revoke_links(database: &Database, key: &str) -> Result<()> {
     let accounts = link::revoke_key(database, key).await?;
+    ensure!(accounts > 0, "no reconnect link that works was signed by a key {key}");
     println!(
         "Reconnect links that {key} signed (of {accounts} accounts) stop working once it is dropped from vault.keys."
     );

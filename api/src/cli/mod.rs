@@ -100,7 +100,7 @@ pub async fn run(cli: Cli) -> Result<()> {
 fn log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("RELIGHT_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,tower_sessions_core=off"));
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,tower_sessions=off,tower_sessions_core=off"));
     // A second start in one process, as in tests, keeps the first one's.
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

@@ -23,6 +23,9 @@ use crate::{
 /// Around pages, inside the session: an error page keeps the reader's navigation, and a form with a wrong field is shown
 /// again with what was typed.
 pub async fn pages(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if is_machines(request.uri().path()) {
+        return next.run(request).await;
+    }
     let typed = Typed::default();
     request.extensions_mut().insert(typed.clone());
     let session = request.extensions().get::<Session>().cloned();
@@ -45,12 +48,16 @@ pub async fn pages(State(app): State<App>, mut request: Request, next: Next) -> 
 
 /// Around everything: what has no body yet gets one, in the form that the path's readers expect.
 pub async fn everything(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let machine = path.starts_with("/api/") || path.starts_with("/meta/");
+    let machine = is_machines(request.uri().path());
     let mut response = next.run(request).await;
     let Some(problem) = taken(&mut response) else { return response };
     let body = if machine { details(&problem, response.status()) } else { message::page(&problem, None, None) };
     with_body(response, body)
+}
+
+/// Whether a path is for machines.
+fn is_machines(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/meta/")
 }
 
 /// A refusal as problem details. Source: RFC 9457.
@@ -61,9 +68,8 @@ pub fn details(problem: &Problem, status: StatusCode) -> Response {
     response
 }
 
-/// An error as problem details at once, for what stands outside of the layers.
-pub fn at_once(error: Error) -> Response {
-    let mut response = error.into_response();
+/// An answer whose refusal, if it is one, has its body as problem details.
+pub fn with_details(mut response: Response) -> Response {
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) => {
             let body = details(&problem, response.status());

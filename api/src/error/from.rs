@@ -16,7 +16,7 @@ impl From<commands::Error> for Error {
             }
             E::Account(AccountError::NotOwner) => Self::Forbidden("Only an owner of the account may do that."),
             E::Account(rule) => Self::Rule(sentence(&rule.to_string())),
-            E::Spent(spent) => Self::Rule(sentence(&spent.to_string())),
+            E::Spent(spent) => Self::Spent(sentence(&spent.to_string()), spent.seconds),
             E::Token(rule) => Self::Rule(sentence(&rule.to_string())),
             E::BadSignature => Self::Bad("The signature is not Meta's.".to_owned()),
             E::NotOffered => Self::Rule("This login is not set up here.".to_owned()),

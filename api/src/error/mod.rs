@@ -38,6 +38,8 @@ pub enum Error {
     Conflict,
     /// Too often: seconds until the next try.
     TooMany(u64),
+    /// An allowance is used up: a sentence that says which, and seconds until it is there again.
+    Spent(String, u64),
     /// The request is too large.
     TooLarge,
     /// The body has another type than the one that is read here.
@@ -73,7 +75,9 @@ impl Error {
     #[must_use]
     pub fn at(self, name: &'static str, page: &str) -> Self {
         match self {
-            Self::Rule(text) | Self::Bad(text) => Self::Field(Field { name, text, page: page.to_owned() }),
+            Self::Rule(text) | Self::Bad(text) | Self::Spent(text, _) => {
+                Self::Field(Field { name, text, page: page.to_owned() })
+            }
             other => other,
         }
     }
@@ -87,7 +91,7 @@ impl Error {
             Self::Bad(_) | Self::Login(..) => StatusCode::BAD_REQUEST,
             Self::Rule(_) | Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict => StatusCode::CONFLICT,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::Spent(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -99,7 +103,7 @@ impl Error {
 
     const fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::TooMany(seconds) => Some(*seconds),
+            Self::TooMany(seconds) | Self::Spent(_, seconds) => Some(*seconds),
             Self::Busy | Self::Unavailable(_) => Some(RETRY_SECONDS),
             _ => None,
         }
@@ -113,8 +117,8 @@ impl IntoResponse for Error {
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if matches!(self, Self::BadKey) {
-            // Source: RFC 6750, section 3.
+        if matches!(self, Self::BadKey | Self::SignIn) {
+            // Source: RFC 9110, section 15.5.2, and RFC 6750, section 3.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"relight\""));
         }
         response.extensions_mut().insert(Problem::from(self));

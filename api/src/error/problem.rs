@@ -100,6 +100,7 @@ impl From<Error> for Problem {
                 let text = format!("Please wait {seconds} seconds, then try again.");
                 Self::new("too-many-requests", "Too many tries", &text)
             }
+            Error::Spent(text, _) => Self::new("allowance-spent", "The limit is reached", &text),
             Error::TooLarge => Self::new("too-large", "Too large", "The request is larger than what is accepted here."),
             Error::MediaType => {
                 Self::new("unsupported-media-type", "Unsupported content type", "Send application/json.")

@@ -73,7 +73,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Buckets<K> {
         let now = self.now();
         let pour = |empty_at: u64| Some((empty_at.max(now) + self.drop).min(now + self.full));
         let before = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pour).unwrap_or_default();
-        ((before.max(now) + self.drop - now) / self.drop).min(self.full / self.drop)
+        (before.max(now) + self.drop - now).div_ceil(self.drop).min(self.full / self.drop)
     }
 
     /// How many drops are in a bucket.

@@ -14,6 +14,7 @@ use super::{account::seen, browser::Browser, see_other};
 use crate::{
     app::App,
     error::Error,
+    limits::Address,
     sign_in::{
         Nothing, Posted, User, flash,
         user::{Acting, SignedIn},
@@ -37,11 +38,13 @@ async fn back(session: &Session, account: &Account, said: &str) -> Result<Respon
 /// `POST /accounts/{id}/refresh`.
 pub async fn refresh(
     State(app): State<App>,
+    from: Address,
     SignedIn(user): SignedIn,
     browser: Browser,
     Path(id): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
+    app.limits.login(from)?;
     let account = seen(&app, &user, &id).await?;
     let value = browser.value();
     let by = authority(&user);
@@ -52,11 +55,13 @@ pub async fn refresh(
 /// `POST /accounts/{id}/switch`.
 pub async fn switch(
     State(app): State<App>,
+    from: Address,
     SignedIn(user): SignedIn,
     browser: Browser,
     Path(id): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
+    app.limits.login(from)?;
     let account = seen(&app, &user, &id).await?;
     let value = browser.value();
     let login = app.commands.start_switch(account.id, user.id, authority(&user), &value, Ask::Usual).await?;
@@ -198,5 +203,10 @@ pub async fn link(
     // Whether one can be made is known now; the page makes it.
     app.commands.make_link(account.id, link).await?;
     session.insert("link_made", (account.id, link)).await?;
-    back(&session, &account, "Here is the link, below under Reconnect link. Give it to whoever has the login.").await
+    back(
+        &session,
+        &account,
+        "Here is the link, below under Reconnect link. Send it to the person who has the password.",
+    )
+    .await
 }

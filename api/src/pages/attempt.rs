@@ -142,7 +142,15 @@ pub async fn page(
             page.texts = telling.text;
             page.code = telling.code;
             page.again = ways_on(&app, &attempt, outcome);
-            if attempt.purpose == Purpose::Connect && matches!(outcome, Outcome::AlreadyWorks { .. }) {
+            // A right is given whatever comes of the token.
+            let granted = matches!(
+                outcome,
+                Outcome::AlreadyWorks { .. }
+                    | Outcome::NotRead { .. }
+                    | Outcome::NotConfirmed { .. }
+                    | Outcome::ReadingRefused { .. }
+            );
+            if attempt.purpose == Purpose::Connect && granted && sees_one(&app, &attempt, user.as_ref()).await? {
                 page.texts.push("It is among your accounts now.".to_owned());
             }
             if matches!(outcome, Outcome::NeverConnected { .. } | Outcome::Disconnected { .. }) {
@@ -151,6 +159,17 @@ pub async fn page(
         }
     }
     render_with_login(&page)
+}
+
+/// Whether the person sees an account that the attempt was about.
+async fn sees_one(app: &App, attempt: &Attempt, user: Option<&User>) -> Result<bool, Error> {
+    let Some(user) = user else { return Ok(false) };
+    for id in app.commands.accounts_of_attempt(attempt.id).await? {
+        if accounts::account_for(app.database(), id, user.role.viewer(user.id)).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user: Option<&User>) -> Result<(), Error> {
@@ -311,7 +330,10 @@ pub async fn choose(
         return Err(Error::Bad(text).at("account", &format!("/attempts/{reference}")));
     }
     if matches!(attempt.phase, Phase::Choosing | Phase::Waiting(_)) {
-        app.commands.choose(&attempt, user.id, &form.account, &context).await?;
+        // In a task of its own: a browser that goes away must not stop it half-way.
+        let commands = app.commands.clone();
+        let work = async move { commands.choose(&attempt, user.id, &form.account, &context).await };
+        app.tasks.spawn(work.in_current_span()).await.map_err(|error| Error::Internal(error.into()))??;
         // The result page shows the state that the choice led to.
         app.until_position(app.store().head().await?).await;
     }

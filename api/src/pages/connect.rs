@@ -12,6 +12,7 @@ use super::{Me, browser::Browser, render_with_login, see_other};
 use crate::{
     app::App,
     error::Error,
+    limits::Address,
     sign_in::{Guarded, Nothing, Posted, user::SignedIn},
 };
 
@@ -33,11 +34,13 @@ pub async fn page(State(app): State<App>, SignedIn(user): SignedIn, Guarded(csrf
 /// `POST /connect/{connection}`.
 pub async fn start(
     State(app): State<App>,
+    from: Address,
     SignedIn(user): SignedIn,
     browser: Browser,
     Path(connection): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
+    app.limits.login(from)?;
     let connection: Connection = connection.parse().map_err(|_| Error::Missing)?;
     let value = browser.value();
     let login = app.commands.start_connect(user.id, connection, &value, Ask::Usual).await?;

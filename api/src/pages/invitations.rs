@@ -126,20 +126,29 @@ pub async fn accept(
     let (account, right) = (invitation.account()?, invitation.right()?);
     let users = Users::new(app.database().clone());
     let inviter = users.get_user(&invitation.inviter()?.to_string()).await?.ok_or(Error::Missing)?;
+    // It is taken before the right is given: one that is withdrawn at the same time gives none.
+    if !invitations(&app).remove(&id).await? {
+        return Err(Error::Missing);
+    }
     let rights = accounts::rights(app.database(), account).await?;
     let has_it = rights.iter().any(|(other, held)| *other == user.id && *held >= right);
     if !has_it {
         let by = inviter.role.authority(inviter.id);
         let granted = app.commands.grant_access(account, user.id, right, by, &context).await;
-        let committed = granted.map_err(|error| match Error::from(error) {
-            Error::Forbidden(_) | Error::Missing => {
-                Error::Rule("The person who invited you can't give access to this account any more.".to_owned())
+        let committed = match granted.map_err(Error::from) {
+            Ok(committed) => committed,
+            Err(Error::Forbidden(_) | Error::Missing) => {
+                let text = "The person who invited you can't give access to this account any more.";
+                return Err(Error::Rule(text.to_owned()));
             }
-            error => error,
-        })?;
+            // It passes: the invitation can be accepted later.
+            Err(error) => {
+                invitations(&app).restore(&invitation).await?;
+                return Err(error);
+            }
+        };
         app.until_shown(committed).await;
     }
-    invitations(&app).remove(&id).await?;
     Ok(see_other(&format!("/accounts/{account}")))
 }
 

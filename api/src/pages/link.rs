@@ -12,7 +12,7 @@ use super::{browser::Browser, render_with_login, see_other};
 use crate::{
     app::App,
     error::Error,
-    limits::Address,
+    limits::{Address, Door},
     sign_in::{Guarded, Nothing, Posted},
 };
 
@@ -36,7 +36,7 @@ pub async fn page(
     app.limits.login(from)?;
     let link = match app.commands.read_link(&text).await? {
         Ok(link) => link,
-        Err(dead) => return dead_page(dead),
+        Err(dead) => return refused(&app, from, dead),
     };
     app.commands.link_opened(link.id).await?;
     match accounts::account_for(app.database(), link.account, Viewer::Staff).await? {
@@ -62,11 +62,19 @@ pub async fn start(
     app.limits.login(from)?;
     let link = match app.commands.read_link(&text).await? {
         Ok(link) => link,
-        Err(dead) => return dead_page(dead),
+        Err(dead) => return refused(&app, from, dead),
     };
     let value = browser.value();
     let login = app.commands.start_by_link(&link, &value, Ask::Usual).await?;
     Browser::keep(&value, &app, see_other(login.as_str()))
+}
+
+/// A link that is none of ours counts as a guess.
+fn refused(app: &App, from: Address, dead: Dead) -> Result<Response, Error> {
+    if matches!(dead, Dead::Unknown) {
+        app.limits.failures.failed(Door::Link, from)?;
+    }
+    dead_page(dead)
 }
 
 fn dead_page(dead: Dead) -> Result<Response, Error> {

@@ -6,12 +6,10 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use axum_login::AuthSession;
-use domain::UserId;
+use axum_login::{AuthSession, AuthnBackend};
 use secrecy::SecretString;
 use serde::Deserialize;
 use subtle::{Choice, ConstantTimeEq};
-use uuid::Uuid;
 
 use super::{render, see_other};
 use crate::{
@@ -83,22 +81,27 @@ pub async fn sign_in(
     Posted(form): Posted<LoginForm>,
 ) -> Result<Response, Error> {
     let email = normal_email(&form.email);
-    let user = match &email {
-        Some(email) => session.backend.by_email(email).await?,
-        None => None,
-    };
-    // An unknown address takes as long.
-    let id = user.as_ref().map_or(UserId::new(Uuid::nil()), |user| user.id);
-    let browser = known::known(&app, &headers, id).filter(|_| user.is_some());
     let failures = &app.limits.failures;
+    // A browser that shows the mark of an earlier sign-in is counted apart; only for it the person is looked up first.
+    let browser = match &email {
+        Some(email) if known::has_mark(&app, &headers) => {
+            let user = session.backend.by_email(email).await?;
+            user.and_then(|user| known::known(&app, &headers, user.id))
+        }
+        _ => None,
+    };
     let attempt = failures.begin(Door::SignIn, from, browser.as_deref())?;
     let account = email.unwrap_or_default();
-    if browser.is_none() {
-        failures.slow(&account).await?;
+    if browser.is_none()
+        && let Err(error) = failures.slow(&account).await
+    {
+        attempt.uncounted();
+        return Err(error);
     }
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
-    let verified = session.authenticate(credentials).await;
+    // Not `session.authenticate`: it logs each error, and strangers cause a refusal by the queue at will.
+    let verified = session.backend.authenticate(credentials).await;
     match verified {
         // Nothing was tried.
         Err(error) => {

@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     app::App,
     error::{Error, boundary},
+    routes::headers,
 };
 
 /// How long a browser keeps a feed that is empty or can't be renewed: it may come to life any moment.
@@ -96,11 +97,13 @@ async fn load(app: &App, id: WidgetId) -> Result<Served, Error> {
     let account = accounts::account_for(app.database(), widget.account, Viewer::Staff).await?.ok_or(Error::Missing)?;
     let feed = feeds::feed(app.database(), widget.account, widget.plan).await?.filter(|_| !widget.removed);
     let now = app.commands.clock.now();
+    // Read and written anew: what an earlier program stored may hold links that are none of the web's.
     let posts = feed.as_ref().map_or("[]", |feed| feed.posts.as_str());
-    let posts: &RawValue = serde_json::from_str(posts).map_err(|error| Error::Internal(error.into()))?;
+    let posts: Vec<Post> = serde_json::from_str(posts).map_err(|error| Error::Internal(error.into()))?;
+    let posts = serde_json::value::to_raw_value(&posts).map_err(|error| Error::Internal(error.into()))?;
     let shown = Shown {
         account: ShownAccount { username: &account.username, status: account.status.name() },
-        posts,
+        posts: &posts,
         fetched_at: feed.as_ref().map(|feed| feed.fetched_at),
     };
     let body = serde_json::to_vec(&shown).map_err(|error| Error::Internal(error.into()))?;
@@ -133,23 +136,33 @@ fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<
 }
 
 /// `GET /w/{widget}/feed.json`.
-pub async fn feed(State(app): State<App>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+pub async fn feed(State(app): State<App>, Path(id): Path<String>, given: HeaderMap) -> Response {
     match served(&app, &id).await {
-        Ok(served) => feed_answer(&app, &served, &headers),
-        Err(error) => boundary::at_once(error),
+        Ok(served) => feed_answer(&app, &served, &given),
+        Err(error) => refused(error),
     }
 }
 
-fn feed_answer(app: &App, served: &Served, headers: &HeaderMap) -> Response {
+/// The feed stands outside of the layers that other answers go through.
+fn refused(error: Error) -> Response {
+    let mut response = boundary::with_details(error.into_response());
+    headers::of_feed(response.headers_mut());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn feed_answer(app: &App, served: &Served, given: &HeaderMap) -> Response {
     let seconds = (served.fresh_until - app.commands.clock.now()).num_seconds().max(0);
     let mut answered = HeaderMap::with_capacity(8);
     answered.insert(header::ETAG, served.etag.clone());
-    answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    answered.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers::of_feed(&mut answered);
+    if app.config.is_https() {
+        answered.insert(header::STRICT_TRANSPORT_SECURITY, headers::HSTS);
+    }
     if let Ok(control) = HeaderValue::from_maybe_shared(Bytes::from(format!("public, max-age={seconds}"))) {
         answered.insert(header::CACHE_CONTROL, control);
     }
-    if matches(headers, &served.etag) {
+    if matches(given, &served.etag) {
         return (StatusCode::NOT_MODIFIED, answered).into_response();
     }
     answered.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -210,10 +223,9 @@ fn tile(post: Post) -> Tile {
         MediaType::Video => post.thumbnail_url,
         _ => post.media_url,
     };
-    let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
     Tile {
-        href: post.permalink.filter(web).unwrap_or_else(|| "https://www.instagram.com/".to_owned()),
-        picture: picture.filter(web),
+        href: post.permalink.unwrap_or_else(|| "https://www.instagram.com/".to_owned()),
+        picture,
         caption: post.caption,
     }
 }

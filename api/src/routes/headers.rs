@@ -17,7 +17,7 @@ const EXPLORER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 
 /// No page of ours asks for a device or a sensor.
 const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// Two years, for this host alone. Source: RFC 6797.
-const HSTS: &str = "max-age=63072000";
+pub(crate) const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -39,12 +39,18 @@ pub async fn harden(State(app): State<App>, request: Request, next: Next) -> Res
         set(headers, OPENER_POLICY, "same-origin");
     }
     if app.config.is_https() {
-        set(headers, header::STRICT_TRANSPORT_SECURITY, HSTS);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     or_set(headers, header::CONTENT_SECURITY_POLICY, if explorer { EXPLORER } else { NOTHING });
     // Answers name accounts, and some of them links and keys.
     or_set(headers, header::CACHE_CONTROL, "no-store");
     response
+}
+
+/// What a feed says, which any website may read.
+pub(crate) fn of_feed(headers: &mut HeaderMap) {
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {

@@ -71,7 +71,7 @@ pub fn router(app: &App) -> Result<Router, String> {
         // A compressed stream would wait for more.
         .merge(with_session(streams))
         .method_not_allowed_fallback(async || Error::Method)
-        .fallback(async || Error::Missing)
+        .fallback_service(with_session(Router::new().fallback(async || Error::Missing)).with_state(app.clone()))
         .layer(middleware::from_fn(input::refuse_nul))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(CatchPanicLayer::custom(boundary::panicked))

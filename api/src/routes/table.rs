@@ -25,11 +25,11 @@ const DELETE: Method = Method::DELETE;
 /// Everybody who is signed in.
 const MEMBERS: Who = Who::People(&[Role::Owner, Role::Support, Role::Auditor, Role::Admin]);
 /// Those who change accounts.
-const EDITORS: Who = Who::People(&[Role::Owner, Role::Admin]);
+const EDITORS: Who = Who::People(Role::EDITORS);
 /// Those who may have Meta asked, and make links.
-const HELPERS: Who = Who::People(&[Role::Owner, Role::Support, Role::Admin]);
+const HELPERS: Who = Who::People(Role::HELPERS);
 /// Those who look behind accounts.
-const STAFF: Who = Who::People(&[Role::Support, Role::Auditor, Role::Admin]);
+const STAFF: Who = Who::People(Role::STAFF);
 const ADMINS: Who = Who::People(&[Role::Admin]);
 
 /// Every key.
@@ -39,7 +39,7 @@ const EDITING_KEYS: Who = Who::Keys(&[Role::Service, Role::Admin]);
 /// Keys that may have Meta asked, and make links.
 const HELPING_KEYS: Who = Who::Keys(&[Role::Service, Role::Support, Role::Admin]);
 /// Keys that inspect events.
-const STAFF_KEYS: Who = Who::Keys(&[Role::Support, Role::Auditor, Role::Admin]);
+const STAFF_KEYS: Who = Who::Keys(Role::STAFF);
 
 const READS: Audit = Audit::None("reads");
 const READS_AS_STAFF: Audit = Audit::None("reads; what staff read is recorded once people are aggregates");

@@ -64,7 +64,7 @@ impl Bounds {
 
     /// Streams of one client address.
     pub(super) fn streams_per_address(&self) -> usize {
-        self.connections_per_address / 2
+        (self.connections_per_address / 2).max(1)
     }
 }
 

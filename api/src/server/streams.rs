@@ -12,7 +12,11 @@ use std::{
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::bounds::Bounds;
-use crate::{app::App, error::Error, limits::Address};
+use crate::{
+    app::App,
+    error::Error,
+    limits::{Address, address::network},
+};
 
 /// The streams that are open. Clones are the same.
 #[derive(Debug, Clone)]
@@ -84,7 +88,7 @@ impl FromRequestParts<App> for StreamPermit {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let Address(address) = Address::from_request_parts(parts, app).await?;
-        app.streams.open(address)
+        app.streams.open(network(address))
     }
 }
 

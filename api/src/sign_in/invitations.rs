@@ -133,6 +133,19 @@ impl Invitations {
         Ok(autocommit!(&self.database, on => sqlx::query(sql).bind(id).execute(on))? > 0)
     }
 
+    /// Puts one back that was removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restore(&self, invitation: &Invitation) -> Result<(), StoreError> {
+        let sql = "INSERT INTO invitations (id, account_id, email, \"right\", invited_by, invited_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        let Invitation { id, account_id, email, right, invited_by, invited_at } = invitation;
+        autocommit!(&self.database, on => sqlx::query(sql)
+            .bind(id).bind(account_id).bind(email).bind(right).bind(invited_by).bind(invited_at).execute(on))?;
+        Ok(())
+    }
+
     /// Removes those that ended.
     ///
     /// # Errors

@@ -19,6 +19,11 @@ const KEPT: time::Duration = time::Duration::days(400);
 /// The length of the random part, in characters.
 const NONCE_CHARACTERS: usize = 24;
 
+/// Whether a browser says that somebody signed in at it before.
+pub fn has_mark(app: &App, headers: &HeaderMap) -> bool {
+    CookieJar::from_headers(headers).get(&app.config.cookie(NAME)).is_some()
+}
+
 /// The random part of a browser's cookie, if the cookie is this person's.
 pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
     let jar = CookieJar::from_headers(headers);

@@ -34,6 +34,13 @@ pub enum Role {
 }
 
 impl Role {
+    /// People who change accounts.
+    pub const EDITORS: &[Self] = &[Self::Owner, Self::Admin];
+    /// People who have Meta asked about accounts, and make reconnect links.
+    pub const HELPERS: &[Self] = &[Self::Owner, Self::Support, Self::Admin];
+    /// People who look behind accounts.
+    pub const STAFF: &[Self] = &[Self::Support, Self::Auditor, Self::Admin];
+
     /// The name in rows and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,18 +66,18 @@ impl Role {
     }
 
     /// Whether the role changes accounts that the person has a right on, or all of them.
-    pub const fn edits(self) -> bool {
-        matches!(self, Self::Owner | Self::Admin)
+    pub fn edits(self) -> bool {
+        Self::EDITORS.contains(&self)
     }
 
     /// Whether the role has Meta asked about accounts, and makes reconnect links.
-    pub const fn helps(self) -> bool {
-        matches!(self, Self::Owner | Self::Support | Self::Admin)
+    pub fn helps(self) -> bool {
+        Self::HELPERS.contains(&self)
     }
 
     /// Whether the role inspects the event log and what is behind an account.
-    pub const fn is_staff(self) -> bool {
-        matches!(self, Self::Support | Self::Auditor | Self::Admin)
+    pub fn is_staff(self) -> bool {
+        Self::STAFF.contains(&self)
     }
 }
 

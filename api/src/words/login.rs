@@ -37,7 +37,7 @@ pub fn outcome(outcome: &Outcome) -> Telling {
         Outcome::NotRead { usernames } => said(
             &format!("We could not read the posts of {} yet", names(usernames)),
             &[
-                "You logged in successfully, but Meta did not answer just now. Nothing was changed and nothing is lost.",
+                "You logged in successfully, but Meta did not answer just now. The access token was not changed.",
                 "Try again in a minute. For ten minutes that needs no other login.",
             ],
         ),
@@ -45,14 +45,14 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             &format!("Meta did not say whether {} still works", names(usernames)),
             &[
                 "Another person made the present connection, so it is only replaced when Meta says that it no longer \
-                 works. Nothing was changed.",
+                 works. The access token was not changed.",
                 "Try again in a minute. For ten minutes that needs no other login.",
             ],
         ),
         Outcome::ReadingRefused { usernames } => said(
             &format!("Meta does not let us read the posts of {}", names(usernames)),
             &[
-                "You logged in successfully, but Meta refused the posts to this login. Nothing was changed.",
+                "You logged in successfully, but Meta refused the posts to this login. The access token was not changed.",
                 "Check that the account is a professional one and, with Facebook, still linked to its Page. Then try again.",
             ],
         ),

@@ -61,7 +61,7 @@ on_both_engines! {
             add(&owner, &account).await;
             owner.open(&format!("/accounts/{account}")).await.says("This account was changed 300 times today");
             let here = format!("/accounts/{account}/widgets/{keep}/plan");
-            assert_eq!(owner.press(&here, &[("plan", "upgraded")]).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+            assert_eq!(owner.press(&here, &[("plan", "upgraded")]).await.status(), StatusCode::TOO_MANY_REQUESTS);
         }
         assert_eq!(relight.event_count().await, events, "nothing more is written");
         // A login goes on, as does what takes away.
@@ -84,7 +84,7 @@ on_both_engines! {
         set_used(&relight, "account", allowance::ACCOUNT_CHANGES - 1).await;
         assert_eq!(grant("owner").await.status(), StatusCode::SEE_OTHER);
         assert_eq!(grant("owner").await.status(), StatusCode::SEE_OTHER, "already so: nothing is written, nothing counts");
-        assert_eq!(grant("developer").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(grant("developer").await.status(), StatusCode::TOO_MANY_REQUESTS);
         let dev = latest_member(&relight, &account).await.to_string();
         assert_eq!(owner.press(&format!("{here}/access/revoke"), &[("user", &dev)]).await.status(), StatusCode::SEE_OTHER);
         assert_eq!(owner.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await.status(), StatusCode::SEE_OTHER);
@@ -152,7 +152,7 @@ on_both_engines! {
         }
         unit.commit().await.expect("committed");
         let events = relight.event_count().await;
-        assert_eq!(add().await, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(add().await, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(relight.event_count().await, events);
         relight.pass(TimeDelta::hours(25));
         assert_eq!(add().await, StatusCode::CREATED);

@@ -4,10 +4,13 @@
 
 mod accounts;
 mod append;
+mod bench;
 mod beside;
 mod feed;
 mod figure;
 mod follow;
+mod groups;
+mod lives;
 mod load;
 mod peers;
 mod queue;
@@ -16,118 +19,136 @@ mod renewals;
 mod serve;
 mod storm;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
-use figure::Figure;
+use anyhow::{Result, ensure};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser},
+};
+use store::testing::Engine;
+
+use bench::Bench;
+use groups::{GROUPS, Group};
 
 /// Measures what Relight promises.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Cli {
-    /// Print JSON instead of a table.
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    measure: Measure,
+}
+
+#[derive(Args)]
+struct Measure {
+    /// What to measure.
+    #[arg(value_name = "GROUP", value_parser = group_names())]
+    groups: Vec<String>,
+    #[command(flatten)]
+    on: On,
+    #[command(flatten)]
+    size: Size,
+}
+
+#[derive(Args, Clone, Copy)]
+struct On {
+    /// Only on SQLite.
+    #[arg(long, conflicts_with = "postgres")]
+    sqlite: bool,
+    /// Only on PostgreSQL.
+    #[arg(long)]
+    postgres: bool,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Size {
+    /// A twentieth of everything: to see that it works; the figures say little.
+    #[arg(long)]
+    quick: bool,
+    /// How many accounts, events or jobs, instead of the group's own number.
+    #[arg(long)]
+    size: Option<u32>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything but `storm` and `renewals`.
-    All,
-    /// From the callback to an active account and fresh widgets, beside 10,000 accounts whose pulls are due.
-    Refresh {
-        /// How many other accounts are due.
-        #[arg(long, default_value_t = 10_000)]
-        accounts: u32,
-    },
-    /// Commands a second and their latency, beside stock postgres-es and sqlite-es, and beside bare statements.
-    Append {
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
-    },
-    /// Catching up with the journal, from commit to view, an account's history: each beside bare statements.
-    Follow {
-        /// How many events the journal has.
-        #[arg(long, default_value_t = 1_000_000)]
-        events: u32,
-    },
-    /// A claim while many rows wait and after many were done; no-op jobs a second.
-    Queue,
-    /// A warm feed beside a bare handler that returns the same bytes.
-    Feed,
-    /// The lists of a million accounts, as pages and by the API.
-    Accounts {
-        /// How many there are.
-        #[arg(long, default_value_t = 1_000_000)]
-        accounts: u32,
-    },
-    /// Very many tokens that run out at one moment; takes minutes, so it isn't part of `all`.
-    Storm {
-        /// How many.
-        #[arg(long, default_value_t = 100_000)]
-        accounts: u32,
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
-    },
-    /// Very many tokens that are renewed over the schedule, by calls; takes some ten minutes, so it isn't part of `all`.
-    Renewals {
-        /// How many.
-        #[arg(long, default_value_t = 100_000)]
-        accounts: u32,
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
-    },
-    /// Memory and start of the program on SQLite.
-    Serve,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
     #[command(hide = true)]
     Bare,
     /// The pretend Meta of `renewals`.
     #[command(hide = true)]
     Sandbox,
+    /// A process of `queue`: no-op jobs until nothing is left that is due at a time, in seconds since 1970.
+    #[command(hide = true)]
+    Jobs { url: String, now: i64 },
+    /// A process of `queue`: an idle node.
+    #[command(hide = true)]
+    Node { url: String },
+}
+
+fn group_names() -> PossibleValuesParser {
+    let all = PossibleValue::new("all").help("All that don't say how long they take");
+    let groups = GROUPS.iter().map(|group| PossibleValue::new(group.name).help(group.about));
+    std::iter::once(all).chain(groups).collect::<Vec<_>>().into()
+}
+
+impl On {
+    fn engines(self) -> Vec<Engine> {
+        let mut engines = vec![Engine::Postgres, Engine::Sqlite];
+        engines.retain(|engine| match engine {
+            Engine::Postgres => !self.sqlite,
+            Engine::Sqlite => !self.postgres,
+        });
+        engines
+    }
+}
+
+impl Size {
+    fn bench(self) -> Bench {
+        Bench::new(self.quick, self.size)
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let cli = Cli::parse();
-    let mut figures: Vec<Figure> = Vec::new();
-    match cli.command {
-        Command::Bare => return feed::bare().await,
-        Command::Sandbox => return renewals::sandbox().await,
-        _ => {}
+    let Cli { command, measure } = Cli::parse();
+    match command {
+        None => measure.run().await,
+        Some(Command::Bare) => feed::bare().await,
+        Some(Command::Sandbox) => renewals::sandbox().await,
+        Some(Command::Jobs { url, now }) => queue::jobs::process(&url, now).await,
+        Some(Command::Node { url }) => queue::start::process(&url).await,
     }
-    // As it should run: with fsync.
-    store::testing::use_durable_postgres();
-    let peers = match cli.command {
-        Command::All | Command::Append { sqlite: false } | Command::Queue => peers::Peers::install().await?,
-        _ => None,
-    };
-    let peers = peers.as_ref();
-    match cli.command {
-        Command::Bare | Command::Sandbox => {}
-        Command::All => {
-            figures.extend(append::measure(peers).await?);
-            figures.extend(follow::measure(1_000_000).await?);
-            figures.extend(queue::measure(peers).await?);
-            figures.extend(accounts::measure(1_000_000).await?);
-            figures.extend(serve::measure().await?);
-            figures.extend(feed::measure().await?);
-            figures.extend(refresh::measure(10_000).await?);
+}
+
+impl Measure {
+    async fn run(self) -> Result<()> {
+        // As it should run: with fsync.
+        store::testing::use_durable_postgres();
+        let bench = self.size.bench();
+        let is_asked = |group: &Group| {
+            let all = group.in_all && self.groups.iter().any(|name| name == "all");
+            all || self.groups.iter().any(|name| name == group.name)
+        };
+        let engines = self.on.engines();
+        for group in GROUPS.iter().filter(|group| is_asked(group)) {
+            let on: Vec<_> = group.engines.iter().filter(|engine| engines.contains(engine)).collect();
+            ensure!(
+                !on.is_empty() || self.groups.iter().any(|name| name == "all"),
+                "{} is not measured there",
+                group.name
+            );
+            for &engine in on {
+                Self::measure(&bench, group, engine).await?;
+            }
         }
-        Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
-        Command::Storm { accounts, sqlite } => figures.extend(storm::measure(accounts, sqlite).await?),
-        Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
-        Command::Follow { events } => figures.extend(follow::measure(events).await?),
-        Command::Queue => figures.extend(queue::measure(peers).await?),
-        Command::Append { sqlite: true } => figures.extend(append::sqlite().await?),
-        Command::Append { sqlite: false } => figures.extend(append::measure(peers).await?),
-        Command::Feed => figures.extend(feed::measure().await?),
-        Command::Renewals { accounts, sqlite } => figures.extend(renewals::measure(accounts, sqlite).await?),
-        Command::Serve => figures.extend(serve::measure().await?),
+        Ok(())
     }
-    figure::print(&figures, cli.json)
+
+    async fn measure(bench: &Bench, group: &Group, engine: Engine) -> Result<()> {
+        figure::heading(group.name, groups::name(engine));
+        (group.measure)(bench, engine).await
+    }
 }

@@ -6,12 +6,15 @@ mod accounts;
 mod append;
 mod bench;
 mod beside;
+mod compare;
+mod cpu;
 mod feed;
 mod figure;
 mod follow;
 mod groups;
 mod lives;
 mod load;
+mod operations;
 mod peers;
 mod queue;
 mod refresh;
@@ -23,13 +26,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser},
 };
 use store::testing::Engine;
 
 use bench::Bench;
 use groups::{GROUPS, Group};
+use operations::Operation;
 
 /// Measures what Relight promises.
 #[derive(Parser)]
@@ -74,6 +78,28 @@ struct Size {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Two builds of this program beside each other: CPU and time an operation, in pairs.
+    Compare {
+        /// A `bench` that was built, or a checkout with one in `target/release`.
+        old: PathBuf,
+        /// The other one.
+        new: PathBuf,
+        /// Which operations; all of them by default.
+        operations: Vec<Operation>,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        size: Size,
+    },
+    /// A side of `compare`: carries out operations and prints what they cost.
+    #[command(hide = true)]
+    Operations {
+        operation: Operation,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        size: Size,
+    },
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
     #[command(hide = true)]
     Bare,
@@ -109,6 +135,12 @@ impl Size {
     fn bench(self) -> Bench {
         Bench::new(self.quick, self.size)
     }
+
+    /// The same for another process.
+    fn arguments(self) -> Vec<String> {
+        let quick = self.quick.then(|| "--quick".to_owned());
+        quick.into_iter().chain(self.size.map(|size| format!("--size={size}"))).collect()
+    }
 }
 
 #[tokio::main]
@@ -116,6 +148,19 @@ async fn main() -> Result<()> {
     let Cli { command, measure } = Cli::parse();
     match command {
         None => measure.run().await,
+        Some(Command::Compare { old, new, mut operations, on, size }) => {
+            if operations.is_empty() {
+                operations = Operation::value_variants().to_vec();
+            }
+            compare::run(&old, &new, &operations, &on.engines(), &size.arguments())
+        }
+        Some(Command::Operations { operation, on, size }) => {
+            store::testing::use_durable_postgres();
+            for engine in on.engines() {
+                operations::run(&size.bench(), operation, engine).await?;
+            }
+            Ok(())
+        }
         Some(Command::Bare) => feed::bare().await,
         Some(Command::Sandbox) => renewals::sandbox().await,
         Some(Command::Jobs { url, now }) => queue::jobs::process(&url, now).await,

@@ -14,13 +14,16 @@ mod follow;
 mod groups;
 mod lives;
 mod load;
+mod machine;
 mod operations;
 mod peers;
 mod queue;
 mod refresh;
 mod renewals;
+mod report;
 mod serve;
 mod storm;
+mod table;
 
 use std::path::PathBuf;
 
@@ -33,7 +36,9 @@ use store::testing::Engine;
 
 use bench::Bench;
 use groups::{GROUPS, Group};
+use machine::Machine;
 use operations::Operation;
+use report::{Report, Run};
 
 /// Measures what Relight promises.
 #[derive(Parser)]
@@ -54,6 +59,9 @@ struct Measure {
     on: On,
     #[command(flatten)]
     size: Size,
+    /// Also write the figures to a file, in place of those that it has of the same groups.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "size"])]
+    json: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Copy)]
@@ -90,6 +98,12 @@ enum Command {
         on: On,
         #[command(flatten)]
         size: Size,
+    },
+    /// Makes README's table of the figures in a file.
+    Table {
+        /// The file, by default the one that is committed.
+        #[arg(default_value = table::FIGURES)]
+        figures: PathBuf,
     },
     /// A side of `compare`: carries out operations and prints what they cost.
     #[command(hide = true)]
@@ -154,6 +168,7 @@ async fn main() -> Result<()> {
             }
             compare::run(&old, &new, &operations, &on.engines(), &size.arguments())
         }
+        Some(Command::Table { figures }) => table::write(&figures),
         Some(Command::Operations { operation, on, size }) => {
             store::testing::use_durable_postgres();
             for engine in on.engines() {
@@ -186,14 +201,20 @@ impl Measure {
                 group.name
             );
             for &engine in on {
-                Self::measure(&bench, group, engine).await?;
+                self.measure(&bench, group, engine).await?;
             }
         }
         Ok(())
     }
 
-    async fn measure(bench: &Bench, group: &Group, engine: Engine) -> Result<()> {
+    async fn measure(&self, bench: &Bench, group: &Group, engine: Engine) -> Result<()> {
         figure::heading(group.name, groups::name(engine));
-        (group.measure)(bench, engine).await
+        (group.measure)(bench, engine).await?;
+        let figures = bench.take_figures();
+        if let Some(file) = &self.json {
+            let machine = Machine::this(bench, engine).await?;
+            Report::add(file, group.name, groups::name(engine), Run { machine, figures })?;
+        }
+        Ok(())
     }
 }

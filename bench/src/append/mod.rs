@@ -28,8 +28,10 @@ const ROUNDS: u32 = 3;
 
 pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
     let stores = Stores::open(engine).await?;
-    let Stores { ours, stock, stock_best, bare } = &stores;
+    let Stores { ours, stock, stock_best, bare, .. } = &stores;
     let (rounds, lasts) = (bench.fewer(ROUNDS), bench.lasts(LASTS));
+    in_turns(CLIENTS, 1, lasts / 3, &[ours, stock, stock_best, bare]).await?;
+    stores.analyse().await?;
     let many = in_turns(CLIENTS, rounds, lasts, &[ours, stock, stock_best, bare]).await?;
     let name = "commands a second, 64 clients";
     let rate = |beside: &str, goal| Figure::alone(format!("{name}, beside {beside}"), many[0].rate, "/s", goal);

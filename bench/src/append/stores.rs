@@ -34,19 +34,29 @@ pub(super) struct Stores {
     pub(super) stock_best: Measured,
     /// Bare statements: on PostgreSQL a read and an insert, on SQLite one insert.
     pub(super) bare: Measured,
+    /// Where the tables are, on PostgreSQL.
+    pools: Vec<PgPool>,
 }
 
 impl Stores {
     pub(super) async fn open(engine: Engine) -> Result<Self> {
-        let ours: Measured = Arc::new(Ours::open(engine).await);
+        let ours = Ours::open(engine).await;
         let theirs = TestDatabase::empty(engine).await;
-        match engine {
-            Engine::Postgres => Self::postgres(ours, theirs.url()).await,
-            Engine::Sqlite => Self::sqlite(ours, theirs).await,
+        match ours.database().clone() {
+            Database::Postgres(pool) => Self::postgres(Arc::new(ours), pool, theirs.url()).await,
+            Database::Sqlite(_) => Self::sqlite(Arc::new(ours), theirs).await,
         }
     }
 
-    async fn postgres(ours: Measured, url: &str) -> Result<Self> {
+    /// Lets PostgreSQL know what is in the tables; SQLite's plans here don't depend on it.
+    pub(super) async fn analyse(&self) -> Result<()> {
+        for pool in &self.pools {
+            sqlx::raw_sql("VACUUM ANALYZE events").execute(pool).await?;
+        }
+        Ok(())
+    }
+
+    async fn postgres(ours: Measured, pool: PgPool, url: &str) -> Result<Self> {
         // Its documented default pool has 10 connections and asks each before use; the best that we found has more and
         // doesn't.
         let usual = postgres_es::default_postgress_pool(url).await;
@@ -60,7 +70,8 @@ impl Stores {
         .execute(&best)
         .await?;
         let stock = |pool: &PgPool| -> Measured { Arc::new(Stock::new(PostgresEventRepository::new(pool.clone()))) };
-        Ok(Self { ours, stock: stock(&usual), stock_best: stock(&best), bare: Arc::new(Bare(best)) })
+        let (stock, stock_best, pools) = (stock(&usual), stock(&best), vec![pool, best.clone()]);
+        Ok(Self { ours, stock, stock_best, bare: Arc::new(Bare(best)), pools })
     }
 
     async fn sqlite(ours: Measured, theirs: TestDatabase) -> Result<Self> {
@@ -82,7 +93,7 @@ impl Stores {
         .await?;
         let stock = |pool: &SqlitePool| -> Measured { Arc::new(Stock::new(SqliteEventRepository::new(pool.clone()))) };
         let bare = Arc::new(OneInsert { pool: best.clone(), _database: theirs });
-        Ok(Self { ours, stock: stock(&usual), stock_best: stock(&best), bare })
+        Ok(Self { ours, stock: stock(&usual), stock_best: stock(&best), bare, pools: Vec::new() })
     }
 }
 

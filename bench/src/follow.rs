@@ -13,7 +13,8 @@ use futures::TryStreamExt;
 use projections::{Followers, catch_up, story};
 use serde_json::Value;
 use store::{
-    Database, Filter, Options, Store, autocommit, read, sqlx,
+    Database, Filter, Options, Store, autocommit, read,
+    sqlx::{self, PgPool},
     testing::{Engine, TestDatabase, metadata},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,9 +62,11 @@ async fn caught_up(bench: &Bench, store: &Store) -> Result<Figure> {
     let events = f64::from(u32::try_from(store.head().await?)?);
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..bench.fewer(ROUNDS) {
-        let begun = Instant::now();
-        scan(store.database()).await?;
-        bare.push(events / begun.elapsed().as_secs_f64());
+        if let Database::Postgres(pool) = store.database() {
+            let begun = Instant::now();
+            scan(pool).await?;
+            bare.push(events / begun.elapsed().as_secs_f64());
+        }
         forget(store.database()).await?;
         let begun = Instant::now();
         catch_up(store, &Arc::default(), "account_status").await?;
@@ -71,9 +74,12 @@ async fn caught_up(bench: &Bench, store: &Store) -> Result<Figure> {
     }
     catch_up(store, &Arc::default(), "work").await?;
     let name = format!("catch-up of account_status, {} events, events a second, beside a typed scan", number(events));
-    // Promised for PostgreSQL, whose rows come over a socket.
-    let goal = if store.database().is_shared() { "ratio ≥ 0.25" } else { "" };
-    Ok(Figure::alone(name, median(ours), "/s", goal).beside(median(bare)).in_table())
+    // On SQLite sqlx hands rows over one by one, so that a scan by it is no limit.
+    Ok(if bare.is_empty() {
+        Figure::alone(name, median(ours), "/s", "").in_table()
+    } else {
+        Figure::alone(name, median(ours), "/s", "ratio ≥ 0.25").beside(median(bare))
+    })
 }
 
 /// Empties the view, so that it has everything to catch up with.
@@ -89,20 +95,12 @@ pub(crate) async fn forget(database: &Database) -> Result<()> {
 }
 
 /// The same rows, each column as what it is, and nothing done with them.
-async fn scan(database: &Database) -> Result<()> {
-    let sql = "SELECT position, aggregate_type, aggregate_id, event_type, event_version, CAST(payload AS TEXT), at \
-               FROM events ORDER BY position";
-    macro_rules! scanned {
-        ($pool:expr) => {{
-            let mut rows = sqlx::query_as::<_, Scanned>(sql).fetch($pool);
-            while let Some(row) = rows.try_next().await? {
-                std::hint::black_box(row);
-            }
-        }};
-    }
-    match database {
-        Database::Postgres(pool) => scanned!(pool),
-        Database::Sqlite(pools) => scanned!(&pools.read),
+async fn scan(pool: &PgPool) -> Result<()> {
+    let sql = "SELECT position, aggregate_type, aggregate_id, event_type, event_version, payload::text, at FROM events \
+               ORDER BY position";
+    let mut rows = sqlx::query_as::<_, Scanned>(sql).fetch(pool);
+    while let Some(row) = rows.try_next().await? {
+        std::hint::black_box(row);
     }
     Ok(())
 }

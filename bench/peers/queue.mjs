@@ -1,64 +1,91 @@
-// graphile-worker as a peer: no-op jobs a second, and how long from adding a job until an idle worker starts it.
-// node queue.mjs URL JOBS default|batched → {"rate": jobs a second, "start_ms": median}
+// Job queues as peers. Workers are processes of their own, and jobs come from another process.
+//
+// node queue.mjs rate LIBRARY SETTINGS URL PROCESSES JOBS → {"rate"}: no-op jobs a second, from the start of the first
+//   until the database has none left; they were added before, and the tables vacuumed and analysed.
+// node queue.mjs start LIBRARY SETTINGS URL JOBS → {"start_ms"}: from adding a job that is due now until an idle worker
+//   starts it, the median.
+import { fork } from "node:child_process";
 import pg from "pg";
-import { makeWorkerUtils, run, Logger } from "graphile-worker";
 
-const [url, jobs, settings] = [process.argv[2], Number(process.argv[3]), process.argv[4]];
-const quiet = new Logger(() => () => {});
-// The batched settings are those of https://worker.graphile.org/docs/performance; without them, its defaults with as
-// many jobs at once as there the best.
-const batched = { localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
-const preset = (connectionString) => ({
-  worker: {
-    connectionString,
-    logger: quiet,
-    ...(settings === "batched" ? { concurrentJobs: 24, maxPoolSize: 25, ...batched } : {}),
-  },
-});
+const [what, library, settings, url, ...numbers] = process.argv.slice(2);
+const peer = await import(`./${library}.mjs`);
 
-const utils = await makeWorkerUtils({ preset: preset(url) });
-await utils.migrate();
-const pool = new pg.Pool({ connectionString: url, max: 2 });
+/** Milliseconds, comparable over processes. */
+const now = () => performance.timeOrigin + performance.now();
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function rate() {
-  await pool.query(
-    `SELECT graphile_worker.add_jobs(array_agg(('noop', '{}', NULL, NULL, NULL, NULL, NULL, NULL)::graphile_worker.job_spec))
-     FROM generate_series(1, $1::int)`,
-    [jobs],
+/** A worker; `hears` gets what it sends. */
+const worker = (hears) => {
+  const child = fork(process.argv[1], ["work", library, settings, url]);
+  child.on("message", hears);
+  return child;
+};
+
+async function query(sql) {
+  const client = new pg.Client(url);
+  await client.connect();
+  const { rows } = await client.query(sql);
+  await client.end();
+  return rows;
+}
+
+async function rate(processes, jobs) {
+  await peer.prepare(url, settings);
+  await peer.addMany(url, jobs, settings);
+  await query("VACUUM ANALYZE");
+  let first = Infinity;
+  const started = new Array(processes).fill(0);
+  const workers = started.map((_, number) =>
+    worker((sent) => {
+      first = Math.min(first, sent.first);
+      started[number] = sent.started;
+    }),
   );
-  let left = jobs;
-  let done;
-  const finished = new Promise((resolve) => (done = resolve));
-  const begun = performance.now();
-  const runner = await run({
-    preset: preset(url),
-    taskList: { noop: async () => void (--left === 0 && done()) },
-    parsedCronItems: [],
-  });
-  await finished;
-  await runner.stop();
-  return (1000 * jobs) / (performance.now() - begun);
+  while (started.reduce((sum, count) => sum + count) < jobs) await sleep(2);
+  while ((await query(peer.anyLeft))[0].left) await sleep(2);
+  const rate = (1000 * jobs) / (now() - first);
+  workers.forEach((worker) => worker.kill());
+  return { rate };
 }
 
-async function start() {
-  let started;
-  const runner = await run({ preset: preset(url), taskList: { once: async () => started(performance.now()) }, parsedCronItems: [] });
+async function start(jobs) {
+  await peer.prepare(url, settings);
+  const add = await peer.producer(url, settings);
+  let begins;
+  const idle = worker((sent) => begins?.(sent.last));
   const times = [];
-  for (let n = 0; n < 300; n++) {
-    const begins = new Promise((resolve) => (started = resolve));
-    const added = performance.now();
-    await utils.addJob("once", {});
-    times.push((await begins) - added);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  // The first one waits until the worker is there.
+  for (let job = 0; job <= jobs; job++) {
+    const started = new Promise((resolve) => (begins = resolve));
+    const asked = now();
+    await add();
+    times.push((await started) - asked);
+    await sleep(5 + 10 * Math.random());
   }
-  await runner.stop();
-  times.sort((a, b) => a - b);
-  return times[times.length / 2];
+  idle.kill();
+  const sorted = times.slice(1).sort((a, b) => a - b);
+  return { start_ms: sorted[sorted.length >> 1] };
 }
 
-const start_ms = await start();
-const result = { rate: await rate(), start_ms };
-await utils.release();
-await pool.end();
-console.log(JSON.stringify(result));
-process.exit(0);
+/** Sends how many it has started, at most each few milliseconds: a message a job would be work of our own. */
+async function work() {
+  let [first, last, started, due] = [0, 0, 0, false];
+  await peer.work(url, settings, (count) => {
+    last = now();
+    first ||= last;
+    started += count;
+    if (due) return;
+    due = true;
+    setTimeout(() => {
+      due = false;
+      process.send({ first, last, started });
+    }, 2);
+  });
+}
+
+if (what === "work") {
+  await work();
+} else {
+  console.log(JSON.stringify(what === "rate" ? await rate(...numbers.map(Number)) : await start(Number(numbers[0]))));
+  process.exit(0);
+}

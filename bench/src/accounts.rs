@@ -12,22 +12,17 @@ use store::{
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 
 use crate::{
-    figure::Figure,
+    bench::Bench,
+    figure::{Figure, number, p99},
     serve::{Place, memory_mib, place},
 };
 
+const ACCOUNTS: u32 = 1_000_000;
 /// How often each is asked for.
 const ROUNDS: u32 = 60;
 
-pub(crate) async fn measure(accounts: u32) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    for engine in [Engine::Postgres, Engine::Sqlite] {
-        figures.extend(on(engine, accounts).await?);
-    }
-    Ok(figures)
-}
-
-async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let (accounts, rounds) = (bench.size(ACCOUNTS), bench.fewer(ROUNDS));
     let Place { settings, database, .. } = &place(engine).await?;
     let add = ["user", "add", "--email", "admin@example.com", "--role", "admin", "--password-stdin"];
     ensure!(settings.run(&add, PASSWORD).status.success(), "the admin can't be added");
@@ -41,7 +36,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     let api = Api::new(settings)?;
     let (mut pages, mut answers) = (Vec::new(), Vec::new());
     let mut before = 0.0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // A name that is there once, a part that all have, one that every hundredth has; and not the same each time.
         let name = format!("{:07}", (u64::from(round) * 7_919_003) % u64::from(accounts));
         for query in [String::new(), "?status=expired".to_owned(), "?status=disconnected".to_owned()]
@@ -54,18 +49,17 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
             answers.push(timed(api.get(&format!("/accounts{query}"))).await?);
         }
         answers.push(timed(api.get(&format!("/accounts/{one}"))).await?);
-        if round == ROUNDS / 3 {
+        if round == rounds / 3 {
             before = memory_mib(process.id())?;
         }
     }
     let grown = memory_mib(process.id())? - before;
-    let name = format!("{engine:?}, {accounts} accounts");
-    Ok(vec![
-        Figure::alone(format!("{name}: accounts page, p99"), p99(&mut pages), "ms", "≤ 15"),
-        Figure::alone(format!("{name}: accounts API, p99"), p99(&mut answers), "ms", "≤ 15"),
-        Figure::alone(format!("{name}: memory (VmRSS) after a third of these"), before, "MiB", ""),
-        Figure::alone(format!("{name}: how much it grew over the rest"), grown, "MiB", "flat"),
-    ])
+    let name = format!("the list of {} accounts, filtered and searched", number(f64::from(accounts)));
+    bench.figure(Figure::alone(format!("{name}: a page, p99"), p99(pages), "ms", "≤ 15"));
+    bench.figure(Figure::alone(format!("{name}: an answer of the API, p99"), p99(answers), "ms", "≤ 15"));
+    bench.figure(Figure::alone(format!("{name}: memory (VmRSS) after a third of these"), before, "MiB", ""));
+    bench.figure(Figure::alone(format!("{name}: how much it grew over the rest"), grown, "MiB", "flat"));
+    Ok(())
 }
 
 /// Someone with a key.
@@ -95,11 +89,6 @@ async fn timed(asked: impl Future<Output = Result<reqwest::Response>>) -> Result
     let body = asked.await?.bytes().await?;
     ensure!(!body.is_empty(), "an empty answer");
     Ok(begun.elapsed().as_secs_f64() * 1_000.0)
-}
-
-fn p99(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() * 99 / 100).copied().unwrap_or(f64::NAN)
 }
 
 async fn some_account(database: &Database) -> Result<String> {

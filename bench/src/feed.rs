@@ -11,6 +11,7 @@ use store::testing::Engine;
 use tests::{browser::Browser, process::Settings};
 
 use crate::{
+    bench::Bench,
     beside::Beside,
     figure::{Figure, median},
     load::rate,
@@ -18,11 +19,11 @@ use crate::{
 };
 
 const CONNECTIONS: usize = 32;
-const ROUNDS: usize = 5;
+const ROUNDS: u32 = 5;
 const LASTS: Duration = Duration::from_secs(2);
 
-pub(crate) async fn measure() -> Result<Vec<Figure>> {
-    let Place { settings, sandbox, .. } = &place(Engine::Sqlite).await?;
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let Place { settings, sandbox, .. } = &place(engine).await?;
     let process = settings.start().await;
     let widget = fresh_widget(settings, sandbox).await;
     let host = settings.base.trim_start_matches("http://").to_owned();
@@ -30,13 +31,15 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     let body = Browser::new(&settings.base).ask(&path).await.bytes().await?;
     let bare = Beside::start("bare", Some(&body))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        theirs.push(rate(&bare.address, "/", CONNECTIONS, LASTS).await?);
-        ours.push(rate(&host, &path, CONNECTIONS, LASTS).await?);
+    let lasts = bench.lasts(LASTS);
+    for _ in 0..bench.fewer(ROUNDS) {
+        theirs.push(rate(&bare.address, "/", CONNECTIONS, lasts).await?);
+        ours.push(rate(&host, &path, CONNECTIONS, lasts).await?);
     }
     drop(process);
-    let name = format!("warm feed.json of {} bytes, beside a bare axum handler", body.len());
-    Ok(vec![Figure::alone(name, median(ours), "1/s", "ratio ≥ 0.5").beside(median(theirs))])
+    let name = "warm feed.json, answers a second, beside a bare axum handler that returns the same bytes";
+    bench.figure(Figure::alone(name, median(ours), "/s", "ratio ≥ 0.5").beside(median(theirs)));
+    Ok(())
 }
 
 async fn fresh_widget(settings: &Settings, sandbox: &sandbox::Sandbox) -> String {

@@ -4,135 +4,218 @@
 
 mod accounts;
 mod append;
+mod bench;
 mod beside;
+mod compare;
+mod cpu;
 mod feed;
 mod figure;
 mod follow;
+mod groups;
+mod lives;
 mod load;
+mod machine;
+mod operations;
 mod peers;
 mod queue;
 mod refresh;
 mod renewals;
+mod report;
 mod serve;
 mod sign_ins;
 mod storm;
+mod table;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
-use figure::Figure;
+use anyhow::{Result, ensure};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser},
+};
+use store::testing::Engine;
+
+use bench::Bench;
+use groups::{GROUPS, Group};
+use machine::Machine;
+use operations::Operation;
+use report::{Report, Run};
 
 /// Measures what Relight promises.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Cli {
-    /// Print JSON instead of a table.
-    #[arg(long, global = true)]
-    json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    measure: Measure,
+}
+
+#[derive(Args)]
+struct Measure {
+    /// What to measure.
+    #[arg(value_name = "GROUP", value_parser = group_names())]
+    groups: Vec<String>,
+    #[command(flatten)]
+    on: On,
+    #[command(flatten)]
+    size: Size,
+    /// Also write the figures to a file, in place of those that it has of the same groups.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "size"])]
+    json: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Copy)]
+struct On {
+    /// Only on SQLite.
+    #[arg(long, conflicts_with = "postgres")]
+    sqlite: bool,
+    /// Only on PostgreSQL.
+    #[arg(long)]
+    postgres: bool,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Size {
+    /// A twentieth of everything: to see that it works; the figures say little.
+    #[arg(long)]
+    quick: bool,
+    /// How many accounts, events or jobs, instead of the group's own number.
+    #[arg(long)]
+    size: Option<u32>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything but `storm` and `renewals`.
-    All,
-    /// From the callback to an active account and fresh widgets, beside 10,000 accounts whose pulls are due.
-    Refresh {
-        /// How many other accounts are due.
-        #[arg(long, default_value_t = 10_000)]
-        accounts: u32,
+    /// Two builds of this program beside each other: CPU and time an operation, in pairs.
+    Compare {
+        /// A `bench` that was built, or a checkout with one in `target/release`.
+        old: PathBuf,
+        /// The other one.
+        new: PathBuf,
+        /// Which operations; all of them by default.
+        operations: Vec<Operation>,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        size: Size,
     },
-    /// Commands a second and their latency, beside stock postgres-es and sqlite-es, and beside bare statements.
-    Append {
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
+    /// Makes README's table of the figures in a file.
+    Table {
+        /// The file, by default the one that is committed.
+        #[arg(default_value = table::FIGURES)]
+        figures: PathBuf,
     },
-    /// Catching up with the journal, from commit to view, an account's history: each beside bare statements.
-    Follow {
-        /// How many events the journal has.
-        #[arg(long, default_value_t = 1_000_000)]
-        events: u32,
+    /// A side of `compare`: carries out operations and prints what they cost.
+    #[command(hide = true)]
+    Operations {
+        operation: Operation,
+        #[command(flatten)]
+        on: On,
+        #[command(flatten)]
+        size: Size,
     },
-    /// A claim while many rows wait and after many were done; no-op jobs a second.
-    Queue,
-    /// A warm feed beside a bare handler that returns the same bytes.
-    Feed,
-    /// The lists of a million accounts, as pages and by the API.
-    Accounts {
-        /// How many there are.
-        #[arg(long, default_value_t = 1_000_000)]
-        accounts: u32,
-    },
-    /// Very many tokens that run out at one moment; takes minutes, so it isn't part of `all`.
-    Storm {
-        /// How many.
-        #[arg(long, default_value_t = 100_000)]
-        accounts: u32,
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
-    },
-    /// Very many tokens that are renewed over the schedule, by calls; takes some ten minutes, so it isn't part of `all`.
-    Renewals {
-        /// How many.
-        #[arg(long, default_value_t = 100_000)]
-        accounts: u32,
-        /// Only on SQLite.
-        #[arg(long)]
-        sqlite: bool,
-    },
-    /// Memory and start of the program on SQLite.
-    Serve,
-    /// Memory of the program at and after 1,000 sign-ins, 100 at once.
-    SignIns,
     /// The bare handler that `feed` measures beside: returns what it reads from standard input.
     #[command(hide = true)]
     Bare,
     /// The pretend Meta of `renewals`.
     #[command(hide = true)]
     Sandbox,
+    /// A process of `queue`: no-op jobs until nothing is left that is due at a time, in seconds since 1970.
+    #[command(hide = true)]
+    Jobs { url: String, now: i64 },
+    /// A process of `queue`: an idle node.
+    #[command(hide = true)]
+    Node { url: String },
+}
+
+fn group_names() -> PossibleValuesParser {
+    let all = PossibleValue::new("all").help("All that don't say how long they take");
+    let groups = GROUPS.iter().map(|group| PossibleValue::new(group.name).help(group.about));
+    std::iter::once(all).chain(groups).collect::<Vec<_>>().into()
+}
+
+impl On {
+    fn engines(self) -> Vec<Engine> {
+        let mut engines = vec![Engine::Postgres, Engine::Sqlite];
+        engines.retain(|engine| match engine {
+            Engine::Postgres => !self.sqlite,
+            Engine::Sqlite => !self.postgres,
+        });
+        engines
+    }
+}
+
+impl Size {
+    fn bench(self) -> Bench {
+        Bench::new(self.quick, self.size)
+    }
+
+    /// The same for another process.
+    fn arguments(self) -> Vec<String> {
+        let quick = self.quick.then(|| "--quick".to_owned());
+        quick.into_iter().chain(self.size.map(|size| format!("--size={size}"))).collect()
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let cli = Cli::parse();
-    let mut figures: Vec<Figure> = Vec::new();
-    match cli.command {
-        Command::Bare => return feed::bare().await,
-        Command::Sandbox => return renewals::sandbox().await,
-        _ => {}
-    }
-    // As it should run: with fsync.
-    store::testing::use_durable_postgres();
-    let peers = match cli.command {
-        Command::All | Command::Append { sqlite: false } | Command::Queue => peers::Peers::install().await?,
-        _ => None,
-    };
-    let peers = peers.as_ref();
-    match cli.command {
-        Command::Bare | Command::Sandbox => {}
-        Command::All => {
-            figures.extend(append::measure(peers).await?);
-            figures.extend(follow::measure(1_000_000).await?);
-            figures.extend(queue::measure(peers).await?);
-            figures.extend(accounts::measure(1_000_000).await?);
-            figures.extend(serve::measure().await?);
-            figures.extend(sign_ins::measure().await?);
-            figures.extend(feed::measure().await?);
-            figures.extend(refresh::measure(10_000).await?);
+    let Cli { command, measure } = Cli::parse();
+    match command {
+        None => measure.run().await,
+        Some(Command::Compare { old, new, mut operations, on, size }) => {
+            if operations.is_empty() {
+                operations = Operation::value_variants().to_vec();
+            }
+            compare::run(&old, &new, &operations, &on.engines(), &size.arguments())
         }
-        Command::Refresh { accounts } => figures.extend(refresh::measure(accounts).await?),
-        Command::Storm { accounts, sqlite } => figures.extend(storm::measure(accounts, sqlite).await?),
-        Command::Accounts { accounts } => figures.extend(accounts::measure(accounts).await?),
-        Command::Follow { events } => figures.extend(follow::measure(events).await?),
-        Command::Queue => figures.extend(queue::measure(peers).await?),
-        Command::Append { sqlite: true } => figures.extend(append::sqlite().await?),
-        Command::Append { sqlite: false } => figures.extend(append::measure(peers).await?),
-        Command::Feed => figures.extend(feed::measure().await?),
-        Command::Renewals { accounts, sqlite } => figures.extend(renewals::measure(accounts, sqlite).await?),
-        Command::Serve => figures.extend(serve::measure().await?),
-        Command::SignIns => figures.extend(sign_ins::measure().await?),
+        Some(Command::Table { figures }) => table::write(&figures),
+        Some(Command::Operations { operation, on, size }) => {
+            store::testing::use_durable_postgres();
+            for engine in on.engines() {
+                operations::run(&size.bench(), operation, engine).await?;
+            }
+            Ok(())
+        }
+        Some(Command::Bare) => feed::bare().await,
+        Some(Command::Sandbox) => renewals::sandbox().await,
+        Some(Command::Jobs { url, now }) => queue::jobs::process(&url, now).await,
+        Some(Command::Node { url }) => queue::start::process(&url).await,
     }
-    figure::print(&figures, cli.json)
+}
+
+impl Measure {
+    async fn run(self) -> Result<()> {
+        // As it should run: with fsync.
+        store::testing::use_durable_postgres();
+        let bench = self.size.bench();
+        let is_asked = |group: &Group| {
+            let all = group.in_all && self.groups.iter().any(|name| name == "all");
+            all || self.groups.iter().any(|name| name == group.name)
+        };
+        let engines = self.on.engines();
+        for group in GROUPS.iter().filter(|group| is_asked(group)) {
+            let on: Vec<_> = group.engines.iter().filter(|engine| engines.contains(engine)).collect();
+            ensure!(
+                !on.is_empty() || self.groups.iter().any(|name| name == "all"),
+                "{} is not measured there",
+                group.name
+            );
+            for &engine in on {
+                self.measure(&bench, group, engine).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, bench: &Bench, group: &Group, engine: Engine) -> Result<()> {
+        figure::heading(group.name, groups::name(engine));
+        (group.measure)(bench, engine).await?;
+        let figures = bench.take_figures();
+        if let Some(file) = &self.json {
+            let machine = Machine::this(bench, engine).await?;
+            Report::add(file, group.name, groups::name(engine), Run { machine, figures })?;
+        }
+        Ok(())
+    }
 }

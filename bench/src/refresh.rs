@@ -20,23 +20,20 @@ use tests::{
     relight::{PASSWORD, Relight},
 };
 
-use crate::figure::{Figure, largest, median};
+use crate::{
+    bench::Bench,
+    figure::{Figure, largest, median, number},
+};
 
 const LUMA: &str = "luma.ceramics";
+const ACCOUNTS: u32 = 10_000;
 const ROUNDS: u32 = 20;
 /// Accounts behind one Facebook user: as many as are looked at in one login.
 const PER_PERSON: u32 = 200;
 const FIRST_ID: u64 = 17_841_400_001_000_000;
 
-pub(crate) async fn measure(accounts: u32) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        figures.extend(on(engine, accounts).await?);
-    }
-    Ok(figures)
-}
-
-async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let accounts = bench.size(ACCOUNTS);
     let relight = Relight::start_with(engine, |config| {
         config.database.connections = 16;
         // Each browser is at an address of its own, as far as limits by address are concerned.
@@ -53,7 +50,7 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     let here = format!("/accounts/{account}");
     until_done(&relight, Duration::from_mins(3)).await?;
     let (mut active, mut fresh, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..bench.fewer(ROUNDS) {
         // All others are due again, at normal priority.
         relight.clock.forward(TimeDelta::hours(7));
         relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
@@ -81,19 +78,16 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
         active.push(shown.context("shown")?.as_secs_f64() * 1_000.0);
         waiting.push(f64::from(due(&relight).await?));
     }
-    let name = format!("{engine:?}");
-    Ok(vec![
-        Figure::alone(format!("{name}: callback → shown active, median"), median(active.clone()), "ms", ""),
-        Figure::alone(
-            format!("{name}: callback → shown active, slowest of {ROUNDS}"),
-            largest(&active),
-            "ms",
-            "≤ 1000",
-        ),
-        Figure::alone(format!("{name}: callback → all widgets fresh, median"), median(fresh.clone()), "ms", ""),
-        Figure::alone(format!("{name}: callback → all widgets fresh, slowest"), largest(&fresh), "ms", "≤ 5000"),
-        Figure::alone(format!("{name}: other pulls still due then, median"), median(waiting), "rows", ""),
-    ])
+    let others = number(f64::from(accounts));
+    for (what, times, goal) in
+        [("account shown active", &active, "≤ 1000"), ("all of its widgets fresh", &fresh, "≤ 5000")]
+    {
+        let name = format!("from a callback's arrival to {what}, {others} other pulls due");
+        bench.figure(Figure::alone(format!("{name}, median"), median(times.clone()), "ms", ""));
+        bench.figure(Figure::alone(format!("{name}, slowest of {ROUNDS}"), largest(times), "ms", goal));
+    }
+    bench.figure(Figure::alone("other pulls still due then, median", median(waiting), "rows", ""));
+    Ok(())
 }
 
 fn address(number: u32) -> Ipv4Addr {

@@ -13,8 +13,14 @@ use store::{read, sqlx, testing::Engine};
 use tests::relight::Relight;
 use url::Url;
 
-use crate::{beside::Beside, figure::Figure, serve::memory_mib};
+use crate::{
+    bench::Bench,
+    beside::Beside,
+    figure::{Figure, number},
+    serve::memory_mib,
+};
 
+const ACCOUNTS: u32 = 100_000;
 /// A token that the pretend Meta knows: everybody's.
 const TOKEN: &str = "IGAAeverybodys";
 /// When the first of them are due, and for how long they come. Source: `domain::schedule`, for sessions of 60 days.
@@ -23,16 +29,8 @@ const LAST: TimeDelta = TimeDelta::hours(36);
 /// A step of the clock takes at most this long.
 const WITHIN: Duration = Duration::from_mins(20);
 
-pub(crate) async fn measure(accounts: u32, sqlite: bool) -> Result<Vec<Figure>> {
-    let engines: &[Engine] = if sqlite { &[Engine::Sqlite] } else { &[Engine::Postgres, Engine::Sqlite] };
-    let mut figures = Vec::new();
-    for &engine in engines {
-        figures.extend(on(engine, accounts).await?);
-    }
-    Ok(figures)
-}
-
-async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let accounts = bench.size(ACCOUNTS);
     let meta = Beside::start("sandbox", None)?;
     let graph = Url::parse(&format!("{}/instagram", meta.address))?;
     let relight = Relight::start_with(engine, |config| {
@@ -65,15 +63,15 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     }
     let busiest = f64::from(minutes.values().max().copied().unwrap_or_default());
     let average = f64::from(accounts) / LAST.as_seconds_f64() * 60.0;
-    let name = format!("{engine:?}: {accounts} tokens renewed over the schedule");
+    let name = format!("{} tokens renewed over the schedule by calls", number(f64::from(accounts)));
     let third = memory.get(memory.len() / 3).copied().context("steps")?;
     let grown = memory.last().copied().context("steps")? - third;
-    Ok(vec![
-        Figure::alone(format!("{name}, the busiest minute beside the average"), busiest, "", "ratio < 2")
-            .beside(average),
-        Figure::alone(format!("{name}, memory (VmRSS) grew in the last two thirds by"), grown, "MiB", "flat"),
-        Figure::alone(format!("{name}, the whole schedule took"), seconds, "s", ""),
-    ])
+    let minute = Figure::alone(format!("{name}, the busiest minute, beside the average"), busiest, "", "ratio ≤ 2");
+    bench.figure(minute.beside(average));
+    let memory = format!("{name}, how much memory (VmRSS) grew in the last two thirds");
+    bench.figure(Figure::alone(memory, grown, "MiB", "flat"));
+    bench.figure(Figure::alone(format!("{name}, the whole schedule"), seconds, "s", ""));
+    Ok(())
 }
 
 /// Waits until nothing is due.

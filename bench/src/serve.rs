@@ -8,9 +8,12 @@ use sandbox::Sandbox;
 use store::testing::{Engine, TestDatabase};
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 
-use crate::figure::{Figure, median};
+use crate::{
+    bench::Bench,
+    figure::{Figure, median},
+};
 
-const STARTS: usize = 11;
+const STARTS: u32 = 11;
 /// How long it is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -33,8 +36,8 @@ pub(crate) async fn place(engine: Engine) -> Result<Place> {
     Ok(Place { settings, sandbox, database, _folder: folder })
 }
 
-pub(crate) async fn measure() -> Result<Vec<Figure>> {
-    let Place { settings, sandbox, .. } = &place(Engine::Sqlite).await?;
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let Place { settings, sandbox, .. } = &place(engine).await?;
     let process = settings.start().await;
     let owner = Browser::new(&settings.base);
     owner.sign_in("ann@example.com", PASSWORD).await;
@@ -44,19 +47,17 @@ pub(crate) async fn measure() -> Result<Vec<Figure>> {
     owner.until_fresh(&format!("/accounts/{account}"), 1).await;
     process.terminate().await;
     let mut starts = Vec::new();
-    for _ in 0..STARTS {
+    for _ in 0..bench.fewer(STARTS) {
         let begun = Instant::now();
         let process = settings.start().await;
         starts.push(begun.elapsed().as_secs_f64() * 1_000.0);
         process.terminate().await;
     }
+    bench.figure(Figure::alone("start to ready on an existing database, median", median(starts), "ms", "≤ 1000"));
     let process = settings.start().await;
     tokio::time::sleep(IDLE).await;
-    let idle = memory_mib(process.id())?;
-    Ok(vec![
-        Figure::alone("start to ready, existing SQLite database, median", median(starts), "ms", "≤ 1000"),
-        Figure::alone("idle memory (VmRSS), SQLite", idle, "MiB", "≤ 100"),
-    ])
+    bench.figure(Figure::alone("idle memory (VmRSS)", memory_mib(process.id())?, "MiB", "≤ 100"));
+    Ok(())
 }
 
 /// How much of a process is in memory. Source: proc(5), `VmRSS`, in KiB.

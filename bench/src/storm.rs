@@ -7,20 +7,17 @@ use chrono::TimeDelta;
 use store::testing::Engine;
 use tests::relight::Relight;
 
-use crate::{figure::Figure, serve::memory_mib};
+use crate::{
+    bench::Bench,
+    figure::{Figure, number},
+    serve::memory_mib,
+};
 
+const ACCOUNTS: u32 = 100_000;
 const WITHIN: Duration = Duration::from_mins(5);
 
-pub(crate) async fn measure(accounts: u32, sqlite: bool) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    let engines: &[Engine] = if sqlite { &[Engine::Sqlite] } else { &[Engine::Postgres, Engine::Sqlite] };
-    for &engine in engines {
-        figures.extend(on(engine, accounts).await?);
-    }
-    Ok(figures)
-}
-
-async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
+pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
+    let accounts = bench.size(ACCOUNTS);
     // Nothing is called: it is about time alone.
     let relight = Relight::start_with(engine, |config| {
         config.pull.workers = 0;
@@ -37,9 +34,8 @@ async fn on(engine: Engine, accounts: u32) -> Result<Vec<Figure>> {
     }
     let took = begun.elapsed().as_secs_f64();
     let grown = memory_mib(std::process::id())? - before;
-    let name = format!("{engine:?}: {accounts} tokens run out at one moment");
-    Ok(vec![
-        Figure::alone(format!("{name}, all shown expired"), took, "s", "≤ 30"),
-        Figure::alone(format!("{name}, memory (VmRSS) grew by"), grown, "MiB", "flat"),
-    ])
+    let name = format!("{} tokens run out at one moment", number(f64::from(accounts)));
+    bench.figure(Figure::alone(format!("{name}, until all are shown so"), took, "s", "≤ 30"));
+    bench.figure(Figure::alone(format!("{name}, how much memory (VmRSS) grew"), grown, "MiB", "flat"));
+    Ok(())
 }

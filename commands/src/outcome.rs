@@ -23,7 +23,7 @@ pub struct Kept {
 pub enum Outcome {
     /// New accounts, or disconnected ones, are connected.
     Connected {
-        /// The account.
+        /// The accounts.
         accounts: Vec<AccountId>,
         /// Accounts of the same login whose tokens stay, for they work.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -34,7 +34,7 @@ pub enum Outcome {
     },
     /// One or several connected accounts have a fresh token.
     Refreshed {
-        /// The account.
+        /// The accounts.
         accounts: Vec<AccountId>,
         /// Accounts of the same login whose tokens stay, for they work.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -78,7 +78,7 @@ pub enum Outcome {
     MetaUnavailable,
     /// Permissions were not granted.
     PermissionMissing {
-        /// The account.
+        /// Their names at Meta.
         missing: Vec<String>,
     },
     /// Another account than the one that was meant.

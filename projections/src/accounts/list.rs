@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use domain::ParseError;
 use store::{Database, StoreError, read};
 
@@ -49,6 +49,8 @@ impl Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // No instant begins with a tilde, but a name may.
+            Self::Name(name, id) if name.starts_with('~') => write!(f, "~{name}~{id}"),
             Self::Name(name, id) => write!(f, "{name}~{id}"),
             Self::Since(since, id) => write!(f, "~{}~{id}", since.to_rfc3339_opts(SecondsFormat::Micros, true)),
         }
@@ -62,7 +64,13 @@ impl FromStr for Cursor {
         let (key, id) = text.rsplit_once('~').ok_or(ParseError)?;
         match key.strip_prefix('~') {
             None => Ok(Self::Name(key.to_owned(), id.to_owned())),
-            Some(since) => Ok(Self::Since(since.parse().map_err(|_| ParseError)?, id.to_owned())),
+            Some(name) if name.starts_with('~') => Ok(Self::Name(name.to_owned(), id.to_owned())),
+            Some(since) => {
+                let since: DateTime<Utc> = since.parse().map_err(|_| ParseError)?;
+                // RFC 3339 can write no other, and no database compares one.
+                let is_possible = (1..=9999).contains(&since.year());
+                if is_possible { Ok(Self::Since(since, id.to_owned())) } else { Err(ParseError) }
+            }
         }
     }
 }
@@ -244,4 +252,25 @@ pub async fn counts(database: &Database, viewer: Viewer) -> Result<[i64; 3], Sto
     };
     let count = |status: &str| rows.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
     Ok([count("active"), count("expired"), count("disconnected")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_goes_on_after_a_name_that_begins_with_a_tilde() {
+        for name in ["~luma", "~~", "~2026-11-23T10:00:00.000000Z", "lu~ma", ""] {
+            let cursor = Cursor::Name(name.to_owned(), "an-id".to_owned());
+            assert_eq!(cursor.to_string().parse(), Ok(cursor), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_with_an_instant_that_no_database_keeps_is_refused() {
+        for since in ["+262142-12-31T23:59:59Z", "-262143-01-01T00:00:00Z", "0000-12-31T23:59:59Z"] {
+            assert!(format!("~{since}~an-id").parse::<Cursor>().is_err(), "{since}");
+        }
+        assert!("~9999-12-31T23:59:59.999999Z~an-id".parse::<Cursor>().is_ok());
+    }
 }

@@ -192,6 +192,18 @@ on_both_engines! {
         assert_eq!(answer(request()).await.0, StatusCode::FORBIDDEN);
         assert_eq!(answer(request()).await.0, StatusCode::FORBIDDEN);
         assert_eq!(post(&widgets, &"x".repeat(256), free()).await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(post(&widgets, "a b", free()).await.0, StatusCode::BAD_REQUEST);
+        // A refusal behind the gate is kept with its body.
+        let refused = async || {
+            let body = json!({"url": "http://insecure.example/"});
+            let request = service.call(Method::POST, "/webhooks").header("idempotency-key", "hook-1").json(&body);
+            let answer = request.send().await.expect("an answer");
+            let kind = answer.headers()["content-type"].to_str().expect("a text").to_owned();
+            (answer.status(), kind, answer.json::<Value>().await.expect("JSON"))
+        };
+        let first = refused().await;
+        assert_eq!((first.0, first.1.as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json"));
+        assert_eq!(refused().await, first);
     }
 
     async fn who_wrote_reads_it(engine: Engine) {

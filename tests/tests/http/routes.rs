@@ -8,6 +8,7 @@ use ::api::{
 };
 use domain::{Connection, account::Plan};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use sandbox::person::Consent;
 use serde_json::Value;
 use store::on_both_engines;
 use tests::relight::Relight;
@@ -127,12 +128,13 @@ on_both_engines! {
     async fn what_is_offered_can_be_done_and_what_is_unknown_is_missing(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let account = owner.connect(Connection::Consumer, relight.holder("fern.and.fog")).await;
         let here = format!("/accounts/{account}");
         let admin = relight.signed_in("root@example.com", Role::Admin).await;
         admin.open(&here).await.says("Switch to Facebook");
-        let answer = admin.press(&format!("{here}/switch"), &[]).await;
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "an admin may switch");
+        // Mia has a role on the account's Page: an admin may switch a connection that works, to its end.
+        let mia = Consent::of(relight.holder("Mia Berg"));
+        admin.result(&format!("{here}/switch"), &[], &mia).await.says("@fern.and.fog is switched");
         let unknown = "01900000-0000-7000-8000-000000000000";
         let answer = admin.press(&format!("/operations/incidents/{unknown}/release"), &[]).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, task::AbortHandle};
 use url::Url;
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An answer.
 #[derive(Debug, Clone)]

@@ -63,7 +63,11 @@ pub fn details(problem: &Problem, status: StatusCode) -> Response {
 
 /// An error as problem details at once, for what stands outside of the layers.
 pub fn at_once(error: Error) -> Response {
-    let mut response = error.into_response();
+    with_details(error.into_response())
+}
+
+/// A response with its refusal, if it stands for one, as problem details.
+pub fn with_details(mut response: Response) -> Response {
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) => {
             let body = details(&problem, response.status());

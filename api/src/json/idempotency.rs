@@ -16,7 +16,11 @@ use sha2::{Digest, Sha256};
 use store::{Database, execute, read};
 use uuid::Uuid;
 
-use crate::{app::App, error::Error, sign_in::api_key::Caller};
+use crate::{
+    app::App,
+    error::{Error, boundary},
+    sign_in::api_key::Caller,
+};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -42,12 +46,30 @@ struct Kept {
     body: Vec<u8>,
 }
 
+impl IntoResponse for Kept {
+    fn into_response(self) -> Response {
+        let kind = if self.status.is_success() { "application/json" } else { "application/problem+json" };
+        let is_empty = self.body.is_empty();
+        let mut response = (self.status, self.body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        // An answer without a body has no type.
+        if is_empty {
+            headers.remove(header::CONTENT_TYPE);
+        } else {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        response
+    }
+}
+
 /// Answers a repeated request as the first time, and keeps the answers of others.
 pub async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(key) = request.headers().get(&KEY).filter(|_| request.method() == Method::POST) else {
         return next.run(request).await;
     };
-    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len())).map(str::to_owned);
+    let is_key = |key: &&str| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.to_str().ok().filter(is_key).map(str::to_owned);
     match key {
         Some(key) => answer(&app, &key, request, next).await.unwrap_or_else(IntoResponse::into_response),
         None => {
@@ -64,13 +86,11 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let hash = hash(&parts, &body);
     let bound_to = ANSWERS.bound_to(&[&caller, key]);
     if let Some(kept) = kept(app, &caller, key, &hash, &bound_to).await? {
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        let mut response = (kept.status, content_type, kept.body).into_response();
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        return Ok(response);
+        return Ok(kept.into_response());
     }
     parts.extensions.insert(NewId(derived(&caller, key)));
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    // A refusal gets its body here: what is kept is the whole answer.
+    let response = boundary::with_details(next.run(Request::from_parts(parts, Body::from(body))).await);
     let (head, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES).await.map_err(|error| Error::Internal(error.into()))?;
     // What passes may be tried again under the same key.

@@ -68,7 +68,7 @@ pub fn details(problem: &Problem, status: StatusCode) -> Response {
     response
 }
 
-/// An answer whose refusal, if it is one, has its body as problem details.
+/// A response with its refusal, if it stands for one, as problem details.
 pub fn with_details(mut response: Response) -> Response {
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) => {

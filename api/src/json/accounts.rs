@@ -127,7 +127,7 @@ pub fn limit(given: Option<i64>) -> Result<i64, Error> {
 }
 
 /// The accounts, by name; those of one status by when they came to it.
-#[utoipa::path(get, path = "/accounts", params(ListQuery), tag = "accounts",
+#[utoipa::path(get, operation_id = "list_accounts", path = "/accounts", params(ListQuery), tag = "accounts",
     responses((status = 200, body = List<Account>)))]
 pub async fn list(
     State(app): State<App>,
@@ -159,14 +159,14 @@ pub async fn find(app: &App, caller: &Caller, id: &str) -> Result<accounts::Acco
 }
 
 /// One account.
-#[utoipa::path(get, path = "/accounts/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+#[utoipa::path(get, operation_id = "get_account", path = "/accounts/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
     responses((status = 200, body = Account)))]
 pub async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Account>, Error> {
     Ok(Json(find(&app, &caller, &id).await?.into()))
 }
 
 /// Asks Meta about the account's token, soon. Look at `checked_at` for the answer.
-#[utoipa::path(post, path = "/accounts/{id}/check", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+#[utoipa::path(post, operation_id = "check_account", path = "/accounts/{id}/check", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
     responses((status = 202, description = "Meta is asked soon.")))]
 pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Error> {
     let account = find(&app, &caller, &id).await?;
@@ -185,7 +185,7 @@ pub struct Link {
 }
 
 /// Makes a reconnect link.
-#[utoipa::path(post, path = "/accounts/{id}/reconnect-link", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+#[utoipa::path(post, operation_id = "create_reconnect_link", path = "/accounts/{id}/reconnect-link", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
     responses((status = 201, body = Link)))]
 pub async fn reconnect_link(
     State(app): State<App>,

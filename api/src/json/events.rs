@@ -85,7 +85,7 @@ pub struct HistoryQuery {
 }
 
 /// The events of an account and its token, in order.
-#[utoipa::path(get, path = "/accounts/{id}/history", params(("id" = Uuid, Path, description = "The account's id."), HistoryQuery), tag = "events",
+#[utoipa::path(get, operation_id = "get_account_history", path = "/accounts/{id}/history", params(("id" = Uuid, Path, description = "The account's id."), HistoryQuery), tag = "events",
     responses((status = 200, body = List<Event>)))]
 pub async fn history(
     State(app): State<App>,
@@ -129,7 +129,7 @@ pub struct EventsQuery {
 }
 
 /// The event log, in order.
-#[utoipa::path(get, path = "/events", params(EventsQuery), tag = "events",
+#[utoipa::path(get, operation_id = "list_events", path = "/events", params(EventsQuery), tag = "events",
     responses((status = 200, body = List<Event>)))]
 pub async fn events(State(app): State<App>, Query(query): Query<EventsQuery>) -> Result<Json<List<Event>>, Error> {
     let bad = |text: &str| Error::Bad(text.to_owned());
@@ -204,7 +204,7 @@ pub struct WorkQuery {
 }
 
 /// The jobs that are due next, in the order in which they go.
-#[utoipa::path(get, path = "/work", params(WorkQuery), tag = "events",
+#[utoipa::path(get, operation_id = "list_jobs", path = "/work", params(WorkQuery), tag = "events",
     responses((status = 200, body = List<Job>)))]
 pub async fn work(State(app): State<App>, Query(query): Query<WorkQuery>) -> Result<Json<List<Job>>, Error> {
     let data = queue::waiting(app.database(), None, limit(query.limit)?).await?;

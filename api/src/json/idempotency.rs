@@ -46,16 +46,30 @@ struct Kept {
     body: Vec<u8>,
 }
 
+impl IntoResponse for Kept {
+    fn into_response(self) -> Response {
+        let kind = if self.status.is_success() { "application/json" } else { "application/problem+json" };
+        let is_empty = self.body.is_empty();
+        let mut response = (self.status, self.body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        // An answer without a body has no type.
+        if is_empty {
+            headers.remove(header::CONTENT_TYPE);
+        } else {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        response
+    }
+}
+
 /// Answers a repeated request as the first time, and keeps the answers of others.
 pub async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(key) = request.headers().get(&KEY).filter(|_| request.method() == Method::POST) else {
         return next.run(request).await;
     };
-    let key = key
-        .to_str()
-        .ok()
-        .filter(|key| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map(str::to_owned);
+    let is_key = |key: &&str| (1..=KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.to_str().ok().filter(is_key).map(str::to_owned);
     match key {
         Some(key) => answer(&app, &key, request, next).await.unwrap_or_else(IntoResponse::into_response),
         None => {
@@ -72,21 +86,10 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let hash = hash(&parts, &body);
     let bound_to = ANSWERS.bound_to(&[&caller, key]);
     if let Some(kept) = kept(app, &caller, key, &hash, &bound_to).await? {
-        let kind = match (kept.status.is_success(), kept.body.is_empty()) {
-            (_, true) => None,
-            (true, false) => Some("application/json"),
-            (false, false) => Some("application/problem+json"),
-        };
-        let mut response = (kept.status, kept.body).into_response();
-        response.headers_mut().remove(header::CONTENT_TYPE);
-        if let Some(kind) = kind {
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        }
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        return Ok(response);
+        return Ok(kept.into_response());
     }
     parts.extensions.insert(NewId(derived(&caller, key)));
-    // A refusal is an answer too: it gets its body here, to be kept.
+    // A refusal gets its body here: what is kept is the whole answer.
     let response = boundary::with_details(next.run(Request::from_parts(parts, Body::from(body))).await);
     let (head, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES).await.map_err(|error| Error::Internal(error.into()))?;

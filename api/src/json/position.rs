@@ -35,7 +35,7 @@ pub async fn read_your_writes(State(app): State<App>, request: Request, next: Ne
     let wanted = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "min_position");
     if let (Some((_, wanted)), &Method::GET) = (wanted, request.method()) {
         match wanted.parse() {
-            Ok(position @ 0_i64..) => app.until_position(position).await,
+            Ok(position @ 0..) => app.until_position(position).await,
             _ => return Error::Bad("min_position must be a position.".to_owned()).into_response(),
         }
     }

@@ -94,7 +94,7 @@ impl From<webhooks::Delivery> for Delivery {
 }
 
 /// All endpoints.
-#[utoipa::path(get, path = "/webhooks", tag = "webhooks",
+#[utoipa::path(get, operation_id = "list_webhooks", path = "/webhooks", tag = "webhooks",
     responses((status = 200, body = List<Endpoint>)))]
 pub async fn list(State(app): State<App>) -> Result<Json<List<Endpoint>>, Error> {
     let endpoints = webhooks::list(&app).await?;
@@ -103,7 +103,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<List<Endpoint>>, Error>
 }
 
 /// Adds an endpoint. Deliveries are signed as Standard Webhooks says, with the secret of this answer.
-#[utoipa::path(post, path = "/webhooks", tag = "webhooks", request_body = NewEndpoint,
+#[utoipa::path(post, operation_id = "add_webhook", path = "/webhooks", tag = "webhooks", request_body = NewEndpoint,
     responses((status = 201, body = Endpoint)))]
 pub async fn add(
     State(app): State<App>,
@@ -115,14 +115,14 @@ pub async fn add(
 }
 
 /// Removes an endpoint.
-#[utoipa::path(delete, path = "/webhooks/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
+#[utoipa::path(delete, operation_id = "remove_webhook", path = "/webhooks/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
     responses((status = 204, description = "It is removed.")))]
 pub async fn remove(State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Error> {
     if webhooks::remove(&app, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Error::Missing) }
 }
 
 /// The latest deliveries to an endpoint.
-#[utoipa::path(get, path = "/webhooks/{id}/deliveries", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
+#[utoipa::path(get, operation_id = "list_webhook_deliveries", path = "/webhooks/{id}/deliveries", params(("id" = Uuid, Path, description = "The id.")), tag = "webhooks",
     responses((status = 200, body = List<Delivery>)))]
 pub async fn deliveries(State(app): State<App>, Path(id): Path<String>) -> Result<Json<List<Delivery>>, Error> {
     if !webhooks::list(&app).await?.iter().any(|endpoint| endpoint.id == id) {

@@ -54,7 +54,7 @@ pub struct WidgetPlan {
 }
 
 /// The widgets of an account.
-#[utoipa::path(get, path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
+#[utoipa::path(get, operation_id = "list_widgets", path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
     responses((status = 200, body = List<Widget>)))]
 pub async fn list(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<List<Widget>>, Error> {
     let account = find(&app, &caller, &id).await?;
@@ -63,7 +63,7 @@ pub async fn list(State(app): State<App>, caller: Caller, Path(id): Path<String>
 }
 
 /// Adds a widget.
-#[utoipa::path(post, path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
+#[utoipa::path(post, operation_id = "add_widget", path = "/accounts/{id}/widgets", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
     responses((status = 201, body = Widget)))]
 pub async fn add(
     State(app): State<App>,
@@ -95,7 +95,7 @@ async fn known(app: &App, id: &str) -> Result<widgets::Widget, Error> {
 }
 
 /// Changes a widget's plan.
-#[utoipa::path(patch, path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
+#[utoipa::path(patch, operation_id = "change_widget", path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), request_body = WidgetPlan, tag = "widgets",
     responses((status = 200, body = Widget)))]
 pub async fn change(
     State(app): State<App>,
@@ -113,7 +113,7 @@ pub async fn change(
 }
 
 /// Removes a widget.
-#[utoipa::path(delete, path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
+#[utoipa::path(delete, operation_id = "remove_widget", path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
     responses((status = 204, description = "It is removed.")))]
 pub async fn remove(
     State(app): State<App>,

@@ -97,6 +97,7 @@ fn complete(operation: &mut Value, method: &Method, path: &str, who: Who) {
         (true, 401, "No API key, or an unknown one."),
         (!every_key, 403, "The role of the key does not allow it."),
         (path.contains('{'), 404, "It does not exist."),
+        (writes, 408, "The body did not arrive in time."),
         (writes, 409, "It was changed at the same time."),
         (writes, 413, "The request is too large."),
         (body, 415, "The body is not JSON."),
@@ -119,6 +120,15 @@ fn complete(operation: &mut Value, method: &Method, path: &str, who: Who) {
             "description": "The request's id, as it stands in the log and in the metadata of events.",
             "schema": {"type": "string", "format": "uuid"},
         });
+    }
+    if *method == Method::POST {
+        let success = operation["responses"].as_object_mut().into_iter().flatten();
+        for (_, answer) in success.filter(|(status, _)| status.starts_with('2') || status.starts_with('4')) {
+            answer["headers"]["Idempotency-Replayed"] = json!({
+                "description": "The request was answered before, and this is that answer.",
+                "schema": {"type": "string", "const": "true"},
+            });
+        }
     }
     let given = match *method {
         Method::GET => json!({

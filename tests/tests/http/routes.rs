@@ -1,6 +1,6 @@
 //! The table of routes, walked by every role: who is let in where, and what the API's description says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::api::{
     routes::{Route, Surface, Who, table},
@@ -202,6 +202,8 @@ async fn the_description_is_true() {
     }
     let routes: Vec<_> = table().into_iter().filter(|route| route.surface == Surface::Api).collect();
     assert_eq!(described.len(), routes.len(), "every route is described, and nothing else");
+    let names: BTreeSet<_> = described.values().map(|operation| operation["operationId"].to_string()).collect();
+    assert_eq!(names.len(), routes.len(), "an operation's id is its own (OpenAPI 3.1, section 4.8.10)");
     for route in routes {
         let operation = &described[&format!("{} {}", route.method, route.path)];
         let what = format!("{} {}", route.method, route.path);

@@ -68,7 +68,7 @@ async fn a_full_disk_is_an_error_and_no_more() {
 #[tokio::test]
 async fn who_waits_too_long_hears_so_and_who_comes_late_hears_that_it_is_closed() {
     let (test, _) = opened().await;
-    let options = Options { acquire_timeout: Duration::from_millis(50), ..Options::default() };
+    let options = Options { acquire_timeout: Duration::from_secs(1), ..Options::default() };
     let database = Database::open(test.url(), options).await.expect("opens");
     let held = database.begin().await.expect("begins");
     assert!(matches!(database.begin().await, Err(sqlx::Error::PoolTimedOut)));

@@ -22,7 +22,7 @@ pub(crate) fn path(variable: &str) -> Option<PathBuf> {
 /// The same, when it fails.
 pub(crate) async fn run(command: &mut Command) -> Result<String, String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let what = format!("{:?}", command.as_std().get_program());
+    let what = command.as_std().get_program().display().to_string();
     let output = tokio::time::timeout(DEADLINE, command.output()).await.unwrap_or_else(|_| panic!("{what} hangs"));
     let output = output.unwrap_or_else(|error| panic!("{what} can't be run: {error}"));
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();

@@ -2,11 +2,13 @@
 //! which RFC 3339 can't write.
 
 use axum::{
+    body::{Body, Bytes, to_bytes},
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Datelike, Utc};
+use http_body_util::LengthLimitError;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
@@ -19,6 +21,23 @@ pub async fn refuse_nul(request: Request, next: Next) -> Response {
         return nul().into_response();
     }
     next.run(request).await
+}
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// [`Error::TooLarge`] beyond them; [`Error::Bad`] when it can't be read to its end.
+pub async fn body(body: Body, bytes: usize) -> Result<Bytes, Error> {
+    to_bytes(body, bytes).await.map_err(|error| {
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            if error.is::<LengthLimitError>() {
+                return Error::TooLarge;
+            }
+            cause = error.source();
+        }
+        Error::Bad("The body can't be read to its end.".to_owned())
+    })
 }
 
 /// Refuses a form with a NUL character.

@@ -2,10 +2,12 @@
 -- of the release before; nothing writes it any more, and what it held must not be left behind: everybody signs in anew.
 CREATE TABLE browser_sessions (
     id_hash    BYTEA PRIMARY KEY, -- SHA-256
+    user_id    TEXT, -- whose it is
     data       TEXT NOT NULL, -- JSON
     began_at   TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX browser_sessions_by_user ON browser_sessions (user_id, began_at);
 CREATE INDEX browser_sessions_by_end ON browser_sessions (expires_at);
 DELETE FROM sessions;
 

@@ -1,12 +1,11 @@
 //! `relight history`.
 
 use anyhow::{Result, bail};
-use chrono::{DateTime, Utc};
 use domain::AccountId;
 use projections::story::{self, Chapter};
 use store::{Filter, Store};
 
-use crate::{config::Config, database};
+use crate::{config::Config, database, input::Instant};
 
 /// How many events are read at once.
 const PAGE: i64 = 1_000;
@@ -17,7 +16,7 @@ pub(super) struct Options {
     account: AccountId,
     /// Only up to this instant, such as `2026-11-23T10:00:00Z`: what was known then.
     #[arg(long, value_name = "TIME")]
-    at: Option<DateTime<Utc>>,
+    at: Option<Instant>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -25,7 +24,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
     let store = Store::new(database::existing(&config).await?);
-    let to = options.at.map(|at| at + chrono::TimeDelta::microseconds(1));
+    let to = options.at.map(|Instant(at)| at + chrono::TimeDelta::microseconds(1));
     let mut filter = Filter { account: Some(options.account), to, ..Filter::default() };
     let mut events = Vec::new();
     loop {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, net::IpAddr, str::FromStr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
@@ -76,9 +76,22 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     let network = |text: String| {
         let text = text.trim();
         let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| D::Error::custom("it must be addresses or networks, such as 10.0.0.0/8"))
+        let network = network.map_err(|_| D::Error::custom("it must be addresses or networks, such as 10.0.0.0/8"))?;
+        match canonical(network) {
+            all if all.prefix_len() == 0 => Err(D::Error::custom("it must not be the network of all addresses")),
+            network => Ok(network),
+        }
     };
     Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
+}
+
+/// An IPv4 network that is written as an IPv6 one, as IPv4: peers are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().zip(network.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(address, bits)| Ipv4Net::new(address, bits).ok()).map_or(network, IpNet::V4)
 }
 
 /// A default that is known to be a URL.

@@ -260,6 +260,17 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_networks_in_any_form_but_not_all_addresses() {
+        let proxies = |list: &str| load("", &[APP, SECRET, ("RELIGHT_HTTP__TRUSTED_PROXIES", list)]);
+        let read = proxies("10.0.0.0/8, 192.0.2.1,::ffff:127.0.0.1,::ffff:10.0.0.0/104").expect("loads");
+        let shown: Vec<_> = read.http.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "192.0.2.1/32", "127.0.0.1/32", "10.0.0.0/8"]);
+        for bad in ["0.0.0.0/0", "::/0", "everybody"] {
+            assert!(proxies(bad).expect_err(bad).contains("http.trusted_proxies"), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_defaults_hold_together() {
         let config = load("", &[APP, SECRET]).expect("loads");
         assert_eq!(config.public_url(), "http://127.0.0.1:4000");

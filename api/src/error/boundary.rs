@@ -95,7 +95,8 @@ fn taken(response: &mut Response) -> Option<Problem> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
     // The layer that bounds bodies answers in a plain text.
-    let silent = !response.headers().contains_key(header::CONTENT_TYPE) || status == StatusCode::PAYLOAD_TOO_LARGE;
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let silent = kind.is_none_or(|kind| status == StatusCode::PAYLOAD_TOO_LARGE && kind.starts_with(b"text/plain"));
     if !failed || !silent {
         return None;
     }
@@ -111,6 +112,7 @@ fn with_body(response: Response, body: Response) -> Response {
     let (mut head, _) = response.into_parts();
     let (body_head, body) = body.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::CONTENT_ENCODING);
     head.headers.extend(body_head.headers);
     Response::from_parts(head, Body::new(body))
 }

@@ -79,7 +79,7 @@ pub struct Details {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Missing => Self::new("not-found", "Page not found", "It does not exist, or you don't have access."),
+            Error::Missing => Self::new("not-found", "Not found", "It does not exist, or you don't have access."),
             Error::SignIn => Self::new("not-signed-in", "Sign in first", "You need to be signed in to do this."),
             Error::BadKey => Self::new(
                 "key-required",
@@ -97,7 +97,8 @@ impl From<Error> for Problem {
                 Self::new("conflict", "It was changed at the same time", "Reload to see the change, then try again.")
             }
             Error::TooMany(seconds) => {
-                let text = format!("Please wait {seconds} seconds, then try again.");
+                let unit = if seconds == 1 { "second" } else { "seconds" };
+                let text = format!("Please wait {seconds} {unit}, then try again.");
                 Self::new("too-many-requests", "Too many tries", &text)
             }
             Error::Spent(text, _) => Self::new("allowance-spent", "The limit is reached", &text),

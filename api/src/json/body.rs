@@ -1,7 +1,6 @@
 //! JSON bodies.
 
 use axum::{
-    body::to_bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
@@ -24,7 +23,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         if !is_json(request.headers()) {
             return Err(Error::MediaType);
         }
-        let body = to_bytes(request.into_body(), BODY_BYTES).await.map_err(|_| Error::TooLarge)?;
+        let body = input::body(request.into_body(), BODY_BYTES).await?;
         let bad = |error: serde_json::Error| {
             let said: String = error.to_string().chars().take(MESSAGE_CHARACTERS).collect();
             Error::Bad(format!("The body: {said}."))

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     error::{Error, boundary},
+    input,
     sign_in::api_key::Caller,
 };
 
@@ -82,7 +83,7 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Respo
 async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, app).await?.id.to_string();
-    let body = to_bytes(body, super::BODY_BYTES).await.map_err(|_| Error::TooLarge)?;
+    let body = input::body(body, super::BODY_BYTES).await?;
     let hash = hash(&parts, &body);
     let bound_to = ANSWERS.bound_to(&[&caller, key]);
     if let Some(kept) = kept(app, &caller, key, &hash, &bound_to).await? {

@@ -28,6 +28,8 @@ use crate::error::Error;
 const OF_NETWORK: (u32, Duration) = (10, Duration::from_secs(30));
 /// The same of an IPv6 /48, which may be one customer's too.
 const OF_SITE: (u32, Duration) = (40, Duration::from_secs(8));
+/// Tries of an address that are under way at once, whether they will fail or not: nobody holds the whole queue for hashes.
+const UNDER_WAY: (u32, Duration) = (4, Duration::from_secs(5));
 /// Failures of an account that are remembered, and how long each counts.
 const OF_ACCOUNT: (u32, Duration) = (20, Duration::from_mins(1));
 /// Failures of an account from which on its next tries wait.
@@ -74,6 +76,7 @@ impl fmt::Display for Door {
 /// All failures of a node.
 #[derive(Debug)]
 pub struct Failures {
+    under_way: Buckets<IpAddr>,
     networks: Buckets<IpAddr>,
     sites: Buckets<IpAddr>,
     /// Tries at browsers that are known, by the browser.
@@ -87,6 +90,7 @@ impl Default for Failures {
     fn default() -> Self {
         let buckets = |(drops, each)| Buckets::new(drops, each);
         Self {
+            under_way: buckets(UNDER_WAY),
             networks: buckets(OF_NETWORK),
             sites: buckets(OF_SITE),
             browsers: Buckets::new(OF_NETWORK.0, OF_NETWORK.1),
@@ -117,6 +121,11 @@ impl Failures {
     /// # Errors
     /// [`Error::TooMany`] after too many that failed.
     pub fn begin(&self, door: Door, Address(from): Address, browser: Option<&str>) -> Result<Try<'_>, Error> {
+        self.under_way.take(&network(from)).map_err(too_many)?;
+        self.enter(door, from, browser).inspect_err(|_| self.under_way.give_back(&network(from)))
+    }
+
+    fn enter(&self, door: Door, from: IpAddr, browser: Option<&str>) -> Result<Try<'_>, Error> {
         if let Some(browser) = browser.map(hashed) {
             self.browsers.take(&browser).map_err(too_many)?;
             return Ok(Try { failures: self, door, from, browser: Some(browser), ended: false });
@@ -179,6 +188,7 @@ impl Try<'_> {
 
 impl Drop for Try<'_> {
     fn drop(&mut self) {
+        self.failures.under_way.give_back(&network(self.from));
         if !self.ended {
             self.failures.lines.write(self.door, self.from, "failed");
         }
@@ -275,7 +285,8 @@ mod tests {
     fn tries_at_once_count_before_the_first_has_ended() {
         let failures = Failures::default();
         let tries: Vec<_> = (0..30).map(|_| failures.begin(Door::SignIn, from("192.0.2.1"), None)).collect();
-        assert_eq!(tries.iter().filter(|begun| begun.is_ok()).count(), 10);
+        assert_eq!(tries.iter().filter(|begun| begun.is_ok()).count(), 4);
+        assert!(failures.begin(Door::SignIn, from("192.0.2.2"), None).is_ok(), "another address has its own");
     }
 
     #[test]

@@ -25,9 +25,9 @@ fn authority(user: &User) -> Authority {
     user.role.authority(user.id)
 }
 
-/// The page of an account, at one of its forms.
-fn page_of(account: &Account, form: &str) -> String {
-    format!("/accounts/{}#{form}", account.id)
+/// The page of an account. Without a fragment: browsers focus the wrong field by themselves then.
+fn page_of(account: &Account) -> String {
+    format!("/accounts/{}", account.id)
 }
 
 async fn back(session: &Session, account: &Account, said: &str) -> Result<Response, Error> {
@@ -101,7 +101,7 @@ pub async fn disconnect(
     let account = seen(&app, &user, &id).await?;
     if form.sure != "yes" {
         let text = "Tick the box to say that you are sure.".to_owned();
-        return Err(Error::Bad(text).at("sure", &page_of(&account, "disconnect")));
+        return Err(Error::Bad(text).at("sure", &page_of(&account)));
     }
     let committed = app.commands.disconnect(account.id, authority(&user), &context).await?;
     app.until_shown(committed).await;
@@ -130,7 +130,7 @@ pub async fn add_widget(
     let widget = WidgetId::new(commands::new_id());
     let plan = plan(&form)?;
     let added = app.commands.add_widget(account.id, widget, plan, authority(&user), &context).await;
-    let committed = added.map_err(|error| Error::from(error).at("plan", &page_of(&account, "widgets")))?;
+    let committed = added.map_err(|error| Error::from(error).at("plan", &page_of(&account)))?;
     app.until_shown(committed).await;
     back(&session, &account, "The widget was added.").await
 }

@@ -67,13 +67,14 @@ pub async fn grant(
     Posted(form): Posted<GrantForm>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
-    let people = format!("/accounts/{id}#people");
+    let page = format!("/accounts/{id}");
+    let people = format!("{page}#people");
     let right: Right = form.right.parse().map_err(|_| Error::Bad("The right is owner or developer.".to_owned()))?;
     let by = user.role.authority(user.id);
     // Rights first: nobody else learns anything.
     app.commands.may_share(account.id, by).await?;
     let email = normal_email(&form.email);
-    let email = email.ok_or_else(|| Error::Bad("That is not an e-mail address.".to_owned()).at("email", &people))?;
+    let email = email.ok_or_else(|| Error::Bad("That is not an e-mail address.".to_owned()).at("email", &page))?;
     let users = Users::new(app.database().clone());
     for (other, _) in accounts::rights(app.database(), account.id).await? {
         if users.email(other).await?.is_some_and(|known| known == email) {
@@ -84,8 +85,10 @@ pub async fn grant(
         }
     }
     let offered = invitations(&app).offer(account.id, &email, right, user.id, app.commands.clock.now()).await;
-    offered.map_err(|error| error.at("email", &people))?;
-    let said = format!("{email} is invited. The invitation waits on their list of accounts for a week.");
+    offered.map_err(|error| error.at("email", &page))?;
+    let said = format!(
+        "{email} is invited. No mail is sent: tell them to sign in here with this address. The invitation waits on their list of accounts for a week."
+    );
     flash::say(&session, &said).await?;
     Ok(see_other(&people))
 }
@@ -111,8 +114,7 @@ pub async fn withdraw(
 
 /// The invitation of this id to this person.
 async fn mine(app: &App, user: &User, id: &str) -> Result<Invitation, Error> {
-    let mine = invitations(app).to(&user.email, app.commands.clock.now()).await?;
-    mine.into_iter().find(|invitation| invitation.id == id).ok_or(Error::Missing)
+    invitations(app).of(id, &user.email, app.commands.clock.now()).await?.ok_or(Error::Missing)
 }
 
 /// `POST /invitations/{id}/accept`. Whether the inviter may still give the right is decided now.

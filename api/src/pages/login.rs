@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use axum_login::{AuthSession, AuthnBackend};
@@ -90,13 +90,16 @@ pub async fn sign_in(
         }
         _ => None,
     };
-    let attempt = failures.begin(Door::SignIn, from, browser.as_deref())?;
+    let attempt = match failures.begin(Door::SignIn, from, browser.as_deref()) {
+        Ok(attempt) => attempt,
+        Err(error) => return refused(error, inside(&form.next), &form.email),
+    };
     let account = email.unwrap_or_default();
     if browser.is_none()
         && let Err(error) = failures.slow(&account).await
     {
         attempt.uncounted();
-        return Err(error);
+        return refused(error, inside(&form.next), &form.email);
     }
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
@@ -106,7 +109,7 @@ pub async fn sign_in(
         // Nothing was tried.
         Err(error) => {
             attempt.uncounted();
-            Err(error.into())
+            refused(error.into(), next, &form.email)
         }
         Ok(Some(user)) => {
             attempt.uncounted();
@@ -119,6 +122,17 @@ pub async fn sign_in(
             render(&LoginPage::sign_in(next, &form.email, problem))
         }
     }
+}
+
+/// The form once more, with what was typed, for somebody who must wait.
+fn refused(error: Error, next: &str, email: &str) -> Result<Response, Error> {
+    let Error::TooMany(seconds) = error else { return Err(error) };
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let problem = format!("Too many tries. Please wait {seconds} {unit}, then try again.");
+    let mut response = render(&LoginPage::sign_in(next, email, Some(&problem)))?;
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    Ok(response)
 }
 
 /// `POST /logout`.

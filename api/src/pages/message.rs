@@ -17,6 +17,8 @@ struct Message<'a> {
     code: Option<u16>,
     reference: Option<&'a str>,
     support: Option<&'a str>,
+    /// Whether signing in leads on.
+    sign_in: bool,
 }
 
 /// A refusal as a page, with the navigation of the person who is signed in (and the token of their forms), and a link to
@@ -25,7 +27,8 @@ pub fn page(problem: &Problem, signed_in: Option<(Me, String)>, support: Option<
     let (me, csrf) = signed_in.map_or((None, String::new()), |(me, csrf)| (Some(me), csrf));
     let reference = problem.reference.as_deref();
     let support = support.filter(|_| reference.is_some());
-    let message =
-        Message { me, csrf, title: &problem.title, text: &problem.detail, code: problem.code, reference, support };
+    let sign_in = problem.kind == "not-signed-in";
+    let (title, text, code) = (&problem.title, &problem.detail, problem.code);
+    let message = Message { me, csrf, title, text, code, reference, support, sign_in };
     super::render(&message).unwrap_or_else(|_| Html(format!("{} {}", problem.title, problem.detail)).into_response())
 }

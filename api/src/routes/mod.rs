@@ -60,19 +60,19 @@ pub fn router(app: &App) -> Result<Router, String> {
     }
     let with_session = |router: Router<App>| {
         router
+            .method_not_allowed_fallback(async || Error::Method)
+            .layer(middleware::from_fn(input::refuse_nul))
             .layer(middleware::from_fn_with_state(app.clone(), boundary::pages))
             .layer(middleware::from_fn(sessions::extend))
             .layer(sign_in.clone())
     };
     Ok(with_session(pages)
-        .merge(api)
-        .merge(machines)
+        .merge(api.merge(machines).layer(middleware::from_fn(input::refuse_nul)))
         .layer(CompressionLayer::new())
         // A compressed stream would wait for more.
         .merge(with_session(streams))
         .method_not_allowed_fallback(async || Error::Method)
         .fallback_service(with_session(Router::new().fallback(async || Error::Missing)).with_state(app.clone()))
-        .layer(middleware::from_fn(input::refuse_nul))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(CatchPanicLayer::custom(boundary::panicked))
         .layer(middleware::from_fn(boundary::everything))

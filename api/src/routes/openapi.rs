@@ -3,7 +3,10 @@
 //! What holds for every route of a kind is added here, so that no handler can forget it: who may call it, the answers of
 //! the gate and of the layers, `min_position`, `Idempotency-Key`, and the headers of each answer.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     extract::Path,
@@ -184,8 +187,12 @@ fn explorer_file(name: &str) -> Result<Response, Error> {
     let config = Arc::new(Config::from("/api/v1/openapi.json"));
     let file = utoipa_swagger_ui::serve(name, config).map_err(|error| Error::Internal(anyhow::anyhow!("{error}")))?;
     let file = file.ok_or(Error::Missing)?;
-    let mut response =
-        (StatusCode::OK, [(header::CONTENT_TYPE, file.content_type)], file.bytes.to_vec()).into_response();
+    // Compiled in: a client that doesn't read must cost no copy.
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    let mut response = (StatusCode::OK, [(header::CONTENT_TYPE, file.content_type)], bytes).into_response();
     if file.gzpipped {
         response.headers_mut().insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
     }

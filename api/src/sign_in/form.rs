@@ -30,7 +30,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         comes_from_us(request.headers(), &app.config.http.public_url)?;
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, FORM_BYTES).await.map_err(|_| Error::TooLarge)?;
+        let body = input::body(body, FORM_BYTES).await?;
         input::form_without_nul(&body)?;
         if let Some(typed) = parts.extensions.get::<Typed>() {
             typed.read(&body);

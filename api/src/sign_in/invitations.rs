@@ -120,8 +120,18 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn to(&self, email: &str, now: DateTime<Utc>) -> Result<Vec<Invitation>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE email = $1 AND invited_at > $2 ORDER BY invited_at LIMIT {OF_ACCOUNT}");
+        let sql = format!("{COLUMNS} WHERE email = $1 AND invited_at > $2 ORDER BY invited_at DESC LIMIT {OF_ACCOUNT}");
         Ok(read!(&self.database, pool => sqlx::query_as(&sql).bind(email).bind(now - LASTS).fetch_all(pool))?)
+    }
+
+    /// The one of this id to this address, if it waits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(&self, id: &str, email: &str, now: DateTime<Utc>) -> Result<Option<Invitation>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE id = $1 AND email = $2 AND invited_at > $3");
+        Ok(read!(&self.database, pool =>
+            sqlx::query_as(&sql).bind(id).bind(email).bind(now - LASTS).fetch_optional(pool))?)
     }
 
     /// Removes one, whether it was accepted, declined or withdrawn; whether it was there.

@@ -25,6 +25,10 @@ use crate::app::App;
 const INACTIVE: Duration = Duration::days(14);
 /// How long it lasts at most.
 const LONGEST: Duration = Duration::days(30);
+/// How many sessions a person has; beyond it the oldest end.
+const OF_PERSON: i64 = 20;
+/// Where axum-login keeps who is signed in.
+const SIGNED_IN: &str = "axum-login.data";
 /// How often a request extends it: a write an hour, not one a request.
 const EXTEND_EVERY: Duration = Duration::hours(1);
 
@@ -156,10 +160,18 @@ fn failed(error: &sqlx::Error) -> Error {
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
         let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
-        let sql = "INSERT INTO browser_sessions (id_hash, data, began_at, expires_at) VALUES ($1, $2, $3, $4)";
+        let sql =
+            "INSERT INTO browser_sessions (id_hash, user_id, data, began_at, expires_at) VALUES ($1, $5, $2, $3, $4)";
         let (id, (now, _), ends) = (hash(&record.id), lasting(), ends(record));
-        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).bind(&data).bind(now).bind(ends).execute(on))
+        let user = record.data.get(SIGNED_IN).and_then(|data| data["user_id"].as_str().map(str::to_owned));
+        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).bind(&data).bind(now).bind(ends).bind(&user).execute(on))
             .map_err(|error| failed(&error))?;
+        if let Some(user) = user {
+            let sql = "DELETE FROM browser_sessions WHERE user_id = $1 AND id_hash NOT IN \
+                       (SELECT id_hash FROM browser_sessions WHERE user_id = $1 ORDER BY began_at DESC LIMIT $2)";
+            autocommit!(&self.database, on => sqlx::query(sql).bind(&user).bind(OF_PERSON).execute(on))
+                .map_err(|error| failed(&error))?;
+        }
         Ok(())
     }
 

@@ -64,7 +64,8 @@ impl fmt::Display for Fault {
             ),
             (false, _) => write!(
                 f,
-                "no key {key} is configured, and rows are sealed under it ({}): put it into vault.keys, behind the first, \
+                "no key {key} is configured, and rows are sealed under it ({}). If it is the new key, restart this node with \
+                 it; if it is an old one, put it into vault.keys, behind the first, \
                  run `relight keys reseal`, and drop it once `relight keys status` shows no rows of it",
                 listed(&rows)
             ),

@@ -137,8 +137,10 @@ impl Account {
 
     fn grant_access(&self, user: UserId, right: Right, by: Authority) -> Decision {
         self.owned(by)?;
-        if self.right_of(user) == Some(Right::Owner) && right < Right::Owner {
-            self.may_lose(user)?;
+        // Alone one may leave, and not stay without anybody who manages the account.
+        let is_last = !self.rights.iter().any(|(other, held)| *other != user && *held == Right::Owner);
+        if self.right_of(user) == Some(Right::Owner) && right < Right::Owner && is_last {
+            return Err(Error::LastOwner);
         }
         Ok(unless(self.right_of(user) == Some(right), Event::AccessGranted { user, right }))
     }

@@ -85,7 +85,7 @@ on_both_engines! {
     async fn error_pages_keep_the_navigation(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        for path in ["/accounts/01900000-0000-7000-8000-000000000000", "/accounts?status=odd", "/events", "/attempts/odd"] {
+        for path in ["/accounts/01900000-0000-7000-8000-000000000000", "/accounts?status=odd", "/events", "/attempts/odd", "/nothing", "/accounts?q=%00"] {
             owner.open(path).await.says("Sign out").says("ann@example.com");
         }
         assert!(!relight.browser().open("/attempts/odd").await.text().contains("Sign out"));

@@ -54,4 +54,23 @@ on_both_engines! {
         let answer = visitor.post("/login", &[("email", "\0"), ("password", "\0")]).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     }
+
+    async fn a_body_that_breaks_off_is_no_large_one_and_a_large_one_has_a_page_that_is_read(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let large = "x".repeat(70_000);
+        let answer = relight.browser().client.post(format!("{}/login", relight.base))
+            .header("accept-encoding", "gzip").form(&[("email", &large)]).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let plain = !answer.headers().contains_key("content-encoding");
+        let bytes = answer.bytes().await.expect("a body");
+        assert_eq!(plain, bytes.starts_with(b"<!doctype html>"), "what is said of the encoding is so");
+        // Chunks of a size that is no number.
+        let mut connection = tokio::net::TcpStream::connect(relight.address()).await.expect("connected");
+        let request = b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+            transfer-encoding: chunked\r\n\r\nZZ\r\n";
+        tokio::io::AsyncWriteExt::write_all(&mut connection, request).await.expect("sent");
+        let mut said = [0; 12];
+        tokio::io::AsyncReadExt::read_exact(&mut connection, &mut said).await.expect("an answer");
+        assert_eq!(&said, b"HTTP/1.1 400");
+    }
 }

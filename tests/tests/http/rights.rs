@@ -98,6 +98,8 @@ on_both_engines! {
         let me = own_id(&ann.open(&here).await.html);
         let answer = ann.press(&format!("{here}/access/revoke"), &[("user", &me)]).await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        ann.press(&format!("{here}/access"), &[("email", "ann@example.com"), ("right", "developer")]).await;
+        ann.open(&here).await.says("Invite");
     }
 
     async fn an_invitation_tells_nothing_about_who_can_sign_in(engine: Engine) {

@@ -98,6 +98,19 @@ on_both_engines! {
         tokio::time::timeout(Duration::from_secs(30), ended).await.expect("streams end");
     }
 
+    async fn a_person_has_twenty_sessions_and_the_oldest_end(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        for _ in 0..20 {
+            relight.browser().sign_in("ann@example.com", PASSWORD).await;
+        }
+        assert_eq!(ann.ask("/accounts").await.status(), StatusCode::SEE_OTHER, "the first of them is over");
+        let sql = "SELECT COUNT(*) FROM browser_sessions";
+        let rows: i64 =
+            store::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+        assert_eq!(rows, 20);
+    }
+
     async fn six_at_once_make_one_admin(engine: Engine) {
         let relight = Relight::start(engine).await;
         let path = relight.setup_path();

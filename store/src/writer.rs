@@ -59,9 +59,10 @@ impl Writer {
     }
 
     pub(crate) async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take()
-            && let Err(error) = connection.close().await
-        {
+        let Some(mut connection) = self.connection.lock().await.take() else { return };
+        // The last connection folds the WAL into the file by itself; here it is done even if another's thread still ends.
+        let folded = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+        if let Err(error) = folded.map(drop).and(connection.close().await) {
             tracing::warn!(%error, "the connection that writes was not closed well");
         }
     }

@@ -73,7 +73,7 @@ fn nul() -> Error {
     Error::Bad("NUL characters are not accepted.".to_owned())
 }
 
-/// An instant that somebody gave: RFC 3339, in the years 1 to 9999.
+/// An instant from outside: RFC 3339, in the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instant(pub DateTime<Utc>);
 

@@ -30,7 +30,7 @@ impl FromRequestParts<App> for Address {
 }
 
 /// The client of a request. Each proxy appends from whom it heard: the last hop that is no trusted proxy is the client. A
-/// hop that can't be read counts as the connection's other end, so that garbage gives nobody a fresh limit.
+/// hop that can't be read counts as the connection's other end, so that garbage opens no fresh limit.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));

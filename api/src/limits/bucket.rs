@@ -1,4 +1,4 @@
-//! Leaky buckets by key, bounded in number: a bucket that nobody used for as long as it takes to run empty is forgotten,
+//! Leaky buckets by key, bounded in number: a bucket that is not used for as long as it takes to run empty is forgotten,
 //! and beyond the largest number those that are used least.
 //!
 //! A bucket is one number, the instant at which it will have run empty (the generic cell rate algorithm, ITU-T I.371).

@@ -28,7 +28,7 @@ use crate::error::Error;
 const OF_NETWORK: (u32, Duration) = (10, Duration::from_secs(30));
 /// The same of an IPv6 /48, which may be one customer's too.
 const OF_SITE: (u32, Duration) = (40, Duration::from_secs(8));
-/// Tries of an address that are under way at once, whether they will fail or not: nobody holds the whole queue for hashes.
+/// Tries of an address that are under way at once, whether they will fail or not: no address holds the whole queue for hashes.
 const UNDER_WAY: (u32, Duration) = (4, Duration::from_secs(5));
 /// Failures of an account that are remembered, and how long each counts.
 const OF_ACCOUNT: (u32, Duration) = (20, Duration::from_mins(1));

@@ -44,7 +44,7 @@ impl Limits {
         self.login.take(&address::network(from)).map_err(too_many)
     }
 
-    /// Somebody asks Meta about an account.
+    /// A request to ask Meta about an account.
     ///
     /// # Errors
     /// [`Error::TooMany`].

@@ -116,7 +116,7 @@ struct Person {
     may_promote: bool,
 }
 
-/// Somebody who was invited and did not answer yet.
+/// A person who was invited and has not answered yet.
 struct Invited {
     id: String,
     email: String,

@@ -40,7 +40,7 @@ pub(super) const fn right_words(right: Right) -> &'static str {
     }
 }
 
-/// What was offered to somebody.
+/// The invitations to a person.
 pub(super) async fn offers(app: &App, user: &User) -> Result<Vec<Offer>, Error> {
     let mut offers = Vec::new();
     for invitation in invitations(app).to(&user.email, app.commands.clock.now()).await? {
@@ -51,7 +51,7 @@ pub(super) async fn offers(app: &App, user: &User) -> Result<Vec<Offer>, Error> 
     Ok(offers)
 }
 
-/// The address and the right that somebody is given.
+/// The address and the right that are offered.
 #[derive(Debug, Deserialize)]
 pub struct GrantForm {
     email: String,

@@ -26,8 +26,6 @@ pub struct Pools {
     pub read: SqlitePool,
     /// The one that writes.
     pub writer: Writer,
-    /// For libraries that write and want a pool for it. Whoever uses it has a turn of the writer.
-    pub lent: SqlitePool,
 }
 
 /// How a database is opened.
@@ -116,7 +114,6 @@ impl Database {
         match self {
             Self::Sqlite(pools) => {
                 pools.read.close().await;
-                pools.lent.close().await;
                 // The last one folds the WAL into the file.
                 pools.writer.close().await;
             }
@@ -237,9 +234,8 @@ async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError
     let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
     // The writer first: it creates the file and sets the journal's mode.
     let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
-    let lent = pool().max_connections(1).connect_lazy_with(connect.clone());
     let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
-    Ok(Database::Sqlite(Pools { read, writer, lent }))
+    Ok(Database::Sqlite(Pools { read, writer }))
 }
 
 async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreError> {

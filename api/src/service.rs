@@ -91,7 +91,8 @@ pub fn commands(config: &Config, database: Database, vault: Vault, clock: Clock)
         guard: config.guard(),
         program: PROGRAM,
     };
-    Ok(Commands { store: Store::new(database), vault, clock, consumer, business, settings })
+    let (store, stop) = (Store::new(database), CancellationToken::new());
+    Ok(Commands { store, vault, clock, consumer, business, settings, stop })
 }
 
 impl Service {
@@ -125,7 +126,7 @@ impl Service {
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
         let bounds = Bounds::of(&config);
-        let stop = CancellationToken::new();
+        let stop = commands.stop.clone();
         let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
         let app = App {
             commands,

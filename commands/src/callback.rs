@@ -84,7 +84,8 @@ impl Commands {
     /// not stop it.
     ///
     /// # Errors
-    /// When the store fails; the attempt then counts as interrupted.
+    /// When the store fails; the attempt then counts as interrupted. If its grant was kept by then, that waits to be tried
+    /// again.
     pub async fn callback(&self, callback: Callback<'_>) -> Result<Answer, Error> {
         let Some(attempt) = self.attempt_of_state(callback.state).await? else {
             return Ok(Answer::Refused(Refusal::UnknownState));
@@ -135,6 +136,7 @@ impl Commands {
         if attempt.purpose == Purpose::Connect && login.facts.reached.len() > 1 {
             return self.await_choice(attempt, &login).await;
         }
+        self.keep_grant(attempt, &login).await?;
         self.carry_out(&Trip { attempt, login: &login, by, context: &context }).await
     }
 

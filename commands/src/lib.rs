@@ -44,6 +44,7 @@ use chrono::TimeDelta;
 use domain::{AccountId, Actor, Connection, Metadata};
 use meta::{Budget, Business, Consumer};
 use store::Store;
+use tokio_util::sync::CancellationToken;
 
 /// What every use case works with. Clones share everything.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ pub struct Commands {
     pub business: Option<Business>,
     /// What is configured besides.
     pub settings: Settings,
+    /// Cancelled when the program is told to stop.
+    pub stop: CancellationToken,
 }
 
 /// What use cases take from the configuration.

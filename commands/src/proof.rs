@@ -32,6 +32,9 @@ const TRIES: u32 = 4;
 const TOGETHER: usize = 4;
 /// How long asking may take for all accounts of a login. What isn't known by then counts as not answered.
 const WITHIN: Duration = Duration::from_mins(1);
+/// How long asking goes on when the program is told to stop. Then the login's grant waits to be tried again. Less than the
+/// server gives to requests under way, so that the browser still gets its answer.
+const BEFORE_STOP: Duration = Duration::from_secs(3);
 
 /// A login on its way to a decision.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +114,10 @@ impl Commands {
     {
         let (mut readings, mut refused) = (BTreeMap::new(), false);
         for _ in 0..TRIES {
-            let proofs = self.prove(trip, profiles, &mut readings).await?;
+            let Some(proofs) = self.until_stopped(self.prove(trip, profiles, &mut readings)).await else {
+                return self.await_again(trip.attempt, trip.login, &Outcome::Interrupted).await;
+            };
+            let proofs = proofs?;
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
                 Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, trip.login, &why).await,
@@ -131,6 +137,17 @@ impl Commands {
             return self.finish(trip.attempt, &Outcome::TooOften, trip.context).await;
         }
         Err(Error::Store(StoreError::Conflict))
+    }
+
+    async fn until_stopped<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(BEFORE_STOP).await;
+        };
+        tokio::select! {
+            answer = asking => Some(answer),
+            () = stopped => None,
+        }
     }
 
     /// `readings`: what was found before is not asked again; a login's string stays the same.

@@ -1,9 +1,9 @@
 //! Somebody at a browser: keeps cookies, follows no redirect by itself, presses buttons.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use domain::{Connection, account::Plan};
-use reqwest::{Client, Response, StatusCode, header::HeaderName, redirect};
+use reqwest::{Client, Response, StatusCode, cookie::Jar, header::HeaderName, redirect};
 use sandbox::person::{Consent, consent, values_of};
 use store::testing::found;
 use url::Url;
@@ -13,6 +13,7 @@ use url::Url;
 pub struct Browser {
     /// The browser itself.
     pub client: Client,
+    cookies: Arc<Jar>,
     base: String,
 }
 
@@ -68,10 +69,23 @@ impl Browser {
     /// # Panics
     /// When the machine has no TLS.
     pub fn at(base: &str, address: Ipv4Addr) -> Self {
+        Self::with(Arc::default(), base.to_owned(), address)
+    }
+
+    /// This browser, with its cookies, taken to another address.
+    ///
+    /// # Panics
+    /// When the machine has no TLS.
+    #[must_use]
+    pub fn moved_to(&self, address: Ipv4Addr) -> Self {
+        Self::with(self.cookies.clone(), self.base.clone(), address)
+    }
+
+    fn with(cookies: Arc<Jar>, base: String, address: Ipv4Addr) -> Self {
         let forwarded = (HeaderName::from_static("x-forwarded-for"), address.to_string().try_into().expect("a header"));
-        let builder = meta::builder().cookie_store(true).redirect(redirect::Policy::none());
+        let builder = meta::builder().cookie_provider(cookies.clone()).redirect(redirect::Policy::none());
         let builder = builder.default_headers([forwarded].into_iter().collect()).timeout(Duration::from_mins(1));
-        Self { client: builder.build().expect("a client"), base: base.to_owned() }
+        Self { client: builder.build().expect("a client"), cookies, base }
     }
 
     fn url(&self, path: &str) -> String {

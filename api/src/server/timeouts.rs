@@ -16,7 +16,8 @@ pub struct Timeouts {
     /// For a client to take what is written to it. Each byte that it takes gives back its part, at
     /// [`WRITE_BYTES_PER_SECOND`]; what is given back is never more than this.
     pub write: Duration,
-    /// How long requests under way are waited for when the server stops.
+    /// How long requests under way are waited for when the server stops. Longer than `commands` goes on asking Meta about a
+    /// login.
     pub goodbye: Duration,
 }
 

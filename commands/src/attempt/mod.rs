@@ -72,7 +72,8 @@ pub enum Phase {
     Claimed,
     /// The person must choose among several accounts.
     Choosing,
-    /// Meta could not be asked to the end, for this reason. The grant waits: trying again needs no other login.
+    /// Meta could not be asked to the end, for this reason, or the program stopped meanwhile. The grant waits: trying again
+    /// needs no other login.
     Waiting(Outcome),
     /// It is over.
     Finished(Outcome),

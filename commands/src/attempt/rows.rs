@@ -27,10 +27,12 @@ struct Row {
     finished_at: Option<DateTime<Utc>>,
     outcome: Option<String>,
     pending: Option<String>,
+    asking_until: Option<DateTime<Utc>>,
 }
 
 const COLUMNS: &str = "SELECT id, reference, cookie_hash, purpose, connection, account_id, user_id, link_id, link_ends_at, \
-                       phase, started_at, claimed_at, choose_until, finished_at, outcome, pending FROM attempts";
+                       phase, started_at, claimed_at, choose_until, finished_at, outcome, pending, asking_until \
+                       FROM attempts";
 
 impl Commands {
     /// Begins an attempt.
@@ -133,12 +135,27 @@ impl Commands {
         Ok(())
     }
 
+    /// Keeps the grant of a login, sealed, while Meta is asked about its accounts: a program that ends meanwhile, however it
+    /// does, costs the person no other login.
+    pub(crate) async fn keep_grant(&self, attempt: &Attempt, login: &Login) -> Result<(), Error> {
+        let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
+        let why = serde_json::to_string(&Outcome::Interrupted).map_err(|error| unreadable(&error.to_string()))?;
+        let sql = "UPDATE attempts SET phase = 'choosing', asking_until = $1, choose_until = $2, sealed = $3, \
+                   sealed_key = $4, pending = $5 WHERE id = $6 AND phase = 'claimed'";
+        let (until, id) = (self.clock.now() + INTERRUPTED, attempt.id.to_string());
+        autocommit!(self.store.database(), pool => sqlx::query(sql)
+            .bind(until).bind(until + CHOICE).bind(&sealed.bytes).bind(&sealed.key_id).bind(&why).bind(&id)
+            .execute(pool))?;
+        Ok(())
+    }
+
     /// Lets the grant of a login wait, sealed, to be tried again. It waits no longer than from its first time on.
     pub(crate) async fn await_again(&self, attempt: &Attempt, login: &Login, why: &Outcome) -> Result<(), Error> {
         let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
         let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
-        let sql = "UPDATE attempts SET phase = 'choosing', choose_until = COALESCE(choose_until, $1), sealed = $2, \
-                   sealed_key = $3, pending = $4 WHERE id = $5 AND phase IN ('claimed', 'choosing')";
+        let sql = "UPDATE attempts SET asking_until = NULL, sealed = $2, sealed_key = $3, pending = $4, \
+                   choose_until = CASE WHEN asking_until IS NULL THEN choose_until ELSE $1 END \
+                   WHERE id = $5 AND phase = 'choosing'";
         let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
         autocommit!(self.store.database(), pool => sqlx::query(sql)
             .bind(until).bind(&sealed.bytes).bind(&sealed.key_id).bind(&why).bind(&id).execute(pool))?;
@@ -170,6 +187,7 @@ impl Commands {
                 Phase::Finished(Outcome::Interrupted)
             }
             ("claimed", _) => Phase::Claimed,
+            ("choosing", _) if row.asking_until.is_some_and(|until| now < until) => Phase::Claimed,
             ("choosing", pending) if row.choose_until.is_none_or(|until| until < now) => {
                 Phase::Finished(pending.map_or(Ok(Outcome::ChoiceExpired), |pending| read(pending))?)
             }

@@ -31,7 +31,7 @@ pub const TOKENS: SealedTable = SealedTable {
     columns: &["account_id", "token_id"],
     ends: None,
 };
-/// Grants that wait for the choice of an account.
+/// Grants that wait for the choice of an account, to be tried again, or while Meta is asked about their accounts.
 pub const GRANTS: SealedTable = SealedTable {
     name: "attempts",
     key_id: "sealed_key",

@@ -1,14 +1,17 @@
 //! The posts are read once with a login's token before it becomes an account's token: what fails there replaces nothing.
 
 use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use commands::attempt;
 use domain::{AccountId, Connection};
 use sandbox::{
     Action, FaultKind,
     person::{Consent, values_of},
 };
 use secrecy::ExposeSecret;
-use store::on_both_engines;
+use store::{on_both_engines, read};
 use tests::{browser::Browser, relight::Relight};
+use tokio::task::JoinHandle;
 
 const LUMA: &str = "luma.ceramics";
 const AGAIN: [(&str, &str); 2] = [("connection", "consumer"), ("ask", "usual")];
@@ -26,6 +29,22 @@ fn luma(relight: &Relight) -> Consent {
 async fn kept(relight: &Relight, account: &str) -> String {
     let account: AccountId = account.parse().expect("an id");
     relight.commands().open_token(account).await.expect("a token").token.expose_secret().to_owned()
+}
+
+/// The attempts whose grants are kept.
+async fn grants(relight: &Relight) -> Vec<String> {
+    let sql = "SELECT reference FROM attempts WHERE sealed IS NOT NULL";
+    read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("attempts")
+}
+
+/// Sets out on a login; when this returns, Meta takes its time over the posts. The answer: the page, once there is one.
+async fn being_read(relight: &Relight, owner: &Browser) -> JoinHandle<String> {
+    relight.act(media(FaultKind::Timeout));
+    let (browser, luma) = (owner.clone(), luma(relight));
+    let login = async move { browser.log_in("/connect/consumer", &[], &luma).await.expect("a result page") };
+    let login = tokio::spawn(login);
+    tests::until("a grant that is kept", async || !grants(relight).await.is_empty()).await;
+    login
 }
 
 async fn expired(relight: &Relight, owner: &Browser, account: &str) {
@@ -66,6 +85,39 @@ on_both_engines! {
         owner.open(&path).await.says("@luma.ceramics is refreshed");
         assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
         owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
+    }
+
+    async fn a_stop_in_the_middle_of_a_login_costs_no_other_login(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let login = being_read(&relight, &owner).await;
+        let relight = relight.restarted().await;
+        relight.act(Action::StopFailing);
+        let path = login.await.expect("an answer");
+        owner.open(&path).await.says("The login was interrupted").says("Code 1068");
+        let strings = relight.sandbox.world().tokens.len();
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is connected");
+        assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
+    }
+
+    async fn a_login_whose_program_died_can_be_tried_again_and_its_grant_is_not_kept_for_long(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let login = being_read(&relight, &owner).await;
+        // What a program leaves behind that is killed now; this one goes on, like one that was only thought dead.
+        let path = format!("/attempts/{}", grants(&relight).await[0]);
+        owner.open(&path).await.says("Just a moment");
+        relight.pass(TimeDelta::minutes(9));
+        relight.act(Action::StopFailing);
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is connected");
+        login.abort();
+
+        being_read(&relight, &owner).await.abort();
+        relight.pass(TimeDelta::minutes(19));
+        let ended = attempt::forget_unchosen(relight.store().database(), relight.clock.now()).await;
+        assert_eq!((ended.expect("done"), grants(&relight).await.len()), (1, 0));
     }
 
     async fn a_throttled_read_pauses_the_app_and_lets_the_login_wait(engine: Engine) {

@@ -51,9 +51,14 @@ pub(crate) fn populate(sandbox: &Sandbox, consumers: usize, people: usize, rando
     }
 }
 
-/// A browser at an address of its own: so many logins from one address would be too many.
+/// An address for a single login: so many from one address would be too many.
+pub(crate) fn address(random: &mut StdRng) -> Ipv4Addr {
+    Ipv4Addr::from(random.random_range(0x0a00_0001..0x0aff_fffe_u32))
+}
+
+/// A browser at an address of its own.
 pub(crate) fn somewhere(relight: &Relight, random: &mut StdRng) -> Browser {
-    Browser::at(&relight.base, Ipv4Addr::from(random.random_range(0x0a00_0001..0x0aff_fffe_u32)))
+    Browser::at(&relight.base, address(random))
 }
 
 /// Everybody connects what is theirs; two thirds of the accounts get an upgraded widget.
@@ -76,12 +81,13 @@ pub(crate) async fn connect(relight: &Relight, random: &mut StdRng) -> (Vec<Owne
     let mut holders = BTreeMap::new();
     for holder in consumers {
         let owner = random.random_range(0..OWNERS);
-        let account = owners[owner].browser.connect(Connection::Consumer, holder.clone()).await;
+        let account =
+            owners[owner].browser.moved_to(address(random)).connect(Connection::Consumer, holder.clone()).await;
         holders.insert(account, (holder, owner));
     }
     for holder in people {
         let owner = random.random_range(0..OWNERS);
-        let browser = &owners[owner].browser;
+        let browser = owners[owner].browser.moved_to(address(random));
         let before = relight.accounts().await;
         let path = browser.log_in("/connect/business", &[], &Consent::of(holder.clone())).await.expect("a result");
         let ids = values_of(&browser.open(&path).await.html, "account");

@@ -206,6 +206,7 @@ impl Life {
             } else {
                 owner
                     .browser
+                    .moved_to(crowd::address(&mut self.random))
                     .result(&format!("/accounts/{}/refresh", known.id), &[], &consent)
                     .await
                     .says("is refreshed");

@@ -18,7 +18,10 @@ pub(crate) async fn inhabited(engine: Engine) -> Relight {
     let ann = relight.signed_in("ann@example.com", Role::Owner).await;
     relight.connected(&ann, "luma.ceramics").await;
     let oak = relight.connected(&ann, "oakandiron").await;
-    ann.add_widget(&oak, Plan::Free).await;
+    // Several, for some are deleted.
+    for plan in [Plan::Free, Plan::Upgraded, Plan::Free, Plan::Upgraded] {
+        ann.add_widget(&oak, plan).await;
+    }
     let bike = relight.connected(&ann, "bluebird.bikes").await;
     ann.connect(Connection::Business, relight.holder("Ken Sato")).await;
     let gone = ann.connect(Connection::Consumer, relight.holder("alta.climbing")).await;

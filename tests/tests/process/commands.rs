@@ -91,6 +91,12 @@ on_both_engines! {
         assert_eq!(events[5]["state"], "expired (password_changed)");
         assert_eq!(events[3]["metadata"]["request"], events[3]["metadata"]["correlation"]);
         assert!(!place.settings.run(&["history", "odd"], "").status.success());
+        // Instants that a parser takes and a calendar doesn't.
+        for impossible in ["+262142-12-31T23:59:59.999999Z", "-262143-01-01T00:00:00Z"] {
+            let refused = place.settings.run(&["history", &account, &format!("--at={impossible}")], "");
+            let said = String::from_utf8_lossy(&refused.stderr);
+            assert!(!refused.status.success() && !said.contains("panicked") && said.contains("must be"), "{said}");
+        }
         let status = place.run(&["projections", "status"], "");
         assert!(status.contains("account_status") && status.contains("work") && status.contains("follows"), "{status}");
         assert!(place.run(&["projections", "rebuild", "account_status"], "").contains("rebuilt up to position 6"));

@@ -9,7 +9,7 @@ use store::testing::{Engine, TestDatabase};
 use tests::{
     browser::Browser,
     process::Settings,
-    raw::{ELSEWHERE, half_open, health},
+    raw::{ELSEWHERE, answer, connect, half_open, health},
     until,
 };
 
@@ -40,6 +40,33 @@ async fn sign_ins_by_strangers_take_little_memory_and_give_it_back() {
     let peak = process.peak_mib();
     assert!(peak < 256.0, "{peak} MiB at the peak");
     until("the memory of idle again", async || process.resident_mib() < idle + 40.0).await;
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_cost_no_copy_of_what_they_ask_for() {
+    let (sandbox, database) = (tests::sandbox().await, TestDatabase::new(Engine::Sqlite).await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings::new(&sandbox, &database, folder.path());
+    let process = settings.start().await;
+    let size = |path: &str| {
+        let url = format!("{}{path}", settings.base);
+        async move { reqwest::get(url).await.expect("an answer").bytes().await.expect("a body").len() }
+    };
+    // The largest file that is served.
+    let path = "/docs/swagger-ui-bundle.js";
+    assert!(size(path).await > 300_000, "there is something to copy");
+    let idle = process.resident_mib();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut silent = Vec::new();
+    for number in 0..300_u16 {
+        let [_, host] = (number / 50 + 10).to_be_bytes();
+        let mut connection = connect(&settings.base, Ipv4Addr::new(127, 0, 0, host)).await;
+        let begun = answer(&mut connection, &request).await;
+        assert!(begun.starts_with("HTTP/1.1 200 OK"), "{begun}");
+        silent.push(connection);
+    }
+    let used = process.peak_mib() - idle;
+    assert!(used < 48.0, "{used} MiB for {} clients", silent.len());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 // pg-boss 12, for queue.mjs.
 //
-// "default" is what `work` does without options: one job each two seconds (docs/api/workers.md).
+// What `work` does without options is not measured: one job each two seconds (docs/api/workers.md).
 // "best" takes what its documentation has for throughput and for latency: many jobs a fetch that are completed together
 // (batchSize), the next fetch at once while they come full (burstWhenBatchFull), LISTEN/NOTIFY (docs/api/workers.md,
 // "Low-latency dispatch"), a table of the queue's own (docs/api/queues.md, partition).
@@ -10,7 +10,6 @@ import { PgBoss } from "pg-boss";
 const QUEUE = "bench";
 
 export const settings = {
-  default: { boss: {}, queue: {}, work: {} },
   best: {
     boss: { useListenNotify: true },
     queue: { notify: true, partition: true },

@@ -17,7 +17,7 @@ use sandbox::{
 use store::{read, testing::Engine};
 use tests::{
     browser::{Browser, location},
-    relight::{PASSWORD, Relight},
+    relight::Relight,
 };
 
 use crate::{
@@ -55,8 +55,7 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
         relight.clock.forward(TimeDelta::hours(7));
         relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
         // A person makes a handful of logins a minute, not twenty: each is from another address.
-        let owner = Browser::at(&relight.base, address(1_000 + round));
-        owner.sign_in("ann@example.com", PASSWORD).await;
+        let owner = owner.moved_to(address(1_000 + round));
         owner.press(&format!("{here}/check"), &[]).await;
         owner.until(&here, "Expired").await;
         let login = location(&owner.press(&format!("{here}/refresh"), &[]).await);
@@ -110,8 +109,8 @@ async fn connect_others(relight: &Relight, accounts: u32) -> Result<()> {
             let name = format!("Person {person}");
             world.people.insert(id.clone(), Person { id: id.clone(), name, standing: Standing::default(), pages });
         }
-        let browser = Browser::at(&relight.base, address(person));
-        browser.sign_in("ann@example.com", PASSWORD).await;
+        let (browser, email) = (Browser::at(&relight.base, address(person)), format!("owner{person}@example.com"));
+        let browser = relight.signed_in_at(browser, &email, Role::Owner).await;
         let Ok(choice) = browser.log_in("/connect/business", &[], &Consent::of(id)).await else { bail!("refused") };
         let ids = values_of(&browser.open(&choice).await.html, "account");
         let ticked: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod cookie;
 pub mod database;
 pub mod error;
 pub mod input;

@@ -1,10 +1,10 @@
 //! What a handler refuses, and the only place that knows status codes.
 //!
-//! A handler returns an [`Error`]; it becomes a response that carries a [`Problem`] and no body. The layers in
-//! [`boundary`] fill in the body: a page with the reader's navigation, or problem details (RFC 9457) for machines. A 500
+//! A handler returns an [`Error`]; it becomes a response that carries a [`Problem`] and no body. The layers of
+//! `routes::boundary` fill in the body: a page with the reader's navigation, or problem details (RFC 9457) for machines. A 500
 //! shows a reference, never its cause; the cause is logged once, here, under the same reference.
 
-pub mod boundary;
+pub mod details;
 mod from;
 pub mod problem;
 

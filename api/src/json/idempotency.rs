@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    error::{Error, boundary},
+    error::{Error, details},
     input,
     sign_in::api_key::Caller,
 };
@@ -91,7 +91,7 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     }
     parts.extensions.insert(NewId(derived(&caller, key)));
     // A refusal gets its body here: what is kept is the whole answer.
-    let response = boundary::with_details(next.run(Request::from_parts(parts, Body::from(body))).await);
+    let response = details::with_details(next.run(Request::from_parts(parts, Body::from(body))).await);
     let (head, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES).await.map_err(|error| Error::Internal(error.into()))?;
     // What passes may be tried again under the same key.

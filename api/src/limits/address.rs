@@ -33,20 +33,25 @@ impl FromRequestParts<App> for Address {
 /// hop that can't be read counts as the connection's other end, so that garbage opens no fresh limit.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    if !is_trusted(&peer) {
+    if !is_among(peer, trusted) {
         return peer;
     }
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).map(hop);
     for hop in hops {
         match hop {
-            Some(address) if is_trusted(&address) => {}
+            Some(address) if is_among(address, trusted) => {}
             Some(address) => return address,
             None => return peer,
         }
     }
     peer
+}
+
+/// Whether an address is in one of these networks. An IPv4 address counts as itself, also where it comes mapped into IPv6.
+pub fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
 }
 
 /// A hop as proxies write it: an address, with a port or without, an IPv6 one in brackets or without.
@@ -92,7 +97,7 @@ impl UnlistedProxies {
     fn see(&self, peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) {
         let peer = peer.to_canonical();
         let forwards = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-        if !forwards || !is_near(peer) || trusted.iter().any(|net| net.contains(&peer)) {
+        if !forwards || !is_near(peer) || is_among(peer, trusted) {
             return;
         }
         if let Ok(mut seen) = self.0.lock()

@@ -4,6 +4,7 @@
 pub mod address;
 mod bucket;
 pub mod failures;
+mod lines;
 
 use std::{net::IpAddr, time::Duration};
 

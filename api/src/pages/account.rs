@@ -31,7 +31,7 @@ use crate::{
         Guarded, Role, User, Users,
         flash::{self, Form},
         invitations::{Invitation, Invitations},
-        user::SignedIn,
+        signed_in::SignedIn,
     },
     words::{self, Moment},
     workers::notices::why_none,

@@ -17,7 +17,7 @@ use crate::{
     limits::Address,
     sign_in::{
         Nothing, Posted, User, flash,
-        user::{Acting, SignedIn},
+        signed_in::{Acting, SignedIn},
     },
 };
 

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     error::Error,
     query::Query,
-    sign_in::{Guarded, user::SignedIn},
+    sign_in::{Guarded, signed_in::SignedIn},
     words::{self, Moment},
 };
 

@@ -31,7 +31,7 @@ use crate::{
     sign_in::{
         Guarded, Posted, User,
         flash::Form,
-        user::{Acting, MaybeSignedIn},
+        signed_in::{Acting, MaybeSignedIn},
     },
     words,
 };

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     error::Error,
     limits::Address,
-    sign_in::{Guarded, Nothing, Posted, user::SignedIn},
+    sign_in::{Guarded, Nothing, Posted, signed_in::SignedIn},
 };
 
 #[derive(Template)]

@@ -17,7 +17,8 @@ use crate::{
     sign_in::{
         Nothing, Posted, User, Users, flash,
         invitations::{Invitation, Invitations},
-        user::{Acting, SignedIn, normal_email},
+        signed_in::{Acting, SignedIn},
+        user::normal_email,
     },
 };
 

@@ -34,7 +34,7 @@ use crate::{
     error::Error,
     query::Query,
     server::StreamPermit,
-    sign_in::{User, Users, sessions::Lasting, user::SignedIn},
+    sign_in::{User, Users, sessions::Lasting, signed_in::SignedIn},
 };
 
 /// How often other nodes' pulls are looked for; what happens on this node is told at once.

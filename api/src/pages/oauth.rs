@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::{browser::Browser, see_other};
 use crate::{
-    app::App, error::Error, limits::Address, query::Query, request::RequestId, sign_in::user::MaybeSignedIn, words,
+    app::App, error::Error, limits::Address, query::Query, request::RequestId, sign_in::signed_in::MaybeSignedIn, words,
 };
 
 /// What the redirect brings. Its `Debug` shows neither code nor state.

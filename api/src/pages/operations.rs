@@ -18,7 +18,7 @@ use crate::{
     app::App,
     error::Error,
     reach::{self, Reached},
-    sign_in::{Guarded, Nothing, Posted, Role, user::SignedIn},
+    sign_in::{Guarded, Nothing, Posted, Role, signed_in::SignedIn},
     words::{self, Moment},
 };
 

@@ -9,7 +9,7 @@ use super::{Me, render, see_other};
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Guarded, Posted, Users, flash, mails::Mails, user::SignedIn},
+    sign_in::{Guarded, Posted, Users, flash, mails::Mails, signed_in::SignedIn},
     words,
 };
 

@@ -17,7 +17,7 @@ use crate::{
     sign_in::{
         Guarded, Nothing, Posted,
         flash::{self, Form},
-        user::SignedIn,
+        signed_in::SignedIn,
     },
     webhooks,
     words::Moment,

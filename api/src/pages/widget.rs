@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     app::App,
-    error::{Error, boundary},
+    error::{Error, details},
     routes::headers,
 };
 
@@ -145,7 +145,7 @@ pub async fn feed(State(app): State<App>, Path(id): Path<String>, given: HeaderM
 
 /// The feed stands outside of the layers that other answers go through.
 fn refused(error: Error) -> Response {
-    let mut response = boundary::with_details(error.into_response());
+    let mut response = details::with_details(error.into_response());
     headers::of_feed(response.headers_mut());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

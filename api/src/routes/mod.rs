@@ -3,6 +3,7 @@
 //! [`table`] is the list; [`router`] makes the router of it, [`openapi`] the API's description, and the tests walk it role
 //! by role. There is no other way to register a route: a test looks for one.
 
+pub mod boundary;
 pub mod gate;
 pub mod headers;
 pub mod openapi;
@@ -18,7 +19,7 @@ pub use table::table;
 
 use crate::{
     app::App,
-    error::{Error, boundary},
+    error::Error,
     input,
     json::{idempotency, position},
     request::identify,

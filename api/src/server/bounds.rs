@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::table::CLOSING;
-use crate::config::Config;
+use crate::{config::Config, limits::address::is_among};
 
 /// How many connections and streams there may be at once.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +54,7 @@ impl Bounds {
 
     /// Whether the peer is one of our proxies.
     pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
-        self.proxies.iter().any(|net| net.contains(&peer.to_canonical()))
+        is_among(peer, &self.proxies)
     }
 
     /// Streams in all: the other connections are for requests that end.

@@ -3,15 +3,11 @@
 //!
 //! Source: OWASP, "Slow Down Online Guessing Attacks with Device Cookies".
 
-use axum::{
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
-};
-use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use axum::{http::HeaderMap, response::Response};
 use domain::UserId;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::{app::App, error::Error};
+use crate::{app::App, cookie, error::Error};
 
 const NAME: &str = "relight_known";
 /// As long as browsers keep a cookie. Source: RFC 6265bis, section 5.5.
@@ -21,13 +17,12 @@ const NONCE_CHARACTERS: usize = 24;
 
 /// Whether a browser says that somebody signed in at it before.
 pub fn has_mark(app: &App, headers: &HeaderMap) -> bool {
-    CookieJar::from_headers(headers).get(&app.config.cookie(NAME)).is_some()
+    cookie::value(app, headers, NAME).is_some()
 }
 
 /// The random part of a browser's cookie, if the cookie is this person's.
 pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
-    let jar = CookieJar::from_headers(headers);
-    let value = jar.get(&app.config.cookie(NAME))?.value();
+    let value = cookie::value(app, headers, NAME)?;
     let (nonce, mark) = value.split_once('.').filter(|(nonce, _)| nonce.len() == NONCE_CHARACTERS)?;
     // A cookie made before a change of keys works on.
     let right = app.commands.vault.one_times(&purpose(user, nonce));
@@ -39,18 +34,10 @@ pub fn known(app: &App, headers: &HeaderMap, user: UserId) -> Option<String> {
 ///
 /// # Errors
 /// Never: the value is plain text.
-pub fn remember(app: &App, user: UserId, mut response: Response) -> Result<Response, Error> {
+pub fn remember(app: &App, user: UserId, response: Response) -> Result<Response, Error> {
     let nonce = commands::attempt::random_text::<18>();
     let value = format!("{nonce}.{}", app.commands.vault.one_time(&purpose(user, &nonce)));
-    let cookie = Cookie::build((app.config.cookie(NAME), value))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(app.config.is_https())
-        .max_age(KEPT);
-    let header = HeaderValue::from_str(&cookie.to_string()).map_err(|error| Error::Internal(error.into()))?;
-    response.headers_mut().append(header::SET_COOKIE, header);
-    Ok(response)
+    cookie::keep(app, NAME, value, KEPT, response)
 }
 
 /// What the mark is derived for. HKDF's expansion under the vault's key is a pseudorandom function: nobody else can make one.

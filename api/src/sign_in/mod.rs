@@ -7,9 +7,12 @@ pub mod invitations;
 pub mod known;
 pub mod mails;
 pub mod passwords;
+pub mod role;
 pub mod sessions;
+pub mod signed_in;
 pub mod strength;
 pub mod user;
 
 pub use form::{Guarded, Nothing, Posted};
-pub use user::{Role, User, Users};
+pub use role::Role;
+pub use user::{User, Users};

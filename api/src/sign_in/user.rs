@@ -1,94 +1,20 @@
 //! People who can sign in.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
-use axum_login::{AuthSession, AuthUser, AuthnBackend};
+use axum_login::{AuthUser, AuthnBackend};
 use chrono::{DateTime, Utc};
-use commands::Context;
-use domain::{Actor, Authority, ParseError, UserId};
-use projections::accounts::Viewer;
+use domain::UserId;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use store::{Database, StoreError, execute, read, within};
 
 use super::{
+    Role,
     passwords::{PasswordError, Passwords},
     strength,
 };
-use crate::{app::App, error::Error, request::RequestId};
-
-/// What somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A customer.
-    Owner,
-    /// Sees all accounts and their histories.
-    Support,
-    /// Sees all accounts and the event log.
-    Auditor,
-    /// May do everything that makes sense.
-    Admin,
-    /// The widget service, by API key.
-    Service,
-}
-
-impl Role {
-    /// People who change accounts.
-    pub const EDITORS: &[Self] = &[Self::Owner, Self::Admin];
-    /// People who have Meta asked about accounts, and make reconnect links.
-    pub const HELPERS: &[Self] = &[Self::Owner, Self::Support, Self::Admin];
-    /// People who look behind accounts.
-    pub const STAFF: &[Self] = &[Self::Support, Self::Auditor, Self::Admin];
-
-    /// The name in rows and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Support => "support",
-            Self::Auditor => "auditor",
-            Self::Admin => "admin",
-            Self::Service => "service",
-        }
-    }
-
-    /// Whose accounts the role sees.
-    pub fn viewer(self, user: UserId) -> Viewer {
-        if self == Self::Owner { Viewer::User(user) } else { Viewer::Staff }
-    }
-
-    /// In whose power the role gives commands; support and auditors only look.
-    pub fn authority(self, user: UserId) -> Authority {
-        match self {
-            Self::Admin | Self::Service => Authority::Staff,
-            Self::Owner | Self::Support | Self::Auditor => Authority::User(user),
-        }
-    }
-
-    /// Whether the role changes accounts that the person has a right on, or all of them.
-    pub fn edits(self) -> bool {
-        Self::EDITORS.contains(&self)
-    }
-
-    /// Whether the role has Meta asked about accounts, and makes reconnect links.
-    pub fn helps(self) -> bool {
-        Self::HELPERS.contains(&self)
-    }
-
-    /// Whether the role inspects the event log and what is behind an account.
-    pub fn is_staff(self) -> bool {
-        Self::STAFF.contains(&self)
-    }
-}
-
-impl FromStr for Role {
-    type Err = ParseError;
-
-    fn from_str(name: &str) -> Result<Self, ParseError> {
-        let all = [Self::Owner, Self::Support, Self::Auditor, Self::Admin, Self::Service];
-        all.into_iter().find(|role| role.name() == name).ok_or(ParseError)
-    }
-}
+use crate::{app::App, error::Error};
 
 /// Somebody who can sign in.
 #[derive(Clone)]
@@ -317,48 +243,4 @@ pub fn normal_email(email: &str) -> Option<String> {
     let (name, host) = email.split_once('@')?;
     let plain = !email.chars().any(|c| c.is_whitespace() || c.is_control()) && email.len() <= 254;
     (plain && !name.is_empty() && !host.is_empty() && !host.contains('@')).then_some(email)
-}
-
-/// Somebody who is signed in; without them the browser is sent to sign in.
-pub struct SignedIn(pub User);
-
-impl FromRequestParts<App> for SignedIn {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
-        current(parts).map(Self).ok_or(Error::SignIn)
-    }
-}
-
-/// Somebody signed in who asks for something to be done, and in whose name it is done.
-pub struct Acting {
-    /// Who.
-    pub user: User,
-    /// For the events that it leads to.
-    pub context: Context,
-}
-
-impl FromRequestParts<App> for Acting {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
-        let user = current(parts).ok_or(Error::SignIn)?;
-        let context = RequestId::of(&parts.extensions).context(Actor::User(user.id));
-        Ok(Self { user, context })
-    }
-}
-
-/// Somebody who may be signed in.
-pub struct MaybeSignedIn(pub Option<User>);
-
-impl FromRequestParts<App> for MaybeSignedIn {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Error> {
-        Ok(Self(current(parts)))
-    }
-}
-
-fn current(parts: &Parts) -> Option<User> {
-    parts.extensions.get::<AuthSession<Users>>().and_then(|session| session.user.clone())
 }

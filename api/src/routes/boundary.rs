@@ -3,8 +3,6 @@
 use std::any::Any;
 
 use axum::{
-    Json,
-    body::Body,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
@@ -13,9 +11,12 @@ use axum::{
 use axum_login::AuthSession;
 use tower_sessions::Session;
 
-use super::{Error, Problem};
 use crate::{
     app::App,
+    error::{
+        Error, Problem,
+        details::{details, with_body},
+    },
     pages::{Me, message, see_other},
     sign_in::{Users, flash, flash::Typed, form},
 };
@@ -60,25 +61,6 @@ fn is_machines(path: &str) -> bool {
     path.starts_with("/api/") || path.starts_with("/meta/")
 }
 
-/// A refusal as problem details. Source: RFC 9457.
-pub fn details(problem: &Problem, status: StatusCode) -> Response {
-    let mut response = Json(problem.details(status)).into_response();
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// A response with its refusal, if it stands for one, as problem details.
-pub fn with_details(mut response: Response) -> Response {
-    match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => {
-            let body = details(&problem, response.status());
-            with_body(response, body)
-        }
-        None => response,
-    }
-}
-
 /// The answer to a request whose handler panicked. The panic itself is logged by the runtime's hook.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -105,14 +87,4 @@ fn taken(response: &mut Response) -> Option<Problem> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     Some(Problem::of_status(status))
-}
-
-/// The status and the headers of one response with the body of another.
-fn with_body(response: Response, body: Response) -> Response {
-    let (mut head, _) = response.into_parts();
-    let (body_head, body) = body.into_parts();
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.headers.remove(header::CONTENT_ENCODING);
-    head.headers.extend(body_head.headers);
-    Response::from_parts(head, Body::new(body))
 }

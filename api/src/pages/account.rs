@@ -7,11 +7,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use commands::attempt::{Attempt, Phase};
-use domain::{AccountId, LinkId, Right, UserId, account::Plan};
+use domain::{AccountId, LinkId, Right, UserId};
 use projections::{
     accounts::{self, Account, Status},
     queue,
-    widgets::{self, Widget},
 };
 use tower_sessions::Session;
 
@@ -22,7 +21,8 @@ use super::{
     history::{ChapterRow, chapters, evidence},
     invitations::right_words,
     notices::{NoticeRow, notices},
-    render_with_login, short,
+    render_with_login,
+    widgets::{WidgetRow, widget_rows},
 };
 use crate::{
     app::App,
@@ -89,22 +89,6 @@ struct Shown {
     pill: &'static str,
     status: String,
     connection: &'static str,
-}
-
-/// A widget as pages show it.
-pub struct WidgetRow {
-    /// Its id.
-    pub id: String,
-    /// The end of it, to tell rows apart.
-    pub short: String,
-    /// Its plan.
-    pub plan: &'static str,
-    /// The plan that it could have.
-    pub other_plan: &'static str,
-    /// Whether its posts are of after the last login.
-    pub is_fresh: bool,
-    /// How fresh they are, as HTML.
-    pub freshness: String,
 }
 
 struct Person {
@@ -243,37 +227,6 @@ fn every(minutes: u32) -> String {
         60 => "hour".to_owned(),
         minutes if minutes.is_multiple_of(60) => format!("{} hours", minutes / 60),
         minutes => format!("{minutes} minutes"),
-    }
-}
-
-/// An account's widgets, each with how fresh it is.
-///
-/// # Errors
-/// When the database fails.
-pub async fn widget_rows(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<WidgetRow>, Error> {
-    let widgets = widgets::of_account(app.database(), account.id).await?;
-    let row = |widget: Widget| {
-        let (plan, other_plan) = match widget.plan {
-            Plan::Free => ("Free", "upgraded"),
-            Plan::Upgraded => ("Upgraded", "free"),
-        };
-        let id = widget.id.to_string();
-        let (is_fresh, freshness) = freshness(&widget, account, now);
-        WidgetRow { short: short(&id), id, plan, other_plan, is_fresh, freshness }
-    };
-    Ok(widgets.into_iter().map(row).collect())
-}
-
-/// How fresh a widget's posts are: they are fresh if they were fetched after the last login.
-fn freshness(widget: &Widget, account: &Account, now: DateTime<Utc>) -> (bool, String) {
-    let fetched = |at| Moment { at, now };
-    let older = |at: DateTime<Utc>| account.granted_at.is_some_and(|granted| at < granted);
-    match (account.status, widget.fetched_at) {
-        (Status::Active, None) => (false, "refreshing…".to_owned()),
-        (Status::Active, Some(at)) if older(at) => (false, format!("refreshing… (last posts {})", fetched(at))),
-        (Status::Active, Some(at)) => (true, format!("<strong>fresh</strong>, {}", fetched(at))),
-        (_, None) => (false, "none yet".to_owned()),
-        (_, Some(at)) => (false, format!("resting (last posts {})", fetched(at))),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod account_actions;
 pub mod accounts;
 pub mod assets;
 pub mod attempt;
+pub mod attempt_actions;
 pub mod browser;
 pub mod clocks;
 pub mod connect;
@@ -22,6 +23,7 @@ pub mod staff;
 pub mod token;
 pub mod webhooks;
 pub mod widget;
+pub mod widgets;
 
 use askama::Template;
 use axum::{

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     json, meta_calls,
     pages::{
-        account, account_actions as act, accounts, assets, attempt, connect, invitations, link, live, login, oauth,
-        operations, settings, staff, token, webhooks, widget,
+        account, account_actions as act, accounts, assets, attempt, attempt_actions, connect, invitations, link, live,
+        login, oauth, operations, settings, staff, token, webhooks, widget,
     },
     readiness,
     sign_in::Role,
@@ -76,7 +76,7 @@ fn pages() -> Vec<Route> {
         Route::page(GET, "/connect", EDITORS, READS, connect::page),
         Route::page(POST, "/connect/{connection}", EDITORS, ATTEMPT, connect::start),
         Route::page(GET, "/attempts", STAFF, READS_AS_STAFF, staff::find),
-        Route::page(POST, "/attempts/{reference}/choose", EDITORS, LOGIN, attempt::choose),
+        Route::page(POST, "/attempts/{reference}/choose", EDITORS, LOGIN, attempt_actions::choose),
         Route::page(GET, "/events", STAFF, READS_AS_STAFF, staff::events),
         Route::page(GET, "/operations", STAFF, READS_AS_STAFF, operations::operations),
         Route::page(POST, "/operations/incidents/{id}/{how}", ADMINS, ROWS, operations::close_incident),
@@ -104,7 +104,7 @@ fn public_pages() -> Vec<Route> {
         Route::page(GET, "/oauth/{connection}/callback", ANYONE, LOGIN, oauth::callback),
         Route::page(GET, "/attempts/{reference}", ANYONE, READS, attempt::page),
         Route::stream("/attempts/{reference}/live", ANYONE, READS, live::attempt),
-        Route::page(POST, "/attempts/{reference}/again", ANYONE, ATTEMPT, attempt::start_again),
+        Route::page(POST, "/attempts/{reference}/again", ANYONE, ATTEMPT, attempt_actions::start_again),
     ]
 }
 

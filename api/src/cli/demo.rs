@@ -241,7 +241,9 @@ fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&
         "  2. Open @luma.ceramics on the dashboard: looking asks Meta, once a minute at most (Check now asks at once),"
     );
     println!("     and the page says Expired — password changed.");
-    println!("  3. Press Refresh token, then Allow: the page shows each widget turn fresh by itself.");
+    println!(
+        "  3. Press Refresh token, choose luma.ceramics, then Allow: the page shows each widget turn fresh by itself."
+    );
     println!("  4. On the controls, let 60 days pass: sessions are extended, reminders and other mails go out.");
     println!("\nCtrl-C ends it.");
 }

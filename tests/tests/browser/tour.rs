@@ -78,11 +78,33 @@ async fn on_a_phone_in_the_dark_everything_is_in_reach() {
     ] {
         chromium.go(&format!("{}{path}", relight.base)).await;
         chromium.picture(name).await;
-        let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        let wider = chromium.client.execute(wider, vec![]).await.expect("a number");
-        assert_eq!(wider, 0, "{path} must be scrolled sideways");
+        fits(&chromium, &path).await;
     }
     chromium.close().await;
+}
+
+/// Nothing on the page is wider than its window.
+async fn fits(chromium: &Chromium, path: &str) {
+    let wider = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    let wider = chromium.client.execute(wider, vec![]).await.expect("a number");
+    assert_eq!(wider, 0, "{path} must be scrolled sideways");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_windows_between_a_phone_and_a_desk() {
+    let (relight, account, owner) = connected(Engine::Sqlite, Window::DESK).await;
+    owner.close().await;
+    relight.add_user("admin@example.com", Role::Admin).await;
+    for width in [520, 680, 720, 900] {
+        let chromium = Chromium::open(Window { width, ..Window::DESK }).await;
+        sign_in(&relight, &chromium, "admin@example.com").await;
+        let of_account = format!("/accounts/{account}");
+        for path in ["/accounts", &of_account, "/events", "/operations", "/webhooks", "/settings", "/token"] {
+            chromium.go(&format!("{}{path}", relight.base)).await;
+            fits(&chromium, &format!("{path} at {width}")).await;
+        }
+        chromium.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

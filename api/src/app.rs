@@ -5,10 +5,12 @@ use std::sync::Arc;
 use commands::Commands;
 use store::{Database, Store};
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::{
     config::Config,
+    error::Error,
     limits::{Limits, address::UnlistedProxies},
     mail::Mailer,
     pages::widget::FeedCache,
@@ -40,8 +42,6 @@ pub struct App {
     pub proof: Proof,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
-    /// Cancelled when this node stops.
-    pub stop: CancellationToken,
     /// What must be finished although whoever asked for it went away.
     pub tasks: TaskTracker,
     /// Tells live pages of this node that something was pulled or checked.
@@ -52,6 +52,18 @@ impl App {
     /// The event store.
     pub fn store(&self) -> &Store {
         &self.commands.store
+    }
+
+    /// Runs work in a task of its own: a browser that goes away does not stop it half-way.
+    ///
+    /// # Errors
+    /// The work's own, or that it panicked.
+    pub async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, commands::Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let ended = self.tasks.spawn(work.in_current_span()).await;
+        Ok(ended.map_err(|error| Error::Internal(error.into()))??)
     }
 
     /// The database.

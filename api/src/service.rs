@@ -139,7 +139,6 @@ impl Service {
             feeds: FeedCache::default(),
             proof: Proof::default(),
             status_position: followers.status_position(),
-            stop: stop.clone(),
             tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
         };

@@ -153,7 +153,7 @@ async fn history(store: &Store, count: u32) -> Result<Figure> {
         decoded(store.database(), id).await?;
         bare.push(1.0 / begun.elapsed().as_secs_f64());
     }
-    let name = "histories of 1,000 events a second, told, beside select and decode";
+    let name = "histories of 1,000 events a second, put into words, beside select and decode";
     Ok(Figure::alone(name, median(ours), "/s", "ratio ≥ 0.8").beside(median(bare)))
 }
 

@@ -24,6 +24,7 @@ pub mod outcome;
 mod profiles;
 mod proof;
 pub mod pull;
+mod reading;
 pub mod refresh;
 pub mod renew;
 pub mod report_failure;
@@ -61,7 +62,7 @@ pub struct Commands {
     pub business: Option<Business>,
     /// What is configured besides.
     pub settings: Settings,
-    /// Cancelled when the program is told to stop.
+    /// Cancelled when the program stops.
     pub stop: CancellationToken,
 }
 

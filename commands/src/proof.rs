@@ -18,12 +18,13 @@ use store::{Decision, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    App, Commands, Context, Error, Outcome,
+    Commands, Context, Error, Outcome,
     allowance::{self, Change},
     attempt::{Attempt, Purpose},
     check::Checked,
-    login::{Login, verdict},
+    login::Login,
     new_id, profiles,
+    reading::Reading,
 };
 
 /// How often it is asked and decided again, when other writers keep changing the token.
@@ -32,7 +33,7 @@ const TRIES: u32 = 4;
 const TOGETHER: usize = 4;
 /// How long asking may take for all accounts of a login. What isn't known by then counts as not answered.
 const WITHIN: Duration = Duration::from_mins(1);
-/// How long asking goes on when the program is told to stop. Then the login's grant waits to be tried again. Less than the
+/// How long asking goes on when the program stops. Then the login's grant waits to be tried again. Less than the
 /// server gives to requests under way, so that the browser still gets its answer.
 const BEFORE_STOP: Duration = Duration::from_secs(3);
 
@@ -71,15 +72,6 @@ pub(crate) enum Found {
     Spent,
 }
 
-/// Whether the posts are read with the new token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    Reads,
-    /// An error that passes, a limit, no answer in time.
-    Later,
-    Refused,
-}
-
 /// What Meta says of a login's accounts, by their Instagram ids. Accounts that this login can't be for have no proof.
 #[derive(Debug, Default)]
 pub(crate) struct Proofs(BTreeMap<String, Proof>);
@@ -115,12 +107,12 @@ impl Commands {
         let (mut readings, mut refused) = (BTreeMap::new(), false);
         for _ in 0..TRIES {
             let Some(proofs) = self.until_stopped(self.prove(trip, profiles, &mut readings)).await else {
-                return self.await_again(trip.attempt, trip.login, &Outcome::Interrupted).await;
+                return self.await_again(trip.attempt, &Outcome::Interrupted).await;
             };
             let proofs = proofs?;
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
-                Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, trip.login, &why).await,
+                Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, &why).await,
                 Err(Error::Token(TokenError::Changed)) => refused = false,
                 // A guarded row: the attempt is over, another token lies in the vault, or the allowance is used up.
                 Err(Error::Store(StoreError::Refused)) => {
@@ -139,6 +131,7 @@ impl Commands {
         Err(Error::Store(StoreError::Conflict))
     }
 
+    /// What was asked for; nothing, when the program stops before it is known.
     async fn until_stopped<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
         let stopped = async {
             self.stop.cancelled().await;
@@ -248,41 +241,6 @@ impl Commands {
                 _ => (token, Present::NoAnswer),
             },
         })
-    }
-
-    /// Reads a post with a login's token. Errors that pass are met with one or two more tries.
-    async fn read_with(&self, login: &Login, instagram_id: &str, ends: Instant) -> Result<Reading, Error> {
-        let (connection, token) = (login.facts.connection, &login.token);
-        let budget = self.budget(connection).ok_or(Error::NotOffered)?;
-        let mut pause = Duration::from_millis(250);
-        loop {
-            if budget.wait(Some(instagram_id), true).is_some() {
-                return Ok(Reading::Later);
-            }
-            let asked = match self.app(connection)? {
-                App::Consumer(consumer) => timeout_at(ends, consumer.media(token, instagram_id, 1)).await,
-                App::Business(business) => timeout_at(ends, business.media(token, instagram_id, 1)).await,
-            };
-            let error = match asked {
-                Ok(Ok(_)) => return Ok(Reading::Reads),
-                Ok(Err(error)) => error,
-                Err(_) => return Ok(Reading::Later),
-            };
-            let verdict = verdict(&error);
-            if verdict == Verdict::Passing && pause < Duration::from_secs(2) {
-                tokio::time::sleep(pause).await;
-                pause *= 3;
-                continue;
-            }
-            tracing::info!(%error, ?verdict, "the posts could not be read with the token of a login");
-            if verdict == Verdict::AppThrottled {
-                budget.pause();
-            }
-            return Ok(match verdict {
-                Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest => Reading::Refused,
-                _ => Reading::Later,
-            });
-        }
     }
 }
 

@@ -6,7 +6,6 @@ use axum::{
 };
 use commands::{attempt::Phase, connect::Ask};
 use serde::Deserialize;
-use tracing::Instrument;
 
 use super::{attempt::own, browser::Browser, see_other};
 use crate::{
@@ -53,7 +52,7 @@ pub async fn start_again(
     if matches!(attempt.phase, Phase::Waiting(_)) {
         let commands = app.commands.clone();
         let work = async move { commands.try_again(&attempt, by, Some(request.0)).await };
-        app.tasks.spawn(work.in_current_span()).await.map_err(|error| Error::Internal(error.into()))??;
+        app.to_the_end(work).await?;
         app.until_position(app.store().head().await?).await;
         return Ok(see_other(&format!("/attempts/{reference}")));
     }
@@ -83,10 +82,9 @@ pub async fn choose(
         return Err(Error::Bad(text).at("account", &format!("/attempts/{reference}")));
     }
     if matches!(attempt.phase, Phase::Choosing | Phase::Waiting(_)) {
-        // In a task of its own: a browser that goes away must not stop it half-way.
         let commands = app.commands.clone();
         let work = async move { commands.choose(&attempt, user.id, &form.account, &context).await };
-        app.tasks.spawn(work.in_current_span()).await.map_err(|error| Error::Internal(error.into()))??;
+        app.to_the_end(work).await?;
         // The result page shows the state that the choice led to.
         app.until_position(app.store().head().await?).await;
     }

@@ -174,7 +174,7 @@ fn stream(
                 _ = changed.changed() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 // The browser connects again, to this node's next start or to another one.
-                () = app.stop.cancelled() => break,
+                () = app.commands.stop.cancelled() => break,
             }
         }
     };

@@ -8,7 +8,6 @@ use commands::callback::{Answer, Callback, End};
 use domain::Connection;
 use secrecy::SecretString;
 use serde::Deserialize;
-use tracing::Instrument;
 
 use super::{browser::Browser, see_other};
 use crate::{
@@ -57,25 +56,21 @@ pub async fn callback(
     if state.len() > STATE_BYTES {
         return Err(Error::Bad("That is no login of ours.".to_owned()));
     }
-    // In a task of its own: a browser that goes away must not stop it half-way.
     let commands = app.commands.clone();
     let by = user.as_ref().map(|user| user.role.authority(user.id));
-    let work = app.tasks.spawn(
-        async move {
-            let callback = Callback {
-                connection,
-                state: &state,
-                end: query.end(),
-                browser: browser.0.as_deref(),
-                user: user.map(|user| user.id),
-                by,
-                request: Some(request.0),
-            };
-            commands.callback(callback).await
-        }
-        .in_current_span(),
-    );
-    let answer = work.await.map_err(|error| Error::Internal(error.into()))??;
+    let work = async move {
+        let callback = Callback {
+            connection,
+            state: &state,
+            end: query.end(),
+            browser: browser.0.as_deref(),
+            user: user.map(|user| user.id),
+            by,
+            request: Some(request.0),
+        };
+        commands.callback(callback).await
+    };
+    let answer = app.to_the_end(work).await?;
     Ok(match answer {
         Answer::Attempt { reference } => {
             // The result page shows the state that the login led to.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use domain::{Authority, ParseError, UserId};
 use projections::accounts::Viewer;
 
-/// What somebody is.
+/// The role of a person or of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A customer.

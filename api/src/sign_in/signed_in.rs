@@ -8,7 +8,7 @@ use domain::Actor;
 use super::{User, Users};
 use crate::{app::App, error::Error, request::RequestId};
 
-/// Somebody who is signed in; without them the browser is sent to sign in.
+/// The signed-in user; a request without one is sent to the sign-in page.
 pub struct SignedIn(pub User);
 
 impl FromRequestParts<App> for SignedIn {
@@ -19,11 +19,11 @@ impl FromRequestParts<App> for SignedIn {
     }
 }
 
-/// Somebody signed in who asks for something to be done, and in whose name it is done.
+/// The signed-in user of a request that changes something, with the metadata of the events that it leads to.
 pub struct Acting {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// For the events that it leads to.
+    /// The metadata.
     pub context: Context,
 }
 
@@ -37,7 +37,7 @@ impl FromRequestParts<App> for Acting {
     }
 }
 
-/// Somebody who may be signed in.
+/// The signed-in user, if the request has one.
 pub struct MaybeSignedIn(pub Option<User>);
 
 impl FromRequestParts<App> for MaybeSignedIn {

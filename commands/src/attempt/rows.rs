@@ -149,16 +149,14 @@ impl Commands {
         Ok(())
     }
 
-    /// Lets the grant of a login wait, sealed, to be tried again. It waits no longer than from its first time on.
-    pub(crate) async fn await_again(&self, attempt: &Attempt, login: &Login, why: &Outcome) -> Result<(), Error> {
-        let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
+    /// Lets the grant that is kept wait to be tried again. It waits no longer than from its first time on.
+    pub(crate) async fn await_again(&self, attempt: &Attempt, why: &Outcome) -> Result<(), Error> {
         let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
-        let sql = "UPDATE attempts SET asking_until = NULL, sealed = $2, sealed_key = $3, pending = $4, \
-                   choose_until = CASE WHEN asking_until IS NULL THEN choose_until ELSE $1 END \
-                   WHERE id = $5 AND phase = 'choosing'";
+        let sql = "UPDATE attempts SET asking_until = NULL, pending = $1, \
+                   choose_until = CASE WHEN asking_until IS NULL THEN choose_until ELSE $2 END \
+                   WHERE id = $3 AND phase = 'choosing'";
         let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
-        autocommit!(self.store.database(), pool => sqlx::query(sql)
-            .bind(until).bind(&sealed.bytes).bind(&sealed.key_id).bind(&why).bind(&id).execute(pool))?;
+        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&why).bind(until).bind(&id).execute(pool))?;
         Ok(())
     }
 

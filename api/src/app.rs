@@ -1,6 +1,6 @@
 //! What every handler shares.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use commands::Commands;
 use store::{Database, Store};
@@ -19,19 +19,23 @@ use crate::{
     vault::Proof,
 };
 
-/// What every handler shares. Clones are the same.
+/// What every handler shares. Clones are the same, and cost one count: each request takes some.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// The parts of an [`App`].
+#[derive(Debug)]
+pub struct Shared {
     /// The write side.
     pub commands: Commands,
     /// The configuration.
-    pub config: Arc<Config>,
+    pub config: Config,
     /// The way to the mail server, if there is one.
     pub mailer: Option<Mailer>,
     /// How often who may do what.
-    pub limits: Arc<Limits>,
+    pub limits: Limits,
     /// Proxies that seem to be in front of the service and aren't listed.
-    pub proxies: Arc<UnlistedProxies>,
+    pub proxies: UnlistedProxies,
     /// How passwords of requests are hashed: few at once, with a short queue.
     pub passwords: Passwords,
     /// The streams that are open.
@@ -48,7 +52,21 @@ pub struct App {
     pub changed: watch::Sender<u64>,
 }
 
-impl App {
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl From<Shared> for App {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Shared {
     /// The event store.
     pub fn store(&self) -> &Store {
         &self.commands.store

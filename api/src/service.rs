@@ -17,10 +17,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    app::App,
+    app::{App, Shared},
     config::Config,
     database,
-    limits::Limits,
+    limits::{Limits, address::UnlistedProxies},
     mail::Mailer,
     pages::widget::FeedCache,
     routes,
@@ -128,12 +128,12 @@ impl Service {
         let bounds = Bounds::of(&config);
         let stop = commands.stop.clone();
         let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
-        let app = App {
+        let app = App::from(Shared {
             commands,
-            config: Arc::new(config),
+            config,
             mailer,
-            limits: Arc::new(Limits::default()),
-            proxies: Arc::default(),
+            limits: Limits::default(),
+            proxies: UnlistedProxies::default(),
             passwords: Passwords::queued(),
             streams: Streams::new(&bounds),
             feeds: FeedCache::default(),
@@ -141,7 +141,7 @@ impl Service {
             status_position: followers.status_position(),
             tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
-        };
+        });
         let router = routes::router(&app).map_err(anyhow::Error::msg)?;
         let (status, work) = (followers.status_position(), followers.work_position());
         let mut loops = JoinSet::new();

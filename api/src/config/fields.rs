@@ -107,9 +107,8 @@ pub(super) fn sentence(error: &figment::Error) -> String {
     use figment::error::Kind;
     let key = error.path.join(".");
     match &error.kind {
-        Kind::UnknownField(field, _) => {
-            format!("There is no key {}.", [&error.path[..], std::slice::from_ref(field)].concat().join("."))
-        }
+        // The path ends with the field.
+        Kind::UnknownField(..) => format!("There is no key {key}."),
         Kind::MissingField(field) => {
             format!("{} is missing.", [&error.path[..], &[field.to_string()]].concat().join("."))
         }

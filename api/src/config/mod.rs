@@ -237,7 +237,11 @@ mod tests {
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "0")], "pull.posts"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__LISTEN", "here")], "http.listen"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIC_URL", "relight.example")], "http.public_url"),
-            ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIK_URL", "x")], "publik_url"),
+            ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIK_URL", "x")], "There is no key http.publik_url."),
+            ("", &[APP, SECRET, ("RELIGHT_HTPP", "x")], "There is no key htpp."),
+            ("[http]\npublik_url = 'x'", &[APP, SECRET], "There is no key http.publik_url."),
+            ("[http.http]\nx = 1", &[APP, SECRET], "There is no key http.http."),
+            ("htpp = 1", &[APP, SECRET], "There is no key htpp."),
             ("[instagram]\napp_secret = ['topsecret']", &[APP], "instagram.app_secret"),
         ];
         for (toml, variables, key) in wrong {

@@ -16,7 +16,7 @@ use store::{StoreError, autocommit, execute, read, within};
 use crate::{app::App, error::Error};
 
 /// How many endpoints there may be.
-const ENDPOINTS: i64 = 20;
+const ENDPOINTS: usize = 20;
 
 /// An endpoint.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -68,27 +68,30 @@ fn bound_to(endpoint: &str) -> String {
 /// [`Error::Rule`] when the address won't do.
 pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String), Error> {
     let url = guard::address(address, app.config.webhooks.private).map_err(|said| Error::Rule(said.to_owned()))?;
-    let endpoints = list(app).await?;
-    if endpoints.iter().any(|other| other.url == url.as_str() && other.id != id) {
-        return Err(Error::Rule("This address is an endpoint already.".to_owned()));
-    }
-    if endpoints.len() >= usize::try_from(ENDPOINTS).unwrap_or_default() {
-        return Err(Error::Rule(format!("There are {ENDPOINTS} endpoints already.")));
-    }
     let mut key = [0; 32];
     rand::rng().fill_bytes(&mut key);
     let secret = format!("whsec_{}", STANDARD.encode(key));
     let sealed = app.commands.vault.seal(secret.as_bytes(), &bound_to(id)).map_err(Error::from)?;
     let (since, now) = (app.store().head().await?, app.commands.clock.now());
     let mut tx = app.database().begin().await?;
+    // Its row is held until the end, so that endpoints that are added at once are counted one after the other.
+    let sql =
+        "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET id = excluded.id";
+    execute!(&mut tx, sqlx::query(sql).bind(since))?;
+    let sql = "SELECT url FROM webhook_endpoints WHERE id <> $1";
+    let others: Vec<String> = within!(&mut tx, on => sqlx::query_scalar(sql).bind(id).fetch_all(on))?;
+    if others.iter().any(|other| other == url.as_str()) {
+        return Err(Error::Rule("This address is an endpoint already.".to_owned()));
+    }
+    if others.len() >= ENDPOINTS {
+        return Err(Error::Rule(format!("There are {ENDPOINTS} endpoints already.")));
+    }
     let sql = "INSERT INTO webhook_endpoints (id, url, key_id, secret, since, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
     execute!(
         &mut tx,
         sqlx::query(sql).bind(id).bind(url.as_str()).bind(&sealed.key_id).bind(&sealed.bytes).bind(since).bind(now)
     )?;
-    let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
-    execute!(&mut tx, sqlx::query(sql).bind(since))?;
     let sql = "SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1";
     let added: Added = within!(&mut tx, on => sqlx::query_as(sql).bind(id).fetch_one(on))?;
     tx.commit().await?;

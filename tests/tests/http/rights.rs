@@ -137,6 +137,22 @@ on_both_engines! {
         assert!(refused >= 5, "{refused}");
     }
 
+    async fn invitations_made_at_once_are_counted_too(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let here = format!("/accounts/{account}");
+        let (path, ann) = (&format!("{here}/access"), &ann);
+        let asked = (0..60).map(async |n| {
+            let email = format!("p{n}@example.com");
+            ann.press(path, &[("email", &email), ("right", "developer")]).await.status()
+        });
+        for status in futures::future::join_all(asked).await {
+            assert_eq!(status, StatusCode::SEE_OTHER);
+        }
+        assert_eq!(ann.open(&here).await.html.matches("/withdraw\"").count(), 20);
+    }
+
     async fn an_invitation_of_somebody_who_lost_the_right_gives_none(engine: Engine) {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -212,6 +212,21 @@ on_both_engines! {
         node.stop().await;
     }
 
+    async fn endpoints_added_at_once_are_counted_and_none_twice(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let key = &relight.api_key(Role::Service).await;
+        let add = async |path: String| {
+            let url = json!({"url": format!("https://example.com/{path}")});
+            api(&relight, key, Method::POST, "/webhooks", Some(url)).await.0
+        };
+        let same = futures::future::join_all((0..8).map(|_| add("same".to_owned()))).await;
+        assert_eq!(same.iter().filter(|status| **status == StatusCode::CREATED).count(), 1, "{same:?}");
+        let many = futures::future::join_all((0..30).map(|n| add(n.to_string()))).await;
+        assert_eq!(many.iter().filter(|status| **status == StatusCode::CREATED).count(), 19, "{many:?}");
+        let (_, listed) = api(&relight, key, Method::GET, "/webhooks", None).await;
+        assert_eq!(listed["data"].as_array().map(Vec::len), Some(20));
+    }
+
     async fn no_endpoint_leads_into_our_own_network(engine: Engine) {
         let relight = Relight::start(engine).await;
         let key = relight.api_key(Role::Service).await;

@@ -76,10 +76,12 @@ async fn from_file(path: &Path, database: &Database, missing: Missing) -> Result
         return Ok(keys);
     }
     let shown = path.display();
-    if usage::any(database).await? {
+    let needed = usage::key_ids(database).await?;
+    if !needed.is_empty() {
+        let needed = needed.into_iter().collect::<Vec<_>>().join(", ");
         bail!(
-            "vault.keys: the key file {shown} is missing, and the database has rows that were sealed with it: put the \
-             vault.key that belongs to this database there, or set vault.keys"
+            "vault.keys: the key file {shown} is missing, and the database has rows that were sealed with {needed}: put \
+             the vault.key that belongs to this database there, or set vault.keys"
         );
     }
     match missing {

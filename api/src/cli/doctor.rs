@@ -70,7 +70,11 @@ pub(super) async fn run(config: Config) -> Result<()> {
 /// What there is to say about the vault's keys.
 async fn vault(config: &Config, database: &Database) -> Result<String> {
     let file = database::key_file(config);
-    if config.vault.keys.is_none() && !database.is_shared() && !file.exists() && !usage::any(database).await? {
+    if config.vault.keys.is_none()
+        && !database.is_shared()
+        && !file.exists()
+        && usage::key_ids(database).await?.is_empty()
+    {
         return Ok(format!("the first `relight serve` makes the vault's key: {}", file.display()));
     }
     let vault = vault::open(config, database, Missing::Refuse, Clock::default().now()).await?;

@@ -42,22 +42,19 @@ impl Usage {
     }
 }
 
-/// Whether any table has a sealed row.
+/// The keys that the database's rows were sealed with, in order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn any(database: &Database) -> Result<bool, Error> {
+pub async fn key_ids(database: &Database) -> Result<BTreeSet<String>, Error> {
+    let mut ids = BTreeSet::new();
     for table in ALL {
-        let sql = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} IS NOT NULL LIMIT 1) one",
-            table.name, table.key_id
-        );
-        let found: i64 = read!(database, pool => sqlx::query_scalar(&sql).fetch_one(pool))?;
-        if found > 0 {
-            return Ok(true);
-        }
+        let (name, key_id) = (table.name, table.key_id);
+        let sql = format!("SELECT DISTINCT {key_id} FROM {name} WHERE {key_id} IS NOT NULL");
+        let found: Vec<String> = read!(database, pool => sqlx::query_scalar(&sql).fetch_all(pool))?;
+        ids.extend(found);
     }
-    Ok(false)
+    Ok(ids)
 }
 
 /// The rows of each key id, by table.

@@ -113,7 +113,11 @@ async fn a_database_restored_without_its_key_file_is_refused_and_no_key_is_made(
     for arguments in
         [&["serve"][..], &["doctor"], &["keys", "status"], &["keys", "reseal"], &["reconnect-link", &account]]
     {
-        refuses(&place.settings, arguments, &["data/vault.key is missing", "belongs to this database"]);
+        refuses(
+            &place.settings,
+            arguments,
+            &["data/vault.key is missing", "sealed with k1", "belongs to this database"],
+        );
         assert!(!file.exists(), "{arguments:?} makes no key");
     }
     // A key that an earlier version would have made.

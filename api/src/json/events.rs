@@ -135,8 +135,6 @@ pub async fn events(State(app): State<App>, Query(query): Query<EventsQuery>) ->
     let bad = |text: &str| Error::Bad(text.to_owned());
     let account =
         query.account.map(|id| id.parse()).transpose().map_err(|_| bad("account must be an account's id."))?;
-    let is_type =
-        |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if query.event_type.as_ref().is_some_and(|name| !is_type(name)) {
         return Err(bad("type must be an event's type."));
     }
@@ -144,6 +142,11 @@ pub async fn events(State(app): State<App>, Query(query): Query<EventsQuery>) ->
     let (from, to) = (instant(query.from), instant(query.to));
     let filter = Filter { after: after(query.after)?, account, event_type: query.event_type, from, to };
     page(&app, &filter, limit(query.limit)?).await
+}
+
+/// Whether a text can be the name of an event's type.
+pub fn is_type(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The position after which a page begins, checked.

@@ -1,7 +1,11 @@
 //! Pages for staff: the event log, and finding an attempt by its reference.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use commands::attempt::Phase;
 use projections::{accounts, story};
 use serde::Deserialize;
@@ -11,6 +15,7 @@ use super::{Me, account::attempt_words, history::who, render, short};
 use crate::{
     app::App,
     error::Error,
+    json::events::is_type,
     query::Query,
     sign_in::{Guarded, signed_in::SignedIn},
     words::{self, Moment},
@@ -28,6 +33,19 @@ struct EventsPage {
     after: String,
     events: Vec<EventRow>,
     next: Option<String>,
+    wrong: Option<Wrong>,
+}
+
+/// A field of the filter that can't be read.
+struct Wrong {
+    field: &'static str,
+    text: &'static str,
+}
+
+impl EventsPage {
+    fn is_wrong(&self, field: &str) -> bool {
+        self.wrong.as_ref().is_some_and(|wrong| wrong.field == field)
+    }
 }
 
 struct EventRow {
@@ -60,24 +78,17 @@ pub async fn events(
     Guarded(csrf): Guarded,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Error> {
-    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let bad = |text: &str| Error::Bad(text.to_owned());
-    let filter = Filter {
-        after: given(&query.after).map_or(Ok(0), |text| text.parse()).map_err(|_| bad("A position is a number."))?,
-        account: given(&query.account)
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(|_| bad("That is no account's id."))?,
-        event_type: given(&query.event_type).filter(|text| text.bytes().all(|byte| byte.is_ascii_alphanumeric())),
-        ..Filter::default()
+    let (events, wrong) = match query.filter() {
+        Ok(filter) => (app.store().events(&filter, LIMIT).await?, None),
+        Err(wrong) => (Vec::new(), Some(wrong)),
     };
-    let events = app.store().events(&filter, LIMIT).await?;
     let more = events.len() == usize::try_from(LIMIT).unwrap_or(usize::MAX);
     let next = events.last().filter(|_| more).map(|last| {
         let mut next = url::form_urlencoded::Serializer::new(String::from("/events?"));
         next.append_pair("account", &query.account).append_pair("type", &query.event_type);
         next.append_pair("after", &last.position.to_string()).finish()
     });
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let now = app.commands.clock.now();
     let row = |event: Recorded| -> Result<EventRow, Error> {
         Ok(EventRow {
@@ -92,15 +103,37 @@ pub async fn events(
             event_type: event.event_type,
         })
     };
-    render(&EventsPage {
+    let page = render(&EventsPage {
         me: Me::from(&user),
         csrf,
+        wrong,
         events: events.into_iter().map(row).collect::<Result<_, _>>()?,
         next,
         account: query.account,
         event_type: query.event_type,
         after: query.after,
-    })
+    })?;
+    Ok((status, page).into_response())
+}
+
+impl EventsQuery {
+    /// The filter that was typed, or the first field that can't be read.
+    fn filter(&self) -> Result<Filter, Wrong> {
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let wrong = |field, text| Wrong { field, text };
+        let account = given(&self.account).map(|text| text.parse()).transpose();
+        let event_type = given(&self.event_type);
+        if event_type.as_ref().is_some_and(|text| !is_type(text)) {
+            return Err(wrong("type", "An event's type has letters and digits only."));
+        }
+        let after = given(&self.after).map_or(Ok(0), |text| text.parse());
+        Ok(Filter {
+            account: account.map_err(|_| wrong("account", "That is not the id of an account."))?,
+            event_type,
+            after: after.ok().filter(|after| *after >= 0).ok_or(wrong("after", "A position is a number."))?,
+            ..Filter::default()
+        })
+    }
 }
 
 #[derive(Template)]

@@ -109,4 +109,21 @@ on_both_engines! {
         let page = admin.open("/webhooks").await;
         assert!(page.html.contains("value=\"http://insecure.example/hook\"") && page.html.contains("role=\"alert\""), "{}", page.text());
     }
+
+    async fn a_wrong_filter_comes_back_with_what_was_typed(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let auditor = relight.signed_in("kim@example.com", Role::Auditor).await;
+        for (field, typed, text) in [
+            ("after", "-5", "A position is a number"),
+            ("after", "9223372036854775808", "A position is a number"),
+            ("account", "luma", "not the id of an account"),
+            ("type", "Token.Expired", "letters and digits only"),
+        ] {
+            let path = format!("/events?{field}={typed}");
+            assert_eq!(auditor.ask(&path).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+            let page = auditor.open(&path).await;
+            page.says(text).says("Sign out");
+            assert!(page.html.contains(&format!("name=\"{field}\" value=\"{typed}\" aria-invalid=\"true\"")), "{path}");
+        }
+    }
 }

@@ -31,7 +31,8 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct Line {
     count: AtomicU64,
-    written: Mutex<Option<Instant>>,
+    /// When the last one was written, and how many tries had failed by then.
+    written: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Default for Lines {
@@ -49,28 +50,26 @@ impl Lines {
         let prefix = network(from);
         let line = self.prefixes.get_with((door, prefix), Arc::default);
         let count = line.count.fetch_add(1, Ordering::Relaxed) + 1;
-        if !line.is_due(count) {
+        let Ok(mut written) = line.written.lock() else { return };
+        let now = Instant::now();
+        if !is_due(*written, now, count) {
             return;
         }
+        // A line that is left out stays due.
         if self.all.take(&()).is_err() {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        *written = Some((now, count));
+        drop(written);
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         tracing::warn!(event = "door.failed", %door, %prefix, count, left_out, "a try {what}");
     }
 }
 
-impl Line {
-    fn is_due(&self, count: u64) -> bool {
-        let Ok(mut written) = self.written.lock() else { return false };
-        let due = count.ilog10() > (count - 1).checked_ilog10().unwrap_or(0)
-            || written.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-        if due {
-            *written = Some(Instant::now());
-        }
-        due
-    }
+/// Whether the so many-th failure is to be written now.
+fn is_due(written: Option<(Instant, u64)>, now: Instant, count: u64) -> bool {
+    written.is_none_or(|(at, last)| count.checked_ilog10() > last.checked_ilog10() || now - at >= LINE_EVERY)
 }
 
 #[cfg(test)]
@@ -79,8 +78,16 @@ mod tests {
 
     #[test]
     fn lines_are_due_at_powers_of_ten_and_each_minute() {
-        let line = Line::default();
-        let due: Vec<u64> = (1..=150).filter(|count| line.is_due(*count)).collect();
-        assert_eq!(due, [1, 10, 100]);
+        let (begun, mut written, mut due) = (Instant::now(), None, Vec::new());
+        for count in 1..=150_u32 {
+            // A failure a second.
+            let now = begun + Duration::from_secs(count.into());
+            if is_due(written, now, count.into()) {
+                written = Some((now, count.into()));
+                due.push(count);
+            }
+        }
+        assert_eq!(due, [1, 10, 70, 100]);
+        assert!(is_due(None, begun, 7), "a first line that was left out stays due");
     }
 }

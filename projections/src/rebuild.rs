@@ -152,8 +152,7 @@ async fn lock<P: Projection>(
     tx: &mut Tx,
     follower: &Follower<P>,
 ) -> Result<Option<(i64, i64)>, StoreError> {
-    let lock = if store.database().is_shared() { " FOR UPDATE" } else { "" };
-    let sql = format!("SELECT position, version FROM checkpoints WHERE name = $1{lock}");
+    let sql = format!("SELECT position, version FROM checkpoints WHERE name = $1{}", store.database().locked());
     Ok(within!(tx, on => sqlx::query_as(&sql).bind(follower.name()).fetch_optional(on))?)
 }
 

@@ -81,6 +81,14 @@ impl Database {
         }
     }
 
+    /// What follows a `SELECT` of rows that nobody else shall change before the transaction ends; it waits for those who do.
+    pub fn locked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE",
+        }
+    }
+
     /// The database's own clock, which all nodes share, as SQL: so many seconds from now.
     pub fn clock(&self, seconds: i64) -> String {
         match self {

@@ -87,8 +87,13 @@ impl Invitations {
     ) -> Result<(), Error> {
         let (account, by) = (account.to_string(), by.to_string());
         let mut tx = self.database.begin().await?;
-        // Those that one person makes at once are counted one after the other.
-        execute!(&mut tx, sqlx::query("UPDATE users SET id = id WHERE id = $1").bind(&by))?;
+        // Those of a person, and those for an account, that are made at once are counted one after the other.
+        for (sql, id) in
+            [("SELECT 1 FROM users WHERE id = $1", &by), ("SELECT 1 FROM profiles WHERE account_id = $1", &account)]
+        {
+            let sql = format!("{sql}{}", self.database.locked());
+            execute!(&mut tx, sqlx::query(&sql).bind(id))?;
+        }
         let counts = "SELECT (SELECT COUNT(*) FROM invitations WHERE invited_by = $1 AND invited_at > $2), \
                       (SELECT COUNT(*) FROM invitations WHERE account_id = $3 AND invited_at > $4)";
         let (made, waiting): (i64, i64) = within!(&mut tx, on => sqlx::query_as(counts)

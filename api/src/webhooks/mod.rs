@@ -72,12 +72,15 @@ pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String
     rand::rng().fill_bytes(&mut key);
     let secret = format!("whsec_{}", STANDARD.encode(key));
     let sealed = app.commands.vault.seal(secret.as_bytes(), &bound_to(id)).map_err(Error::from)?;
-    let (since, now) = (app.store().head().await?, app.commands.clock.now());
+    let (head, now) = (app.store().head().await?, app.commands.clock.now());
     let mut tx = app.database().begin().await?;
-    // Its row is held until the end, so that endpoints that are added at once are counted one after the other.
-    let sql =
-        "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET id = excluded.id";
-    execute!(&mut tx, sqlx::query(sql).bind(since))?;
+    let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
+    execute!(&mut tx, sqlx::query(sql).bind(head))?;
+    // Held until the end: endpoints that are added at once are counted one after the other, and the cursor passes no event
+    // that this one is to be told.
+    let sql = format!("SELECT position FROM webhook_cursor WHERE id = 1{}", app.database().locked());
+    let seen: i64 = within!(&mut tx, on => sqlx::query_scalar(&sql).fetch_one(on))?;
+    let since = head.max(seen);
     let sql = "SELECT url FROM webhook_endpoints WHERE id <> $1";
     let others: Vec<String> = within!(&mut tx, on => sqlx::query_scalar(sql).bind(id).fetch_all(on))?;
     if others.iter().any(|other| other == url.as_str()) {

@@ -54,24 +54,30 @@ pub async fn advance(app: &App) -> Result<bool, StoreError> {
     // Without a new event, or anybody to tell, nothing is locked.
     let seen: Option<i64> = read!(database, pool =>
         sqlx::query_scalar("SELECT position FROM webhook_cursor WHERE id = 1").fetch_optional(pool))?;
-    if seen.is_none_or(|seen| seen >= *app.store().wake().listen().borrow() && seen >= *app.status_position.borrow()) {
+    let Some(seen) = seen else { return Ok(false) };
+    if seen >= *app.store().wake().listen().borrow() && seen >= *app.status_position.borrow() {
         return Ok(false);
     }
-    let mut tx = database.begin().await?;
-    let sql = format!("SELECT position FROM webhook_cursor WHERE id = 1{}", database.skip_locked());
-    let cursor: Option<i64> = within!(&mut tx, on => sqlx::query_scalar(&sql).fetch_optional(on))?;
-    let Some(cursor) = cursor else { return Ok(false) };
-    let events = app.store().events_after(cursor, AT_ONCE).await?;
+    let events = app.store().events_after(seen, AT_ONCE).await?;
     let Some(last) = events.last().map(|event| event.position) else { return Ok(false) };
-    let count = events.len();
-    for event in events {
-        for message in messages(app, &event).await? {
-            enqueue(app, &mut tx, &message).await?;
-        }
+    let mut told = Vec::new();
+    for event in &events {
+        told.extend(messages(app, event).await?);
+    }
+    // All is read by now: who holds the cursor waits for no second connection.
+    let mut tx = database.begin().await?;
+    let sql = format!("SELECT 1 FROM webhook_cursor WHERE id = 1 AND position = $1{}", database.skip_locked());
+    let is_ours: Option<i32> = within!(&mut tx, on => sqlx::query_scalar(&sql).bind(seen).fetch_optional(on))?;
+    if is_ours.is_none() {
+        // Another node was faster, or is at it.
+        return Ok(false);
+    }
+    for message in &told {
+        enqueue(app, &mut tx, message).await?;
     }
     execute!(&mut tx, sqlx::query("UPDATE webhook_cursor SET position = $1 WHERE id = 1").bind(last))?;
     tx.commit().await?;
-    Ok(i64::try_from(count).is_ok_and(|count| count == AT_ONCE))
+    Ok(i64::try_from(events.len()).is_ok_and(|count| count == AT_ONCE))
 }
 
 /// Puts a message into the outbox of each endpoint.

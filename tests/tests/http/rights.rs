@@ -153,6 +153,33 @@ on_both_engines! {
         assert_eq!(ann.open(&here).await.html.matches("/withdraw\"").count(), 20);
     }
 
+    async fn an_account_has_fifty_invitations_whoever_makes_them(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let here = format!("/accounts/{account}");
+        let mut owners = vec![ann.clone()];
+        for name in ["ben", "cat"] {
+            let email = format!("{name}@example.com");
+            ann.press(&format!("{here}/access"), &[("email", &email), ("right", "owner")]).await;
+            let owner = relight.signed_in(&email, Role::Owner).await;
+            owner.accept_invitation().await;
+            owners.push(owner);
+        }
+        let path = &format!("{here}/access");
+        let asked = (0..60).map(|n| {
+            let owner = owners[n % 3].clone();
+            async move {
+                let email = format!("p{n}@example.com");
+                owner.press(path, &[("email", &email), ("right", "developer")]).await.status()
+            }
+        });
+        for status in futures::future::join_all(asked).await {
+            assert_eq!(status, StatusCode::SEE_OTHER);
+        }
+        assert_eq!(ann.open(&here).await.html.matches("/withdraw\"").count(), 50);
+    }
+
     async fn an_invitation_of_somebody_who_lost_the_right_gives_none(engine: Engine) {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -48,11 +48,17 @@ pub struct Service {
     followers: Followers,
 }
 
-/// What use cases work with.
+/// What use cases work with. `stop` is cancelled when the program stops.
 ///
 /// # Errors
 /// When TLS can't be set up.
-pub fn commands(config: &Config, database: Database, vault: Vault, clock: Clock) -> Result<Commands> {
+pub fn commands(
+    config: &Config,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<Commands> {
     let client = meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?;
     // Each app has a budget of its own.
     let http = || {
@@ -91,7 +97,7 @@ pub fn commands(config: &Config, database: Database, vault: Vault, clock: Clock)
         guard: config.guard(),
         program: PROGRAM,
     };
-    let (store, stop) = (Store::new(database), CancellationToken::new());
+    let store = Store::new(database);
     Ok(Commands { store, vault, clock, consumer, business, settings, stop })
 }
 
@@ -111,7 +117,8 @@ impl Service {
     pub async fn start_with(config: Config, clock: Clock, timeouts: Timeouts) -> Result<Self> {
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
-        let commands = commands(&config, database, vault, clock)?;
+        let stop = CancellationToken::new();
+        let commands = commands(&config, database, vault, clock, stop.child_token())?;
         if config.is_https() && config.http.trusted_proxies.is_empty() {
             tracing::warn!(
                 event = "proxy.none_listed",
@@ -126,7 +133,6 @@ impl Service {
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
         let bounds = Bounds::of(&config);
-        let stop = commands.stop.clone();
         let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
         let app = App::from(Shared {
             commands,

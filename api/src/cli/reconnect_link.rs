@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use commands::{Clock, new_id};
 use domain::{AccountId, LinkId};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
@@ -20,7 +21,7 @@ pub(super) struct Options {
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
     let (database, clock) = (database::existing(&config).await?, Clock::default());
     let vault = vault::open(&config, &database, Missing::Refuse, clock.now()).await?;
-    let commands = service::commands(&config, database, vault, clock)?;
+    let commands = service::commands(&config, database, vault, clock, CancellationToken::new())?;
     let link = commands.make_link(options.account, LinkId::new(new_id())).await;
     commands.store.database().close().await;
     println!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);

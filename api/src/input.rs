@@ -65,6 +65,11 @@ pub fn json_without_nul(value: &Value) -> Result<(), Error> {
     }
 }
 
+/// Whether a text can be the name of an event's type.
+pub fn is_event_type(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn has_encoded_nul(text: &[u8]) -> bool {
     text.windows(3).any(|three| three == b"%00")
 }

@@ -16,7 +16,13 @@ use super::{
     accounts::{find, limit},
     names::{AggregateName, JobName},
 };
-use crate::{app::App, error::Error, input::Instant, query::Query, sign_in::api_key::Caller};
+use crate::{
+    app::App,
+    error::Error,
+    input::{Instant, is_event_type},
+    query::Query,
+    sign_in::api_key::Caller,
+};
 
 /// An event as the journal has it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -135,18 +141,13 @@ pub async fn events(State(app): State<App>, Query(query): Query<EventsQuery>) ->
     let bad = |text: &str| Error::Bad(text.to_owned());
     let account =
         query.account.map(|id| id.parse()).transpose().map_err(|_| bad("account must be an account's id."))?;
-    if query.event_type.as_ref().is_some_and(|name| !is_type(name)) {
+    if query.event_type.as_ref().is_some_and(|name| !is_event_type(name)) {
         return Err(bad("type must be an event's type."));
     }
     let instant = |instant: Option<Instant>| instant.map(|Instant(at)| at);
     let (from, to) = (instant(query.from), instant(query.to));
     let filter = Filter { after: after(query.after)?, account, event_type: query.event_type, from, to };
     page(&app, &filter, limit(query.limit)?).await
-}
-
-/// Whether a text can be the name of an event's type.
-pub fn is_type(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The position after which a page begins, checked.

@@ -15,7 +15,7 @@ use super::{Me, account::attempt_words, history::who, render, short};
 use crate::{
     app::App,
     error::Error,
-    json::events::is_type,
+    input::is_event_type,
     query::Query,
     sign_in::{Guarded, signed_in::SignedIn},
     words::{self, Moment},
@@ -123,14 +123,17 @@ impl EventsQuery {
         let wrong = |field, text| Wrong { field, text };
         let account = given(&self.account).map(|text| text.parse()).transpose();
         let event_type = given(&self.event_type);
-        if event_type.as_ref().is_some_and(|text| !is_type(text)) {
-            return Err(wrong("type", "An event's type has letters and digits only."));
+        if event_type.as_ref().is_some_and(|text| !is_event_type(text)) {
+            return Err(wrong("type", "An event's type has letters and digits only, 64 at most."));
         }
         let after = given(&self.after).map_or(Ok(0), |text| text.parse());
         Ok(Filter {
             account: account.map_err(|_| wrong("account", "That is not the id of an account."))?,
             event_type,
-            after: after.ok().filter(|after| *after >= 0).ok_or(wrong("after", "A position is a number."))?,
+            after: after
+                .ok()
+                .filter(|after| *after >= 0)
+                .ok_or(wrong("after", "A position is a whole number from 0 on."))?,
             ..Filter::default()
         })
     }

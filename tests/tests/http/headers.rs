@@ -114,8 +114,8 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let auditor = relight.signed_in("kim@example.com", Role::Auditor).await;
         for (field, typed, text) in [
-            ("after", "-5", "A position is a number"),
-            ("after", "9223372036854775808", "A position is a number"),
+            ("after", "-5", "A position is a whole number from 0 on"),
+            ("after", "9223372036854775808", "A position is a whole number from 0 on"),
             ("account", "luma", "not the id of an account"),
             ("type", "Token.Expired", "letters and digits only"),
         ] {

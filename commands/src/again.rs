@@ -27,6 +27,10 @@ impl Commands {
         if attempt.purpose == Purpose::Connect && login.facts.reached.len() > 1 {
             return Err(Error::Missing("choice"));
         }
+        if !self.ask_again(attempt).await? {
+            // Somebody else does, or it is over: the attempt's page shows which.
+            return Ok(());
+        }
         let context = Context::of_attempt(attempt, request);
         self.carry_out(&Trip { attempt, login: &login, by, context: &context }).await
     }

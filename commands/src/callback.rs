@@ -142,11 +142,29 @@ impl Commands {
 
     /// Does what the attempt is for, with the login that came of it.
     pub(crate) async fn carry_out(&self, trip: &Trip<'_>) -> Result<(), Error> {
-        match trip.attempt.purpose {
-            Purpose::Connect => self.connect(trip, &trip.login.reached()).await,
-            Purpose::Account | Purpose::Link | Purpose::TokenPage => self.refresh(trip).await,
-            Purpose::Switch => self.switch(trip).await,
+        let work = async {
+            match trip.attempt.purpose {
+                Purpose::Connect => self.connect(trip, &trip.login.reached()).await,
+                Purpose::Account | Purpose::Link | Purpose::TokenPage => self.refresh(trip).await,
+                Purpose::Switch => self.switch(trip).await,
+            }
+        };
+        self.or_wait(trip.attempt, work).await
+    }
+
+    /// Lets the grant wait to be tried again at once when the work with it failed.
+    pub(crate) async fn or_wait(
+        &self,
+        attempt: &Attempt,
+        work: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let done = work.await;
+        if done.is_err()
+            && let Err(error) = self.await_again(attempt, &Outcome::Interrupted).await
+        {
+            tracing::warn!(%error, "a login that failed can't be tried again yet");
         }
+        done
     }
 
     /// Ends an attempt that led to nothing.

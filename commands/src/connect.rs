@@ -101,7 +101,10 @@ impl Commands {
         }
         let context = Context { correlation: attempt.id.to_string(), ..context.clone() };
         let trip = Trip { attempt, login: &login, by: Some(Authority::User(user)), context: &context };
-        self.connect(&trip, &chosen).await
+        if !self.ask_again(attempt).await? {
+            return Ok(());
+        }
+        self.or_wait(attempt, self.connect(&trip, &chosen)).await
     }
 
     pub(crate) async fn connect(&self, trip: &Trip<'_>, chosen: &[Profile]) -> Result<(), Error> {

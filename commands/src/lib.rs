@@ -47,7 +47,7 @@ use meta::{Budget, Business, Consumer};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-/// What every use case works with. Clones share everything.
+/// What every use case works with.
 #[derive(Debug, Clone)]
 pub struct Commands {
     /// The event store.

@@ -4,7 +4,7 @@
 //! one that does ([`domain::Token::guarded_from`])? And are the posts read with the new string? The decision is made on the
 //! answers, and only as long as the token that was asked about is still the current one; otherwise all is asked again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use domain::{
     Account, AccountId, Actor, Authority, Connection, Evidence, Right, TokenError, TokenId, Verdict,
@@ -105,11 +105,12 @@ impl Commands {
         D: Decision<Output = Ending, Error = Error>,
     {
         let (mut readings, mut refused) = (BTreeMap::new(), false);
+        let mut stopped = pin!(self.stopped());
         for _ in 0..TRIES {
-            let Some(proofs) = self.until_stopped(self.prove(trip, profiles, &mut readings)).await else {
-                return self.await_again(trip.attempt, &Outcome::Interrupted).await;
+            let proofs = tokio::select! {
+                proofs = self.prove(trip, profiles, &mut readings) => proofs?,
+                () = stopped.as_mut() => return self.await_again(trip.attempt, &Outcome::Interrupted).await,
             };
-            let proofs = proofs?;
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
                 Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, &why).await,
@@ -131,16 +132,10 @@ impl Commands {
         Err(Error::Store(StoreError::Conflict))
     }
 
-    /// What was asked for; nothing, when the program stops before it is known.
-    async fn until_stopped<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
-        let stopped = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(BEFORE_STOP).await;
-        };
-        tokio::select! {
-            answer = asking => Some(answer),
-            () = stopped => None,
-        }
+    /// Waits until the program stops, and for as long as Meta is asked after that.
+    async fn stopped(&self) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(BEFORE_STOP).await;
     }
 
     /// `readings`: what was found before is not asked again; a login's string stays the same.

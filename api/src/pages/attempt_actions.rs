@@ -50,10 +50,14 @@ pub async fn start_again(
     };
     let by = user.map(|user| user.role.authority(user.id));
     if matches!(attempt.phase, Phase::Waiting(_)) {
-        let commands = app.commands.clone();
-        let work = async move { commands.try_again(&attempt, by, Some(request.0)).await };
+        let shared = app.clone();
+        let work = async move { shared.commands.try_again(&attempt, by, Some(request.0)).await };
         app.to_the_end(work).await?;
         app.until_position(app.store().head().await?).await;
+        return Ok(see_other(&format!("/attempts/{reference}")));
+    }
+    if attempt.phase == Phase::Claimed {
+        // Pressed twice: Meta is being asked already.
         return Ok(see_other(&format!("/attempts/{reference}")));
     }
     let value = browser.value();
@@ -82,8 +86,8 @@ pub async fn choose(
         return Err(Error::Bad(text).at("account", &format!("/attempts/{reference}")));
     }
     if matches!(attempt.phase, Phase::Choosing | Phase::Waiting(_)) {
-        let commands = app.commands.clone();
-        let work = async move { commands.choose(&attempt, user.id, &form.account, &context).await };
+        let shared = app.clone();
+        let work = async move { shared.commands.choose(&attempt, user.id, &form.account, &context).await };
         app.to_the_end(work).await?;
         // The result page shows the state that the choice led to.
         app.until_position(app.store().head().await?).await;

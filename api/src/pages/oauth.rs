@@ -56,7 +56,7 @@ pub async fn callback(
     if state.len() > STATE_BYTES {
         return Err(Error::Bad("That is no login of ours.".to_owned()));
     }
-    let commands = app.commands.clone();
+    let shared = app.clone();
     let by = user.as_ref().map(|user| user.role.authority(user.id));
     let work = async move {
         let callback = Callback {
@@ -68,7 +68,7 @@ pub async fn callback(
             by,
             request: Some(request.0),
         };
-        commands.callback(callback).await
+        shared.commands.callback(callback).await
     };
     let answer = app.to_the_end(work).await?;
     Ok(match answer {

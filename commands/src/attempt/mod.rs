@@ -138,7 +138,7 @@ impl Attempt {
         let outcome = serde_json::to_string(outcome).unwrap_or_else(|_| r#"{"outcome":"interrupted"}"#.to_owned());
         let finish = Write::new(
             "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, sealed_key = NULL, \
-             pending = NULL WHERE id = $3 AND phase IN ('claimed', 'choosing')",
+             pending = NULL, asking_until = NULL WHERE id = $3 AND phase IN ('claimed', 'choosing')",
         );
         let mut writes = vec![finish.bind(outcome).bind(at).bind(self.id).guarded()];
         writes.extend(self.about(accounts));

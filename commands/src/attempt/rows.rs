@@ -149,11 +149,22 @@ impl Commands {
         Ok(())
     }
 
+    /// Takes the right to ask Meta about the accounts of a grant that waits: one at a time. The grant is kept meanwhile, also
+    /// past its time.
+    pub(crate) async fn ask_again(&self, attempt: &Attempt) -> Result<bool, Error> {
+        let sql = "UPDATE attempts SET asking_until = $1 WHERE id = $2 AND phase = 'choosing' AND choose_until >= $3 \
+                   AND (asking_until IS NULL OR asking_until <= $3)";
+        let (now, id) = (self.clock.now(), attempt.id.to_string());
+        let asks = autocommit!(self.store.database(), pool =>
+            sqlx::query(sql).bind(now + INTERRUPTED).bind(&id).bind(now).execute(pool))?;
+        Ok(asks == 1)
+    }
+
     /// Lets the grant that is kept wait to be tried again. It waits no longer than from its first time on.
     pub(crate) async fn await_again(&self, attempt: &Attempt, why: &Outcome) -> Result<(), Error> {
         let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
         let sql = "UPDATE attempts SET asking_until = NULL, pending = $1, \
-                   choose_until = CASE WHEN asking_until IS NULL THEN choose_until ELSE $2 END \
+                   choose_until = CASE WHEN choose_until < $2 THEN choose_until ELSE $2 END \
                    WHERE id = $3 AND phase = 'choosing'";
         let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
         autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&why).bind(until).bind(&id).execute(pool))?;
@@ -218,7 +229,8 @@ impl Commands {
 pub async fn forget_unchosen(database: &Database, now: DateTime<Utc>) -> Result<u64, Error> {
     let outcome = serde_json::to_string(&Outcome::ChoiceExpired).map_err(|error| unreadable(&error.to_string()))?;
     let sql = "UPDATE attempts SET phase = 'finished', outcome = COALESCE(pending, $1), finished_at = $2, sealed = NULL, \
-               sealed_key = NULL, pending = NULL WHERE phase = 'choosing' AND choose_until < $2";
+               sealed_key = NULL, pending = NULL, asking_until = NULL WHERE phase = 'choosing' AND choose_until < $2 \
+               AND (asking_until IS NULL OR asking_until <= $2)";
     Ok(autocommit!(database, pool => sqlx::query(sql).bind(&outcome).bind(now).execute(pool))?)
 }
 

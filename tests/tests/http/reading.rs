@@ -9,7 +9,7 @@ use sandbox::{
     person::{Consent, values_of},
 };
 use secrecy::ExposeSecret;
-use store::{on_both_engines, read};
+use store::{autocommit, on_both_engines, read, sqlx};
 use tests::{browser::Browser, relight::Relight};
 use tokio::task::JoinHandle;
 
@@ -118,6 +118,50 @@ on_both_engines! {
         relight.pass(TimeDelta::minutes(19));
         let ended = attempt::forget_unchosen(relight.store().database(), relight.clock.now()).await;
         assert_eq!((ended.expect("done"), grants(&relight).await.len()), (1, 0));
+    }
+
+    async fn a_grant_is_kept_while_it_is_tried_again(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        relight.act(media(FaultKind::Unavailable));
+        let path = owner.log_in("/connect/consumer", &[], &luma(&relight)).await.expect("a result");
+        owner.open(&path).await.says("Code 1082");
+        relight.act(Action::StopFailing);
+        let strings = relight.sandbox.world().tokens.len();
+        // Pressed in the last moment, and Meta takes its time.
+        relight.pass(TimeDelta::seconds(9 * 60 + 50));
+        relight.act(Action::Fail { kind: FaultKind::Slow, calls: 1, holder: None, path: Some("/media".to_owned()) });
+        let press = {
+            let (browser, path) = (owner.clone(), path.clone());
+            tokio::spawn(async move { browser.press(&format!("{path}/again"), &AGAIN).await.status() })
+        };
+        tests::until("the call", async || relight.sandbox.faults() == 0).await;
+        relight.pass(TimeDelta::seconds(30));
+        let ended = attempt::forget_unchosen(relight.store().database(), relight.clock.now()).await;
+        assert_eq!(ended.expect("done"), 0);
+        owner.open(&path).await.says("Just a moment");
+        // Pressed once more, it is asked once.
+        assert_eq!(owner.press(&format!("{path}/again"), &AGAIN).await.status(), 303);
+        assert_eq!(press.await.expect("an answer"), 303);
+        owner.open(&path).await.says("@luma.ceramics is connected");
+        assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
+    }
+
+    async fn a_login_whose_work_failed_waits_at_once(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let rename = async |from: &str, to: &str| {
+            let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+            autocommit!(relight.store().database(), on => sqlx::query(&sql).execute(on)).expect("renamed");
+        };
+        rename("profiles", "profiles_away").await;
+        let failed = owner.log_in("/connect/consumer", &[], &luma(&relight)).await;
+        assert_eq!(failed.expect_err("an error page").status, 500);
+        let path = format!("/attempts/{}", grants(&relight).await[0]);
+        rename("profiles_away", "profiles").await;
+        owner.open(&path).await.says("The login was interrupted");
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is connected");
     }
 
     async fn a_throttled_read_pauses_the_app_and_lets_the_login_wait(engine: Engine) {

@@ -244,6 +244,9 @@ fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&
     println!(
         "  3. Press Refresh token, choose luma.ceramics, then Allow: the page shows each widget turn fresh by itself."
     );
-    println!("  4. On the controls, let 60 days pass: sessions are extended, reminders and other mails go out.");
+    println!(
+        "  4. On the controls, let 60 days pass: sessions are extended. Two weeks later reminders go out, for data access"
+    );
+    println!("     ends after 90 days.");
     println!("\nCtrl-C ends it.");
 }

@@ -79,7 +79,11 @@ pub async fn grant(
     let users = Users::new(app.database().clone());
     for (other, _) in accounts::rights(app.database(), account.id).await? {
         if users.email(other).await?.is_some_and(|known| known == email) {
-            let committed = app.commands.grant_access(account.id, other, right, by, &context).await?;
+            let granted = app.commands.grant_access(account.id, other, right, by, &context).await;
+            let committed = granted.map_err(|error| match Error::from(error) {
+                rule @ Error::Rule(_) => rule.at("email", &page),
+                other => other,
+            })?;
             app.until_shown(committed).await;
             flash::say(&session, &format!("{email} is {} now.", right_words(right).to_lowercase())).await?;
             return Ok(see_other(&people));

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use commands::attempt::Phase;
+use commands::attempt::{self, Phase};
 use projections::{accounts, story};
 use serde::Deserialize;
 use store::{Filter, Recorded};
@@ -172,9 +172,9 @@ pub async fn find(
     Guarded(csrf): Guarded,
     Query(query): Query<FindQuery>,
 ) -> Result<Response, Error> {
-    let reference = query.reference.trim().to_uppercase();
+    let reference = attempt::spelled(&query.reference);
     let attempt = match reference.len() {
-        1..=20 if reference.is_ascii() => app.commands.attempt_of_reference(&reference).await?,
+        1..=20 => app.commands.attempt_of_reference(&reference).await?,
         _ => None,
     };
     let mut accounts = Vec::new();

@@ -18,7 +18,8 @@ pub fn address(text: &str, private: bool) -> Result<Url, &'static str> {
         return Err("The address is too long.");
     }
     if url.scheme() != "https" && !(private && url.scheme() == "http") {
-        return Err("The address must begin with https://.");
+        let schemes = ["The address must begin with https://.", "The address must begin with https:// or http://."];
+        return Err(schemes[usize::from(private)]);
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("The address must not contain a password: deliveries are signed.");

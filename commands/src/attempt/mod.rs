@@ -174,6 +174,13 @@ pub fn random_text<const BYTES: usize>() -> String {
 }
 
 /// Nine characters without those that are easily mixed up, in threes: read out over the phone without a mistake.
+/// A reference as it is stored, however it was typed: with other dashes or none, with spaces, in small letters.
+pub fn spelled(typed: &str) -> String {
+    let characters: Vec<_> =
+        typed.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    characters.chunks(3).map(|three| three.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
 fn reference() -> String {
     const LETTERS: &[u8; 28] = b"23456789ABCDEFGHJKMNPQRSTVWX";
     let mut rng = rand::rng();

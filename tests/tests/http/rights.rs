@@ -211,7 +211,9 @@ on_both_engines! {
             let staff = relight.signed_in(email, role).await;
             staff.open(&here).await.says("@luma.ceramics");
             staff.open("/events").await.says("Issued");
-            staff.open(&format!("/attempts?reference={}", reference.to_lowercase())).await.says("Connected").says(&account);
+            for typed in [reference.to_lowercase(), reference.replace('-', ""), reference.replace('-', "%20")] {
+                staff.open(&format!("/attempts?reference={typed}")).await.says("Connected").says(&account);
+            }
             let operations = staff.open("/operations").await;
             operations.says("account_status").says("/oauth/consumer/callback").says("Meta, Facebook Answers");
             let answer = staff.press(&format!("{here}/disconnect"), &[("sure", "yes")]).await;

@@ -1,5 +1,5 @@
-//! What no input may hold: NUL characters, which PostgreSQL's texts can't, and instants outside of the years 1 to 9999,
-//! which RFC 3339 can't write.
+//! What no input may hold: NUL characters, which PostgreSQL's texts can't, bytes in a path that are no UTF-8, and instants
+//! outside of the years 1 to 9999, which RFC 3339 can't write.
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -9,14 +9,19 @@ use axum::{
 };
 use chrono::{DateTime, Datelike, Utc};
 use http_body_util::LengthLimitError;
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 use crate::error::Error;
 
-/// Refuses a path or a query with a NUL character: `%00` is the only way to write one in a URI (RFC 3986, section 2.1).
-pub async fn refuse_nul(request: Request, next: Next) -> Response {
+/// Refuses a path or a query with a NUL character (`%00` is the only way to write one in a URI: RFC 3986, section 2.1), and
+/// a path that is no UTF-8.
+pub async fn refuse_unreadable(request: Request, next: Next) -> Response {
     let uri = request.uri();
+    if percent_decode_str(uri.path()).decode_utf8().is_err() {
+        return path_is_no_text().into_response();
+    }
     if has_encoded_nul(uri.path().as_bytes()) || uri.query().is_some_and(|query| has_encoded_nul(query.as_bytes())) {
         return nul().into_response();
     }
@@ -72,6 +77,11 @@ pub fn is_event_type(name: &str) -> bool {
 
 fn has_encoded_nul(text: &[u8]) -> bool {
     text.windows(3).any(|three| three == b"%00")
+}
+
+/// What a path is refused with that is no UTF-8.
+pub fn path_is_no_text() -> Error {
+    Error::Bad("The path must be UTF-8.".to_owned())
 }
 
 fn nul() -> Error {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     app::App,
     error::{Error, details},
+    input,
     routes::headers,
 };
 
@@ -136,17 +137,18 @@ fn kept(app: &App, widget: &Widget, status: Status, filled: bool, now: DateTime<
 }
 
 /// `GET /w/{widget}/feed.json`.
-pub async fn feed(State(app): State<App>, Path(id): Path<String>, given: HeaderMap) -> Response {
+pub async fn feed(State(app): State<App>, id: Result<Path<String>, PathRejection>, given: HeaderMap) -> Response {
+    let Ok(Path(id)) = id else { return refused(&app, input::path_is_no_text()) };
     match served(&app, &id).await {
         Ok(served) => feed_answer(&app, &served, &given),
-        Err(error) => refused(error),
+        Err(error) => refused(&app, error),
     }
 }
 
 /// The feed stands outside of the layers that other answers go through.
-fn refused(error: Error) -> Response {
+fn refused(app: &App, error: Error) -> Response {
     let mut response = details::with_details(error.into_response());
-    headers::of_feed(response.headers_mut());
+    headers::of_feed(app, response.headers_mut());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -155,10 +157,7 @@ fn feed_answer(app: &App, served: &Served, given: &HeaderMap) -> Response {
     let seconds = (served.fresh_until - app.commands.clock.now()).num_seconds().max(0);
     let mut answered = HeaderMap::with_capacity(8);
     answered.insert(header::ETAG, served.etag.clone());
-    headers::of_feed(&mut answered);
-    if app.config.is_https() {
-        answered.insert(header::STRICT_TRANSPORT_SECURITY, headers::HSTS);
-    }
+    headers::of_feed(app, &mut answered);
     if let Ok(control) = HeaderValue::from_maybe_shared(Bytes::from(format!("public, max-age={seconds}"))) {
         answered.insert(header::CACHE_CONTROL, control);
     }

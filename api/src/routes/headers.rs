@@ -17,7 +17,7 @@ const EXPLORER: &str = "default-src 'none'; script-src 'self'; style-src 'self' 
 /// No page of ours asks for a device or a sensor.
 const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// Two years, for this host alone. Source: RFC 6797.
-pub(crate) const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -48,7 +48,10 @@ pub async fn harden(State(app): State<App>, request: Request, next: Next) -> Res
 }
 
 /// What a feed says, which any website may read.
-pub(crate) fn of_feed(headers: &mut HeaderMap) {
+pub(crate) fn of_feed(app: &App, headers: &mut HeaderMap) {
+    if app.config.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(headers, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 }

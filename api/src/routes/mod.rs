@@ -62,13 +62,13 @@ pub fn router(app: &App) -> Result<Router, String> {
     let with_session = |router: Router<App>| {
         router
             .method_not_allowed_fallback(async || Error::Method)
-            .layer(middleware::from_fn(input::refuse_nul))
+            .layer(middleware::from_fn(input::refuse_unreadable))
             .layer(middleware::from_fn_with_state(app.clone(), boundary::pages))
             .layer(middleware::from_fn(sessions::extend))
             .layer(sign_in.clone())
     };
     Ok(with_session(pages)
-        .merge(api.merge(machines).layer(middleware::from_fn(input::refuse_nul)))
+        .merge(api.merge(machines).layer(middleware::from_fn(input::refuse_unreadable)))
         .layer(CompressionLayer::new())
         // A compressed stream would wait for more.
         .merge(with_session(streams))

@@ -42,6 +42,8 @@ on_both_engines! {
             assert!(cookie.contains("Secure") && cookie.contains("HttpOnly") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
         }
         assert!(answer.headers()["strict-transport-security"].to_str().expect("a text").starts_with("max-age="));
+        let missing = client.get(format!("{local}/w/nothing/feed.json")).send().await.expect("an answer");
+        assert!(missing.headers().contains_key("strict-transport-security"));
     }
 
     async fn an_unknown_key_is_answered_with_the_scheme_and_any_case_of_it_is_read(engine: Engine) {

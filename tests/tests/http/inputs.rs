@@ -19,6 +19,14 @@ on_both_engines! {
             let status = admin.ask(path).await.status();
             assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
         }
+        let feed = format!("{}/w/%FF/feed.json", relight.base);
+        for path in ["/accounts/%FF", "/attempts/%FF", "/w/%FF", &feed, "/r/%FF", "/setup/%FF", "/docs/%FF", "/oauth/%FF/callback",
+            "/api/v1/accounts/%FF", "/api/v1/webhooks/%FF/deliveries"] {
+            let answer = admin.client.get(if path.starts_with('/') { format!("{}{path}", relight.base) } else { path.to_owned() });
+            let answer = answer.bearer_auth(&key).send().await.expect("an answer");
+            let kind = answer.headers()["content-type"].to_str().expect("a text").to_owned();
+            assert!(answer.status() == StatusCode::BAD_REQUEST && !kind.starts_with("text/plain"), "{path}: {kind}");
+        }
         let history = format!("/accounts/{account}/history");
         for (path, expected) in [
             (format!("{history}?at=%2B262142-12-31T23:59:59.999999Z"), 400),

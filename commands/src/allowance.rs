@@ -167,15 +167,36 @@ pub(crate) async fn spent(
     at: DateTime<Utc>,
 ) -> Result<Option<Spent>, StoreError> {
     for (scope, id) in rows(change, actor, account) {
-        let sql = "SELECT used FROM allowances WHERE scope = $1 AND id = $2 AND day >= $3";
-        let used: Option<i64> = read!(database, pool =>
-            sqlx::query_scalar(sql).bind(scope.name()).bind(&id).bind(day(at)).fetch_optional(pool))?;
-        if used.is_some_and(|used| used >= scope.limit()) {
+        if used(database, scope, &id, at).await? >= scope.limit() {
             let next = at.date_naive().checked_add_days(Days::new(1)).unwrap_or(at.date_naive());
             return Ok(Some(Spent::new(scope, next.and_time(NaiveTime::MIN).and_utc(), at)));
         }
     }
     Ok(None)
+}
+
+/// Whether somebody has less left than so many changes need, one of them of this account.
+pub(crate) async fn lacks(
+    database: &Database,
+    (actor, change): (Actor, Change),
+    account: AccountId,
+    changes: i64,
+    at: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    for (scope, id) in rows(change, actor, account) {
+        if used(database, scope, &id, at).await?.saturating_add(changes) > scope.limit() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How much of an allowance is used on a day.
+async fn used(database: &Database, scope: Scope, id: &str, at: DateTime<Utc>) -> Result<i64, StoreError> {
+    let sql = "SELECT used FROM allowances WHERE scope = $1 AND id = $2 AND day >= $3";
+    let used: Option<i64> = read!(database, pool =>
+        sqlx::query_scalar(sql).bind(scope.name()).bind(id).bind(day(at)).fetch_optional(pool))?;
+    Ok(used.unwrap_or(0))
 }
 
 /// Forgets the counts of days that are over.

@@ -114,7 +114,7 @@ impl Commands {
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
                 Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, &why).await,
-                Err(Error::Token(TokenError::Changed)) => refused = false,
+                Err(Error::Token(TokenError::Changed) | Error::Store(StoreError::Conflict)) => refused = false,
                 // A guarded row: the attempt is over, another token lies in the vault, or the allowance is used up.
                 Err(Error::Store(StoreError::Refused)) => {
                     if self.is_over(trip.attempt).await? {
@@ -125,11 +125,24 @@ impl Commands {
                 Err(error) => return Err(error),
             }
         }
-        // What is left of the allowance is less than what this login's accounts need.
-        if refused {
+        // What is left of the allowance is less than what this login's accounts need; or others were faster each time.
+        if refused && self.is_spent(trip, profiles).await? {
             return self.finish(trip.attempt, &Outcome::TooOften, trip.context).await;
         }
-        Err(Error::Store(StoreError::Conflict))
+        self.await_again(trip.attempt, &Outcome::Interrupted).await
+    }
+
+    /// Whether a login for each of these accounts is more than an allowance has left.
+    async fn is_spent(&self, trip: &Trip<'_>, profiles: &[Profile]) -> Result<bool, Error> {
+        let (database, actor) = (self.store.database(), trip.context.actor);
+        for profile in profiles {
+            let Some(account) = profiles::find(database, &profile.instagram_id).await? else { continue };
+            let logins = i64::try_from(profiles.len()).unwrap_or(i64::MAX);
+            if allowance::lacks(database, (actor, Change::Login), account, logins, self.clock.now()).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Waits until the program stops, and for as long as Meta is asked after that.

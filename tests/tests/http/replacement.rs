@@ -115,6 +115,22 @@ on_both_engines! {
         assert_eq!(last(&relight, &account, 1).await, ["Refreshed"]);
     }
 
+    async fn logins_at_once_are_told_what_became_of_them(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let (_, account) = shared_page(&relight).await;
+        // A stranger's login that was declined today is on the record already.
+        relight.browser().result("/token/business", &[], &login(&relight, NORA)).await.says("already works until");
+        let all = (0..16).map(|n| {
+            let (browser, consent) = (relight.browser(), login(&relight, [KEN, NORA][n % 2]));
+            async move { browser.result("/token/business", &[], &consent).await.text() }
+        });
+        for told in futures::future::join_all(all).await {
+            let known = ["is refreshed", "already works until", "The login was interrupted"];
+            assert!(known.iter().any(|known| told.contains(known)), "{told}");
+        }
+        assert_eq!(last(&relight, &account, 1).await, ["Refreshed"]);
+    }
+
     async fn an_unknown_grantor_is_another_person(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (_, account) = shared_page(&relight).await;

@@ -36,7 +36,7 @@ pub fn check(password: &SecretString, email: &str) -> Result<(), Error> {
         return refuse("The password must not be your e-mail address.".to_owned());
     }
     let start: String = text.chars().take(ESTIMATED_CHARACTERS).collect();
-    if zxcvbn(&start, &[&email, name, host, "relight"]).score() < Score::Three {
+    if zxcvbn(&start, &[&email, name, host, "relight", "correcthorsebatterystaple"]).score() < Score::Three {
         return refuse("This password is easy to guess. Try four random words.".to_owned());
     }
     Ok(())
@@ -53,6 +53,7 @@ mod tests {
             "short",
             "fourteen chars",
             "passwordpassword",
+            "correcthorsebatterystaple",
             "1234567890123456",
             "qwertyuiopasdfghjkl",
             "aaaaaaaaaaaaaaaaaaaa",

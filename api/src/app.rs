@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use commands::Commands;
-use store::{Database, Store};
+use engine::{Database, Store};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -90,7 +90,7 @@ impl Shared {
     }
 
     /// Waits, for a second at most, until the status view shows what was committed.
-    pub async fn until_shown(&self, committed: store::Committed) {
+    pub async fn until_shown(&self, committed: engine::Committed) {
         if let Some(position) = committed.position {
             self.until_position(position).await;
         }

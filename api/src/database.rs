@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use engine::{Database, Options, Schema, StoreError, files};
 use secrecy::{ExposeSecret, SecretString};
-use store::{Database, Options, Schema, StoreError, files};
 
 use crate::config::Config;
 
@@ -16,7 +16,7 @@ pub fn url(config: &Config) -> SecretString {
 
 /// The same as it may be shown.
 pub fn shown(config: &Config) -> String {
-    store::url_without_secrets(url(config).expose_secret())
+    engine::url_without_secrets(url(config).expose_secret())
 }
 
 /// Opens the database, makes the data folder and the file if they are missing, and brings the schema up to date.
@@ -30,7 +30,10 @@ pub async fn create(config: &Config) -> Result<Database> {
     }
     let opened = Database::open(url.expose_secret(), options(config, true)).await;
     let database = opened.with_context(|| format!("database.url: {shown} can't be opened"))?;
-    database.migrate().await.with_context(|| format!("database.url: {shown} can't be brought up to date"))?;
+    database
+        .migrate(&store::MIGRATIONS)
+        .await
+        .with_context(|| format!("database.url: {shown} can't be brought up to date"))?;
     Ok(database)
 }
 
@@ -45,7 +48,7 @@ pub async fn existing(config: &Config) -> Result<Database> {
         bail!("database.url: there is no database at {shown}: run `relight migrate`, which makes it");
     }
     let database = opened.with_context(|| format!("database.url: {shown} can't be opened"))?;
-    let schema = database.schema().await;
+    let schema = database.schema(&store::MIGRATIONS).await;
     let schema = schema.with_context(|| format!("database.url: the schema of {shown} can't be read"))?;
     let problem = match schema {
         Schema::Current => return Ok(database),

@@ -5,10 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use commands::{Clock, Commands, Settings, Vault};
+use engine::Database;
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use projections::Followers;
 use secrecy::SecretString;
-use store::{Database, Store};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -97,7 +97,7 @@ pub fn commands(
         guard: config.guard(),
         program: PROGRAM,
     };
-    let store = Store::new(database);
+    let store = store::of(database);
     Ok(Commands { store, vault, clock, consumer, business, settings, stop })
 }
 

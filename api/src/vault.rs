@@ -14,8 +14,8 @@ use commands::{
     Vault,
     vault::{proof::Sentence, usage},
 };
+use engine::{Database, files};
 use secrecy::{ExposeSecret, SecretString};
-use store::{Database, files};
 use tokio::sync::Mutex;
 
 use crate::{

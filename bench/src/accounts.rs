@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use reqwest::Client;
-use store::{
+use engine::{
     Database, Options,
     sqlx::{self, Row as _},
     testing::Engine,
 };
+use reqwest::Client;
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 
 use crate::{
@@ -141,7 +141,7 @@ async fn fill(database: &Database, accounts: u32) -> Result<()> {
     ];
     let mut tx = database.begin().await?;
     for sql in &statements {
-        store::execute!(&mut tx, sqlx::query(sql)).context("filling")?;
+        engine::execute!(&mut tx, sqlx::query(sql)).context("filling")?;
     }
     tx.commit().await?;
     if let Database::Postgres(pool) = database {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
-use store::testing::Engine;
+use engine::testing::Engine;
 
 use crate::{
     figure::{median, number},

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use store::{Database, sqlx};
+use engine::{Database, sqlx};
 
 /// In which times are told: `USER_HZ`, which Linux has fixed.
 const TICKS_A_SECOND: f64 = 100.0;

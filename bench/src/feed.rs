@@ -7,7 +7,7 @@ use anyhow::Result;
 use axum::{Router, http::header, routing::get};
 use bytes::Bytes;
 use domain::{Connection, account::Plan};
-use store::testing::Engine;
+use engine::testing::Engine;
 use tests::{browser::Browser, process::Settings};
 
 use crate::{

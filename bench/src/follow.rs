@@ -9,14 +9,15 @@ use std::{
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, AccountEvent, AccountId, Connection, TokenEvent, UserId};
+use engine::{
+    Database, Filter, Options, Store, autocommit, read,
+    sqlx::{self, PgPool},
+    testing::Engine,
+};
 use futures::TryStreamExt;
 use projections::{Followers, catch_up, story};
 use serde_json::Value;
-use store::{
-    Database, Filter, Options, Store, autocommit, read,
-    sqlx::{self, PgPool},
-    testing::{Engine, TestDatabase, metadata},
-};
+use store::testing::{TestDatabase, metadata};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -38,8 +39,8 @@ type Selected = (i64, String, String, i64, String, String, String, Value, DateTi
 pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
     let file = TestDatabase::new(engine).await;
     let opened = Database::open(file.url(), Options::default()).await?;
-    opened.migrate().await?;
-    let store = Store::new(opened);
+    opened.migrate(&store::MIGRATIONS).await?;
+    let store = store::of(opened);
     lives::write(&store, bench.size(EVENTS)).await?;
     analyse(store.database()).await?;
     bench.figure(caught_up(bench, &store).await?);
@@ -146,7 +147,7 @@ async fn history(store: &Store, count: u32) -> Result<Figure> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let begun = Instant::now();
-        let filter = Filter { account: Some(id), ..Filter::default() };
+        let filter = Filter { aggregate_id: Some(id.to_string()), ..Filter::default() };
         std::hint::black_box(story::tell(store.events(&filter, 2_000).await?)?);
         ours.push(1.0 / begun.elapsed().as_secs_f64());
         let begun = Instant::now();

@@ -1,8 +1,8 @@
 //! The groups of measurements. A new one is a file with `measure`, and a line in [`GROUPS`].
 
 use anyhow::Result;
+use engine::testing::Engine::{self, Postgres, Sqlite};
 use futures::future::LocalBoxFuture;
-use store::testing::Engine::{self, Postgres, Sqlite};
 
 use crate::{accounts, append, bench::Bench, feed, follow, queue, refresh, renewals, serve, sign_ins, storm};
 

@@ -9,8 +9,9 @@ use domain::{
     failure::Call,
     token::{Grant, Way},
 };
+use engine::Store;
 use futures::{StreamExt, TryStreamExt, stream};
-use store::{Store, testing::metadata};
+use store::testing::metadata;
 use uuid::Uuid;
 
 /// How many events an account has in its life.

@@ -4,11 +4,9 @@ use std::{fmt, path::Path, process::Command, time::SystemTime};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use engine::{Database, Options, read, sqlx, testing::Engine};
 use serde::{Deserialize, Serialize};
-use store::{
-    Database, Options, read, sqlx,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 
 use crate::bench::Bench;
 

@@ -33,7 +33,7 @@ use clap::{
     Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser},
 };
-use store::testing::Engine;
+use engine::testing::Engine;
 
 use bench::Bench;
 use groups::{GROUPS, Group};
@@ -171,7 +171,7 @@ async fn main() -> Result<()> {
         }
         Some(Command::Table { figures }) => table::write(&figures),
         Some(Command::Operations { operation, on, size }) => {
-            store::testing::use_durable_postgres();
+            engine::testing::use_durable_postgres();
             for engine in on.engines() {
                 operations::run(&size.bench(), operation, engine).await?;
             }
@@ -187,7 +187,7 @@ async fn main() -> Result<()> {
 impl Measure {
     async fn run(self) -> Result<()> {
         // As it should run: with fsync.
-        store::testing::use_durable_postgres();
+        engine::testing::use_durable_postgres();
         let bench = self.size.bench();
         let is_asked = |group: &Group| {
             let all = group.in_all && self.groups.iter().any(|name| name == "all");

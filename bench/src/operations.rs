@@ -7,13 +7,11 @@ use std::{sync::Arc, time::Instant};
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use domain::AccountId;
+use engine::{Database, Options, testing::Engine};
 use futures::future::try_join_all;
 use projections::catch_up;
 use serde::{Deserialize, Serialize};
-use store::{
-    Database, Options,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 use uuid::Uuid;
 
 use crate::{
@@ -103,7 +101,7 @@ async fn catching_up(engine: Engine, events: u32) -> Result<Cost> {
 async fn jobs(engine: Engine, jobs: u32) -> Result<Cost> {
     let file = TestDatabase::new(engine).await;
     let database = Database::open(file.url(), Options::default()).await?;
-    database.migrate().await?;
+    database.migrate(&store::MIGRATIONS).await?;
     queue::fill(&database, "check", jobs, queue::now()).await?;
     cost(&database, async { Ok(queue::jobs::work(&database, queue::now()).await?.jobs) }).await
 }

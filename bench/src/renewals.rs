@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::{read, sqlx, testing::Engine};
 use sandbox::{Config, Login, Sandbox, Token, World};
-use store::{read, sqlx, testing::Engine};
 use tests::relight::Relight;
 use url::Url;
 

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use domain::{Connection, account::Plan};
+use engine::testing::Engine;
 use sandbox::Sandbox;
-use store::testing::{Engine, TestDatabase};
+use store::testing::TestDatabase;
 use tests::{browser::Browser, process::Settings, relight::PASSWORD};
 
 use crate::{

@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use engine::testing::Engine;
 use reqwest::StatusCode;
-use store::testing::Engine;
 use tests::{browser::Browser, relight::PASSWORD};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::TimeDelta;
-use store::testing::Engine;
+use engine::testing::Engine;
 use tests::relight::Relight;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write, path::Path};
 
 use anyhow::{Context as _, Result};
-use store::testing::Engine;
+use engine::testing::Engine;
 
 use crate::{
     figure::{Figure, number},

@@ -1,7 +1,7 @@
 //! Access: who else may see an account, and as what.
 
 use domain::{AccountCommand, AccountId, Authority, Right, UserId};
-use store::Committed;
+use engine::Committed;
 
 use crate::{Commands, Context, Error};
 

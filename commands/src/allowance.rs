@@ -11,7 +11,7 @@ use std::fmt;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use domain::{Account, AccountId, Actor};
-use store::{Database, StoreError, Unit, Write, autocommit, read};
+use engine::{Database, StoreError, Unit, Write, autocommit, read};
 
 use crate::Error;
 
@@ -111,7 +111,7 @@ fn day(at: DateTime<Utc>) -> i64 {
     at.timestamp().div_euclid(86_400)
 }
 
-/// Counts a change of an account, in its own unit. The unit is refused ([`StoreError::Refused`]) when the allowance of its
+/// Counts a change of an account by somebody, in its own unit. The unit is refused ([`StoreError::Refused`]) when the allowance of its
 /// actor is used up; [`spent`] then says which.
 ///
 /// # Errors
@@ -119,10 +119,10 @@ fn day(at: DateTime<Utc>) -> i64 {
 pub(crate) async fn charge(
     database: &Database,
     unit: &mut Unit,
-    change: Change,
+    (actor, change): (Actor, Change),
     account: AccountId,
 ) -> Result<(), Error> {
-    let (actor, at) = (unit.metadata().actor, unit.metadata().at);
+    let at = unit.metadata().at;
     for (scope, id) in rows(change, actor, account) {
         // A clock that steps back opens no new day.
         let write = Write::new(

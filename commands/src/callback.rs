@@ -173,8 +173,8 @@ impl Commands {
         attempt.finish(outcome, &[], self.clock.now()).into_iter().for_each(|write| unit.write(write));
         match unit.commit().await {
             // It is over already: the first end counts.
-            Ok(_) | Err(store::CommitError::Refused) => Ok(()),
-            Err(error) => Err(store::StoreError::from(error).into()),
+            Ok(_) | Err(engine::CommitError::Refused) => Ok(()),
+            Err(error) => Err(engine::StoreError::from(error).into()),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call, token::Current};
+use engine::{Decision, Unit};
 use meta::{Business, MetaError};
-use store::{Decision, Unit};
 
 use crate::{
     App, Commands, Context, Error, profiles,

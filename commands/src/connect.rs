@@ -4,8 +4,8 @@ use domain::{
     Account, AccountCommand, AccountId, Authority, Connection, Token, TokenCommand, TokenId, UserId, account::Standing,
     token::Way,
 };
+use engine::{Decision, Unit};
 use meta::{AuthType, Profile};
-use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
@@ -181,7 +181,7 @@ impl Decision for Connect<'_> {
             if known.is_some() || is_taken {
                 tally.is_about(account);
             }
-            commands.count_login(unit, account, before).await?;
+            commands.count_login(unit, trip, account, before).await?;
         }
         let done = |accounts, kept, unread| {
             if any_new {

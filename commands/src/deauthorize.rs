@@ -6,7 +6,7 @@ use domain::{
     Account, AccountCommand, AccountId, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
     failure::Call,
 };
-use store::{Decision, StoreError, Unit, read};
+use engine::{Decision, StoreError, Unit, read};
 
 use crate::{App, Commands, Context, Error};
 

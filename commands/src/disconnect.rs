@@ -1,7 +1,7 @@
 //! Disconnect: all work stops, and the token is destroyed. Widgets and their last feed stay for a return.
 
 use domain::{Account, AccountCommand, AccountId, Authority, Token, TokenCommand, token::Revocation};
-use store::{Committed, Decision, Unit};
+use engine::{Committed, Decision, Unit};
 
 use crate::{Commands, Context, Error, hold, link, vault::Vault};
 

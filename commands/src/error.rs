@@ -1,7 +1,7 @@
 //! Why a use case could not be carried out. What a person meets at a login is no error but an [`crate::Outcome`].
 
 use domain::{AccountError, TokenError};
-use store::{ExecuteError, StoreError};
+use engine::{ExecuteError, StoreError};
 
 /// Why a use case could not be carried out.
 #[derive(Debug, thiserror::Error)]

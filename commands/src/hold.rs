@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, Evidence, Reason, TokenId};
-use store::{Write, autocommit, read};
+use engine::{Write, autocommit, read};
 
 use crate::{Commands, Context, Error, report_failure::Report};
 
@@ -156,10 +156,12 @@ impl Commands {
 
 /// The write after which nothing is held against an account's tokens.
 pub(crate) fn nothing(account: AccountId) -> Write {
-    Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(account)
+    Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(account.to_string())
 }
 
 /// The write after which nothing is held against a token.
 pub(crate) fn nothing_against(account: AccountId, token: TokenId) -> Write {
-    Write::new("DELETE FROM verdicts WHERE account_id = $1 AND token_id = $2").bind(account).bind(token)
+    Write::new("DELETE FROM verdicts WHERE account_id = $1 AND token_id = $2")
+        .bind(account.to_string())
+        .bind(token.to_string())
 }

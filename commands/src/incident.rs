@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, UserId};
-use store::{StoreError, autocommit, execute, read, within};
+use engine::{StoreError, autocommit, execute, read, within};
 
 use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, profiles};
 

@@ -42,9 +42,10 @@ pub use vault::Vault;
 pub(crate) use state::App;
 
 use chrono::TimeDelta;
-use domain::{AccountId, Actor, Connection, Metadata};
+use domain::{AccountId, Actor, Connection};
+use engine::Store;
 use meta::{Budget, Business, Consumer};
-use store::Store;
+use store::Metadata;
 use tokio_util::sync::CancellationToken;
 
 /// What every use case works with.

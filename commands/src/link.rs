@@ -9,9 +9,9 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, account::Standing};
+use engine::{Database, Write, autocommit};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use store::{Database, Write, autocommit};
 use uuid::Uuid;
 
 use crate::{
@@ -98,7 +98,7 @@ impl Commands {
 
 /// The write that notes that all links of an account are dead: its generation is a newer one, or it is disconnected.
 pub(crate) fn all_dead(account: AccountId) -> Write {
-    Write::new("DELETE FROM reconnect_links WHERE account_id = $1").bind(account)
+    Write::new("DELETE FROM reconnect_links WHERE account_id = $1").bind(account.to_string())
 }
 
 /// Forgets links that ended before an instant.

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
+use engine::{Database, StoreError, Write, read};
 use meta::Profile;
-use store::{Database, StoreError, Write, read};
 
 /// The account that an Instagram account was connected as.
 pub(crate) async fn find(database: &Database, instagram_id: &str) -> Result<Option<AccountId>, StoreError> {
@@ -37,7 +37,7 @@ pub(crate) fn keep(account: AccountId, profile: &Profile, grantor_id: Option<Str
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id) DO UPDATE SET username = excluded.username, \
          username_lower = excluded.username_lower, grantor_id = excluded.grantor_id, updated_at = excluded.updated_at",
     )
-    .bind(account)
+    .bind(account.to_string())
     .bind(profile.instagram_id.as_str())
     .bind(profile.username.as_str())
     .bind(profile.username.to_lowercase())

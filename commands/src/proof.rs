@@ -12,9 +12,9 @@ use domain::{
     failure::Call,
     token::{Candidate, Present, Replacement},
 };
+use engine::{Decision, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use meta::Profile;
-use store::{Decision, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{

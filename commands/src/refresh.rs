@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, UserId, token::Way,
 };
+use engine::{Decision, Unit};
 use meta::Profile;
-use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
@@ -195,7 +195,7 @@ impl Decision for RefreshOne<'_> {
                 let proof = proofs.of(profile)?;
                 commands.place(unit, trip, (*account, profile, way), proof, &mut tally).await?;
                 if !tally.taken.is_empty() {
-                    commands.count_login(unit, *account, 0).await?;
+                    commands.count_login(unit, trip, *account, 0).await?;
                 }
             }
         }
@@ -231,7 +231,7 @@ impl Decision for RefreshReached<'_> {
                     let before = unit.events();
                     commands.place(unit, trip, (account, profile, Way::TokenPage), proof, &mut tally).await?;
                     if tally.taken.len() > taken {
-                        commands.count_login(unit, account, before).await?;
+                        commands.count_login(unit, trip, account, before).await?;
                     }
                 }
             }

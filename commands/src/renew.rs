@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call};
+use engine::{Decision, StoreError, Unit};
 use meta::LongToken;
 use secrecy::SecretString;
-use store::{Decision, StoreError, Unit};
 
 use crate::{App, Commands, Context, Error, new_id, report_failure::Failed};
 

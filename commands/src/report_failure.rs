@@ -5,8 +5,8 @@ use domain::{
     Account, AccountCommand, AccountError, AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId,
     Verdict, failure::Call,
 };
+use engine::{Decision, Unit};
 use meta::{MetaError, TokenFacts};
-use store::{Decision, Unit};
 
 use crate::{Commands, Context, Error, hold, login::verdict, vault::Opened};
 

@@ -1,8 +1,8 @@
 //! Switch: an owner brings an account over to the other connection, by a complete grant for the same account.
 
 use domain::{Account, AccountCommand, AccountError, AccountId, Authority, UserId, token::Way};
+use engine::{Decision, Unit};
 use meta::Profile;
-use store::{Decision, Unit};
 use url::Url;
 
 use crate::{
@@ -82,7 +82,7 @@ impl Decision for Switch<'_> {
                     unit.execute::<Account>(*account, command).await?;
                 }
                 commands.place(unit, trip, (*account, profile, Way::Switch), proof, &mut tally).await?;
-                commands.count_login(unit, *account, 0).await?;
+                commands.count_login(unit, trip, *account, 0).await?;
             }
             Err(AccountError::Disconnected) => {
                 refused = Some(Outcome::Disconnected { username: profile.username.clone() });

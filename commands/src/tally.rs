@@ -4,8 +4,8 @@ use domain::{
     AccountId, Token, TokenCommand,
     token::{Current, Way},
 };
+use engine::Unit;
 use meta::Profile;
-use store::Unit;
 
 use crate::{
     Commands, Error, Outcome,
@@ -68,9 +68,15 @@ impl Commands {
     }
 
     /// Counts what a login did to an account, if it did something.
-    pub(crate) async fn count_login(&self, unit: &mut Unit, account: AccountId, before: usize) -> Result<(), Error> {
+    pub(crate) async fn count_login(
+        &self,
+        unit: &mut Unit,
+        trip: &Trip<'_>,
+        account: AccountId,
+        before: usize,
+    ) -> Result<(), Error> {
         if unit.events() > before {
-            allowance::charge(self.store.database(), unit, Change::Login, account).await?;
+            allowance::charge(self.store.database(), unit, (trip.context.actor, Change::Login), account).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Widgets: add, change the plan, remove. None of them touches a token.
 
-use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
-use store::{Committed, Decision, StoreError, Unit};
+use domain::{Account, AccountCommand, AccountId, Actor, Authority, WidgetId, account::Plan};
+use engine::{Committed, Decision, StoreError, Unit};
 
 use crate::{
     Commands, Context, Error,
@@ -61,7 +61,7 @@ impl Commands {
         context: &Context,
     ) -> Result<Committed, Error> {
         let metadata = self.metadata(context);
-        match self.store.run(&metadata, &Tell { commands: self, account, command }).await {
+        match self.store.run(&metadata, &Tell { commands: self, actor: metadata.actor, account, command }).await {
             Ok(((), committed)) => Ok(committed),
             // No other row of such a unit can refuse it.
             Err(Error::Store(StoreError::Refused)) => {
@@ -76,6 +76,7 @@ impl Commands {
 
 struct Tell<'a> {
     commands: &'a Commands,
+    actor: Actor,
     account: AccountId,
     command: AccountCommand,
 }
@@ -89,7 +90,7 @@ impl Decision for Tell<'_> {
         // What takes away is never refused.
         let takes = matches!(self.command, AccountCommand::RemoveWidget { .. } | AccountCommand::RevokeAccess { .. });
         if unit.events() > 0 && !takes {
-            allowance::charge(self.commands.store.database(), unit, Change::Edit, self.account).await?;
+            allowance::charge(self.commands.store.database(), unit, (self.actor, Change::Edit), self.account).await?;
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ mod actor;
 mod connection;
 pub mod failure;
 mod ids;
-mod metadata;
 mod reason;
 pub mod schedule;
 pub mod token;
@@ -19,7 +18,6 @@ pub use actor::{Actor, Authority, Right};
 pub use connection::Connection;
 pub use failure::{Evidence, Verdict};
 pub use ids::{AccountId, AttemptId, LinkId, ParseError, TokenId, UserId, WidgetId};
-pub use metadata::Metadata;
 pub use reason::Reason;
 pub use token::{DataAccess, Token, TokenCommand, TokenError, TokenEvent};
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, TokenId, account::Plan};
-use store::{Database, StoreError, Tx, execute, read};
+use engine::{Database, StoreError, Tx, execute, read};
 
 /// A stored feed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

@@ -8,7 +8,7 @@
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use domain::schedule::Schedule;
-use store::{Store, StoreError, Tx, autocommit, execute, read, within};
+use engine::{Store, StoreError, Tx, autocommit, execute, read, within};
 use tokio::sync::{mpsc, watch};
 
 use crate::projection::{Projection, Target};

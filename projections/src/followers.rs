@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::schedule::Schedule;
-use store::{Store, StoreError, read};
+use engine::{Store, StoreError, read};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 

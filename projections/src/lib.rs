@@ -19,7 +19,7 @@ pub use followers::{Followers, State, catch_up, states};
 
 use chrono::TimeDelta;
 use domain::AccountId;
-use store::StoreError;
+use engine::StoreError;
 
 /// A text from one of our own rows, as what it must be.
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {

@@ -1,7 +1,11 @@
 //! What a projection is: how it folds events, and into which tables.
 
 use domain::schedule::Schedule;
-use store::{Entry, Event, StoreError, Tx, execute};
+use engine::{StoreError, Tx, execute};
+use store::Event;
+
+/// An event of the journal, decoded.
+pub(crate) type Entry = engine::Entry<Event>;
 
 /// Which of a projection's tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

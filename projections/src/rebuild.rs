@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::schedule::Schedule;
-use store::{Store, StoreError, Tx, execute, within};
+use engine::{Store, StoreError, Tx, execute, within};
 use tokio_util::sync::CancellationToken;
 
 use crate::{

@@ -6,7 +6,8 @@ use domain::{
     account::{NoticeKind, Plan, Standing},
     token::{Clock, Current, Way},
 };
-use store::{Event, Recorded, StoreError};
+use engine::{Recorded, StoreError};
+use store::Event;
 
 /// One event of a story.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, WidgetId, account::Plan};
-use store::{Database, StoreError, read};
+use engine::{Database, StoreError, read};
 
 use crate::{account, parse};
 

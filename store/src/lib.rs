@@ -1,114 +1,30 @@
-//! The event store: the journal, and the units that are written to it, on SQLite or PostgreSQL.
-//!
-//! On the way of a refresh this is where the events and the rows that belong to them become true, in one commit.
-//! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
+//! What is Relight's about its store: the events that the journal holds, their metadata, and the schema. The store itself is
+//! the engine's.
 
-mod append;
-mod bulk;
-mod cache;
-mod connection;
-mod database;
-mod error;
-pub mod files;
-mod journal;
-mod load;
-mod migrate;
-mod outbox;
-mod recorded;
-mod schema;
+mod event;
+mod metadata;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod unit;
-mod wake;
-mod write;
-mod writer;
 
-pub use sqlx;
+use engine::{Database, Migrations, Recorded, Store, StoreError, sqlx};
 
-pub use bulk::{Bulk, fetch_among};
-pub use connection::Connection;
-pub use database::{Database, Options, Pools, Tx, url_without_secrets};
-pub use error::{CommitError, ExecuteError, StoreError};
-pub use journal::{Entry, Filter};
-pub use outbox::{Outbox, take_due};
-#[cfg(feature = "testing")]
-pub use recorded::json;
-pub use recorded::{Event, Recorded};
-pub use schema::Schema;
-pub use unit::{Committed, Decision, Unit};
-pub use wake::Wake;
-pub use write::{Value, Write};
-pub use writer::{Turn, Writer};
+pub use event::Event;
+pub use metadata::Metadata;
 
-use append::Appender;
-use cache::Cache;
-use domain::Metadata;
+/// The schema of all tables: the SQL of `migrations/`, compiled in.
+pub static MIGRATIONS: Migrations =
+    Migrations { sqlite: sqlx::migrate!("../migrations/sqlite"), postgres: sqlx::migrate!("../migrations/postgres") };
 
-/// The event store of one database.
-#[derive(Debug, Clone)]
-pub struct Store {
-    database: Database,
-    cache: Cache,
-    appender: Appender,
-    wake: Wake,
+/// The store of an opened and migrated database.
+pub fn of(database: Database) -> Store {
+    Store::new(database, domain::upcasters)
 }
 
-impl Store {
-    /// The store of an opened database. Its wake-up calls are heard by all clones, and by other nodes.
-    pub fn new(database: Database) -> Self {
-        let (wake, cache) = (Wake::new(&database), Cache::default());
-        let appender = Appender::start(database.clone(), cache.clone(), wake.clone());
-        Self { database, cache, appender, wake }
-    }
-
-    /// The database, for those who own other tables in it.
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
-    /// Says when the journal has grown.
-    pub fn wake(&self) -> &Wake {
-        &self.wake
-    }
-
-    /// Starts a unit: everything that one use case writes.
-    pub fn unit(&self, metadata: Metadata) -> Unit {
-        Unit::new(self.clone(), metadata)
-    }
-
-    /// Lets a use case decide, and commits what it decided as one unit.
-    ///
-    /// When another writer was faster on one of its streams, or nobody knows whether the commit happened because the
-    /// connection broke, the use case loads and decides again: its decision must be one that may be repeated.
-    ///
-    /// # Errors
-    /// What `decide` returns; [`StoreError::Conflict`] when others kept being faster.
-    pub async fn run<D: Decision>(
-        &self,
-        metadata: &Metadata,
-        decision: &D,
-    ) -> Result<(D::Output, Committed), D::Error> {
-        const TRIES: u32 = 6;
-        let mut tried = 1;
-        loop {
-            let mut unit = self.unit(metadata.clone());
-            let output = decision.decide(&mut unit).await?;
-            match unit.commit().await {
-                Ok(committed) => return Ok((output, committed)),
-                Err(CommitError::Conflict | CommitError::Unknown(_)) if tried < TRIES => {
-                    tokio::time::sleep(retry_pause(tried)).await;
-                    tried += 1;
-                }
-                Err(error) => return Err(StoreError::from(error).into()),
-            }
-        }
-    }
-}
-
-/// A few milliseconds that double each time, scattered so that rivals don't meet again.
-fn retry_pause(tried: u32) -> std::time::Duration {
-    let scatter = std::collections::hash_map::RandomState::new();
-    let random = std::hash::BuildHasher::hash_one(&scatter, tried);
-    let most = 2_000 << tried.min(6);
-    std::time::Duration::from_micros(1_000 + random % most)
+/// The account that an event is of.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] if its stream has no account's id.
+pub fn account(event: &Recorded) -> Result<domain::AccountId, StoreError> {
+    let unreadable = |_| StoreError::Unreadable(format!("position {}: not an account's id", event.position));
+    event.aggregate_id.parse().map_err(unreadable)
 }

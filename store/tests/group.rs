@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::DateTime;
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, UserId, WidgetId, account::Plan,
 };
+use engine::{CommitError, Decision, ExecuteError, Store, StoreError, Unit, Write, on_both_engines};
 use futures::future::join_all;
-use store::{
-    CommitError, Decision, ExecuteError, Store, StoreError, Unit, Write, on_both_engines,
-    testing::{self, TestDatabase},
-};
+use store::Metadata;
+use store::testing::{self, TestDatabase};
 use uuid::Uuid;
 
 fn account() -> AccountId {
@@ -65,7 +64,7 @@ impl Decision for Give {
 async fn streams(store: &Store) -> BTreeMap<String, i64> {
     let mut streams = BTreeMap::new();
     for event in store.events_after(0, 100_000).await.expect("reads") {
-        let last = streams.entry(event.account_id).or_insert(0);
+        let last = streams.entry(event.aggregate_id).or_insert(0);
         assert_eq!(event.sequence, *last + 1, "a gap in a stream");
         *last = event.sequence;
     }
@@ -85,7 +84,7 @@ on_both_engines! {
         let mut positions = Vec::new();
         for event in store.events_after(0, 10_000).await.expect("reads") {
             positions.push(event.position);
-            last.insert(event.account().expect("an id"), event.position);
+            last.insert(store::account(&event).expect("an id"), event.position);
         }
         assert_eq!(told, last);
         assert!(positions.windows(2).all(|pair| pair[0] < pair[1]));
@@ -193,7 +192,7 @@ on_both_engines! {
         // Somebody keeps the database from writing for a while.
         let mut slow = store.database().begin().await.expect("begins");
         if store.database().is_shared() {
-            store::execute!(&mut slow, store::sqlx::query("LOCK TABLE events IN EXCLUSIVE MODE")).expect("locked");
+            engine::execute!(&mut slow, engine::sqlx::query("LOCK TABLE events IN EXCLUSIVE MODE")).expect("locked");
         }
         let commits: Vec<_> = units.into_iter().map(|unit| tokio::spawn(unit.commit())).collect();
         while !commits.iter().any(tokio::task::JoinHandle::is_finished) {

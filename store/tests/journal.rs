@@ -8,10 +8,8 @@ use std::{
 
 use chrono::DateTime;
 use domain::{Account, AccountCommand, AccountId, Connection, UserId};
-use store::{
-    Database, Options, Store, Tx, execute, on_both_engines,
-    testing::{self, Engine, TestDatabase},
-};
+use engine::{Database, Options, Store, Tx, execute, on_both_engines, testing::Engine};
+use store::testing::{self, TestDatabase};
 use uuid::Uuid;
 
 async fn connected(store: &Store) -> i64 {
@@ -163,12 +161,12 @@ async fn a_copied_file_goes_on_without_a_step_by_hand() {
 }
 
 /// The same journal is there, nobody can change it, and new events come after the old ones.
-async fn goes_on(database: &TestDatabase, before: &[store::Recorded]) {
+async fn goes_on(database: &TestDatabase, before: &[engine::Recorded]) {
     let opened = Database::open(database.url(), Options::default()).await.expect("opens");
-    opened.migrate().await.expect("nothing to migrate");
-    let store = Store::new(opened);
+    opened.migrate(&store::MIGRATIONS).await.expect("nothing to migrate");
+    let store = store::of(opened);
     let after = store.events_after(0, 100).await.expect("reads");
-    assert_eq!(serde_json::json!(after), serde_json::json!(before));
+    assert_eq!(format!("{after:?}"), format!("{before:?}"));
     let head = store.head().await.expect("a head");
     assert!(connected(&store).await > head);
     let mut tx = store.database().begin().await.expect("begins");

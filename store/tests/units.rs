@@ -4,11 +4,13 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Account, AccountCommand, AccountError, AccountEvent, AccountId, Authority, Connection, Metadata, UserId, WidgetId,
+    Account, AccountCommand, AccountError, AccountEvent, AccountId, Authority, Connection, UserId, WidgetId,
     account::Plan,
 };
+use engine::{CommitError, Decision, ExecuteError, Filter, Store, StoreError, Unit, Write, on_both_engines, read};
+use store::Metadata;
 use store::{
-    CommitError, Decision, Event, ExecuteError, Filter, Store, StoreError, Unit, Write, on_both_engines, read,
+    Event,
     testing::{self, TestDatabase},
 };
 use uuid::Uuid;
@@ -68,12 +70,12 @@ on_both_engines! {
         let events = store.events_after(0, 10).await.expect("reads");
         assert_eq!(events.len(), 2);
         let first = &events[0];
-        assert_eq!(first.event().expect("known"), Event::Account(AccountEvent::Connected { connection: Connection::Consumer }));
-        assert_eq!((first.account_id.as_str(), first.sequence), (id.to_string().as_str(), 1));
+        assert_eq!(first.event::<Event>().expect("known"), Event::Account(AccountEvent::Connected { connection: Connection::Consumer }));
+        assert_eq!((first.aggregate_id.as_str(), first.sequence), (id.to_string().as_str(), 1));
         assert_eq!((first.aggregate.as_str(), first.event_type.as_str(), first.version.as_str()), ("account", "Connected", "1"));
         assert_eq!(first.at, DateTime::from_timestamp_micros(at().timestamp_micros()).expect("a time"));
-        assert_eq!((first.actor.as_str(), store::json(&first.metadata)["request"].as_str()), ("visitor", Some("request-1")));
-        assert_eq!(store::json(&first.metadata)["at"], "2026-09-21T14:13:20.123456Z");
+        assert_eq!((first.actor.as_str(), engine::json(&first.metadata)["request"].as_str()), ("visitor", Some("request-1")));
+        assert_eq!(engine::json(&first.metadata)["at"], "2026-09-21T14:13:20.123456Z");
         assert!(events[0].position < events[1].position);
     }
 
@@ -186,7 +188,7 @@ on_both_engines! {
             let events = store.events(&filter, 10).await.expect("reads");
             events.into_iter().map(|event| event.event_type).collect::<Vec<_>>()
         };
-        let of = Filter { account: Some(id), ..Filter::default() };
+        let of = Filter { aggregate_id: Some(id.to_string()), ..Filter::default() };
         assert_eq!(types(of.clone()).await, ["Connected", "AccessGranted", "WidgetAdded"]);
         assert_eq!(types(Filter { event_type: Some("Connected".to_owned()), ..Filter::default() }).await.len(), 2);
         assert_eq!(types(Filter { from: Some(at() + TimeDelta::minutes(1)), ..of.clone() }).await, ["WidgetAdded"]);
@@ -200,14 +202,14 @@ on_both_engines! {
         let columns = "position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, at";
         let mut changes = vec!["UPDATE events SET event_type = 'x'".to_owned(), "DELETE FROM events".to_owned()];
         match store.database() {
-            store::Database::Sqlite(_) => {
+            engine::Database::Sqlite(_) => {
                 changes.push(format!("REPLACE INTO events ({columns}) SELECT {columns} FROM events"));
             }
-            store::Database::Postgres(_) => changes.push("TRUNCATE events".to_owned()),
+            engine::Database::Postgres(_) => changes.push("TRUNCATE events".to_owned()),
         }
         for change in changes {
             let mut tx = store.database().begin().await.expect("begins");
-            let refused = store::execute!(&mut tx, sqlx::query(&change)).expect_err(&change);
+            let refused = engine::execute!(&mut tx, sqlx::query(&change)).expect_err(&change);
             assert!(refused.to_string().contains("append-only"), "{change}: {refused}");
         }
     }

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use store::{
-    Database, Options, execute, read, sqlx,
-    testing::{Engine, TestDatabase},
-};
+use engine::{Database, Options, execute, read, sqlx, testing::Engine};
+use store::testing::TestDatabase;
 
 const KEEP: &str = "INSERT INTO checkpoints (name, version, position) VALUES ($1, 1, 0)";
 
 async fn opened() -> (TestDatabase, Database) {
     let test = TestDatabase::new(Engine::Sqlite).await;
     let database = Database::open(test.url(), Options::default()).await.expect("opens");
-    database.migrate().await.expect("migrates");
+    database.migrate(&store::MIGRATIONS).await.expect("migrates");
     (test, database)
 }
 

@@ -3,9 +3,9 @@
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use domain::{Connection, account::Plan};
+use engine::testing::found;
 use reqwest::{Client, Response, StatusCode, cookie::Jar, header::HeaderName, redirect};
 use sandbox::person::{Consent, consent, values_of};
-use store::testing::found;
 use url::Url;
 
 /// Somebody at a browser.

@@ -7,10 +7,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use engine::testing::found;
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
-use store::testing::found;
 
 /// How a window is opened.
 #[derive(Debug, Clone, Copy)]

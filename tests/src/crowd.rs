@@ -26,7 +26,7 @@ impl Relight {
         let (at, token) = (self.clock.now(), token.into());
         let all = stream::iter(0..accounts).map(|_| connect(self.commands(), at, &token));
         all.buffer_unordered(256).collect::<Vec<()>>().await;
-        store::testing::until("the view of all", async || self.counts().await[0] >= i64::from(accounts)).await;
+        engine::testing::until("the view of all", async || self.counts().await[0] >= i64::from(accounts)).await;
     }
 
     /// How each account is shown: `active`, `expired`, `disconnected`.
@@ -36,7 +36,7 @@ impl Relight {
     pub async fn statuses(&self) -> BTreeMap<String, String> {
         let sql = "SELECT account_id, status FROM account_status_v1";
         let rows: Vec<(String, String)> =
-            store::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_all(pool)).expect("there");
+            engine::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_all(pool)).expect("there");
         rows.into_iter().collect()
     }
 
@@ -47,7 +47,7 @@ impl Relight {
     pub async fn work_of(&self, account: &str) -> String {
         let id = account.parse().expect("an id");
         let waiting = projections::queue::waiting(self.store().database(), Some(id), 20).await.expect("read");
-        let held: Vec<(String, i64)> = store::read!(self.store().database(), pool =>
+        let held: Vec<(String, i64)> = engine::read!(self.store().database(), pool =>
             sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
         .expect("read");
         let journal = self.journal(account).await;
@@ -63,7 +63,7 @@ impl Relight {
         self.commands().forget_told(before).await.expect("forgotten");
         let sql = "SELECT (SELECT count(*) FROM mails), (SELECT count(*) FROM notices)";
         let (mails, notices) =
-            store::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_one(pool)).expect("counted");
+            engine::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_one(pool)).expect("counted");
         [mails, notices]
     }
 
@@ -73,7 +73,7 @@ impl Relight {
     /// When the database fails.
     pub async fn username(&self, account: &str) -> String {
         let sql = "SELECT username FROM profiles WHERE account_id = $1";
-        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(account).fetch_one(pool))
+        engine::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(account).fetch_one(pool))
             .expect("there")
     }
 

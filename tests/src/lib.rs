@@ -15,7 +15,7 @@ use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use sandbox::{Config, Sandbox};
 use url::Url;
 
-pub use store::testing::{fault_after, found, until};
+pub use engine::testing::{fault_after, found, until};
 
 /// Starts a sandbox on a free port.
 ///

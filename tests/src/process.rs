@@ -7,8 +7,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use engine::testing::found;
 use sandbox::Sandbox;
-use store::testing::{TestDatabase, found};
+use store::testing::TestDatabase;
 
 /// The key ring of the tests.
 pub const VAULT_KEYS: &str = "k1:SVhtT0NKUVBvZ2xNeXJhWjVrV3dGdEdiSG5qZWRzUnU=";

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use store::testing::fault_after;
+use engine::testing::fault_after;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},

@@ -14,12 +14,10 @@ use api::{
 use chrono::TimeDelta;
 use commands::{Clock, Commands};
 use domain::{AccountId, Connection, account::Plan};
+use engine::{Recorded, Store, testing::Engine};
 use sandbox::{Action, Sandbox};
 use secrecy::{ExposeSecret, SecretString};
-use store::{
-    Recorded, Store,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 use url::Url;
 
 use crate::browser::Browser;
@@ -167,7 +165,7 @@ impl Relight {
     /// When the database fails.
     pub async fn accounts(&self) -> Vec<String> {
         let sql = "SELECT account_id FROM account_status_v1 ORDER BY account_id";
-        store::read!(self.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("accounts")
+        engine::read!(self.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("accounts")
     }
 
     /// The mails that were sent to somebody: subjects and texts.
@@ -299,7 +297,7 @@ impl Relight {
     /// When the database fails.
     pub async fn journal(&self, account: &str) -> Vec<Recorded> {
         let account: AccountId = account.parse().expect("an id");
-        let filter = store::Filter { account: Some(account), ..store::Filter::default() };
+        let filter = engine::Filter { aggregate_id: Some(account.to_string()), ..engine::Filter::default() };
         self.store().events(&filter, 10_000).await.expect("reads")
     }
 

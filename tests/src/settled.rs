@@ -1,7 +1,7 @@
 //! When Relight has done all that there is to do: so tests show that something did not happen.
 
 use chrono::TimeDelta;
-use store::testing::found;
+use engine::testing::found;
 
 use crate::relight::Relight;
 
@@ -23,7 +23,7 @@ impl Relight {
     /// When the database fails.
     pub async fn due(&self) -> i64 {
         let now = self.clock.now();
-        store::read!(self.store().database(), pool => sqlx::query_scalar(DUE).bind(now).fetch_one(pool))
+        engine::read!(self.store().database(), pool => sqlx::query_scalar(DUE).bind(now).fetch_one(pool))
             .expect("counted")
     }
 

@@ -101,7 +101,7 @@ pub(super) async fn run(options: Options) -> Result<()> {
         users.set(email, &password, role, service.app.commands.clock.now()).await.map_err(refused)?;
     }
     fill(&service, &sandbox, &base, &password).await?;
-    let widget = store::read!(service.app.database(), pool =>
+    let widget = engine::read!(service.app.database(), pool =>
         sqlx::query_scalar::<_, String>("SELECT widget_id FROM widgets_v1 WHERE NOT removed ORDER BY added_at LIMIT 1")
             .fetch_optional(pool))?;
     tell(&base, &sandbox, &password, widget.as_deref());
@@ -206,7 +206,7 @@ async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &Secre
 async fn wait_for_feeds(service: &Service) -> Result<()> {
     for _ in 0..100 {
         let sql = "SELECT count(*) FROM feeds";
-        let feeds: i64 = store::read!(service.app.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+        let feeds: i64 = engine::read!(service.app.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?;
         if usize::try_from(feeds)? >= SEEDS.len() {
             return Ok(());
         }

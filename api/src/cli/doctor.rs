@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use commands::{Clock, vault::usage};
 use domain::Connection;
-use store::{Database, files};
+use engine::{Database, files};
 
 use crate::{
     config::Config,

@@ -2,10 +2,10 @@
 
 use anyhow::{Result, bail};
 use domain::AccountId;
+use engine::Filter;
 use projections::story::{self, Chapter};
-use store::{Filter, Store};
 
-use crate::{config::Config, database, input::Instant};
+use crate::{config::Config, database, input::Instant, json::events::Event};
 
 /// How many events are read at once.
 const PAGE: i64 = 1_000;
@@ -23,9 +23,9 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
-    let store = Store::new(database::existing(&config).await?);
+    let store = store::of(database::existing(&config).await?);
     let to = options.at.map(|Instant(at)| at + chrono::TimeDelta::microseconds(1));
-    let mut filter = Filter { account: Some(options.account), to, ..Filter::default() };
+    let mut filter = Filter { aggregate_id: Some(options.account.to_string()), to, ..Filter::default() };
     let mut events = Vec::new();
     loop {
         let page = store.events(&filter, PAGE).await?;
@@ -44,7 +44,7 @@ pub(super) async fn run(config: Config, options: Options) -> Result<()> {
 }
 
 fn print_json(chapter: &Chapter) -> Result<()> {
-    let mut line = serde_json::to_value(&chapter.recorded)?;
+    let mut line = serde_json::to_value(Event::from(chapter.recorded.clone()))?;
     line["words"] = chapter.words.clone().into();
     line["state"] = chapter.state.clone().into();
     line["clocks"] = chapter.clocks.clone().into();

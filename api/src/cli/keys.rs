@@ -12,9 +12,9 @@ use commands::{
         usage::{self, Usage},
     },
 };
+use engine::Database;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use store::Database;
 
 use crate::{
     config::Config,

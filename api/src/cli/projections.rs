@@ -6,8 +6,8 @@ use ::projections::{rebuild::rebuild, states};
 use anyhow::Result;
 use clap::Subcommand;
 use domain::schedule::Schedule;
+use engine::Store;
 use indicatif::{ProgressBar, ProgressStyle};
-use store::Store;
 
 use crate::{config::Config, database};
 
@@ -26,7 +26,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(config: Config, command: Command) -> Result<()> {
-    let store = Store::new(database::existing(&config).await?);
+    let store = store::of(database::existing(&config).await?);
     let schedule = Arc::new(config.schedule());
     let done = match command {
         Command::Status => status(&store).await,

@@ -1,7 +1,7 @@
 //! How the errors of the rooms below become refusals.
 
 use domain::AccountError;
-use store::StoreError;
+use engine::StoreError;
 
 use super::{Error, RETRY_SECONDS};
 use crate::sign_in::{Users, passwords::PasswordError, user::BackendError};

@@ -128,7 +128,7 @@ impl IntoResponse for Error {
 
 #[cfg(test)]
 mod tests {
-    use store::StoreError;
+    use engine::StoreError;
 
     use super::*;
 

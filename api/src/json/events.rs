@@ -5,10 +5,11 @@ use axum::{
     extract::{Path, State},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::AccountId;
+use engine::{Filter, Recorded};
 use projections::queue::{self, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Filter, Recorded};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -69,8 +70,9 @@ pub enum Payload {
 
 impl From<Recorded> for Event {
     fn from(event: Recorded) -> Self {
-        let Recorded { position, aggregate, account_id, sequence, version, at, recorded_at, actor, .. } = event;
-        let (r#type, payload, metadata) = (event.event_type, event.payload, event.metadata);
+        let Recorded { position, aggregate, sequence, version, at, recorded_at, actor, .. } = event;
+        let (account_id, r#type) = (event.aggregate_id, event.event_type);
+        let (payload, metadata) = (event.payload, event.metadata);
         Self { position, aggregate, account_id, sequence, r#type, version, at, recorded_at, actor, payload, metadata }
     }
 }
@@ -102,7 +104,7 @@ pub async fn history(
     let account = find(&app, &caller, &id).await?;
     let filter = Filter {
         after: after(query.after)?,
-        account: Some(account.id),
+        aggregate_id: Some(account.id.to_string()),
         to: query.at.map(|Instant(at)| at + TimeDelta::microseconds(1)),
         ..Filter::default()
     };
@@ -139,14 +141,20 @@ pub struct EventsQuery {
     responses((status = 200, body = List<Event>)))]
 pub async fn events(State(app): State<App>, Query(query): Query<EventsQuery>) -> Result<Json<List<Event>>, Error> {
     let bad = |text: &str| Error::Bad(text.to_owned());
-    let account =
-        query.account.map(|id| id.parse()).transpose().map_err(|_| bad("account must be an account's id."))?;
+    let account = query.account.map(|id| id.parse::<AccountId>()).transpose();
+    let account = account.map_err(|_| bad("account must be an account's id."))?;
     if query.event_type.as_ref().is_some_and(|name| !is_event_type(name)) {
         return Err(bad("type must be an event's type."));
     }
     let instant = |instant: Option<Instant>| instant.map(|Instant(at)| at);
     let (from, to) = (instant(query.from), instant(query.to));
-    let filter = Filter { after: after(query.after)?, account, event_type: query.event_type, from, to };
+    let filter = Filter {
+        after: after(query.after)?,
+        aggregate_id: account.map(|id| id.to_string()),
+        event_type: query.event_type,
+        from,
+        to,
+    };
     page(&app, &filter, limit(query.limit)?).await
 }
 

@@ -12,8 +12,8 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use commands::vault::{Sealed, tables::ANSWERS};
+use engine::{Database, execute, read};
 use sha2::{Digest, Sha256};
-use store::{Database, execute, read};
 use uuid::Uuid;
 
 use crate::{

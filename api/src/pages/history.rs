@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fmt::Write};
 use axum_login::AuthnBackend;
 use chrono::{DateTime, Utc};
 use domain::{Evidence, TokenEvent, UserId, failure::Call};
+use engine::Filter;
 use projections::{
     accounts::{Account, Status},
     story::{self, About},
 };
-use store::{Event, Filter};
+use store::Event;
 
 use super::short;
 use crate::{
@@ -44,7 +45,7 @@ pub(super) async fn chapters(
     me: &User,
     now: DateTime<Utc>,
 ) -> Result<(Vec<ChapterRow>, bool), Error> {
-    let filter = Filter { account: Some(account.id), ..Filter::default() };
+    let filter = Filter { aggregate_id: Some(account.id.to_string()), ..Filter::default() };
     let events = app.store().events(&filter, STORY).await?;
     let cut = events.len() > HISTORY;
     let mut names = Names { users: Users::new(app.database().clone()), me: me.id, known: BTreeMap::new() };

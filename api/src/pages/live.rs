@@ -15,13 +15,13 @@ use axum::{
 use axum_login::AuthSession;
 use commands::attempt::Phase;
 use domain::AccountId;
+use engine::{StoreError, read};
 use futures::Stream;
 use projections::{
     accounts::{Viewer, account_for},
     feeds,
 };
 use serde::Deserialize;
-use store::{StoreError, read};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{

@@ -7,9 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use commands::attempt::{self, Phase};
+use domain::AccountId;
+use engine::{Filter, Recorded};
 use projections::{accounts, story};
 use serde::Deserialize;
-use store::{Filter, Recorded};
 
 use super::{Me, account::attempt_words, history::who, render, short};
 use crate::{
@@ -98,8 +99,8 @@ pub async fn events(
             payload: event.payload.get().to_owned(),
             metadata: event.metadata.get().to_owned(),
             who: who(&event.actor),
-            short: short(&event.account_id),
-            account: event.account_id,
+            short: short(&event.aggregate_id),
+            account: event.aggregate_id,
             event_type: event.event_type,
         })
     };
@@ -121,14 +122,16 @@ impl EventsQuery {
     fn filter(&self) -> Result<Filter, Wrong> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let wrong = |field, text| Wrong { field, text };
-        let account = given(&self.account).map(|text| text.parse()).transpose();
+        let account = given(&self.account).map(|text| text.parse::<AccountId>()).transpose();
         let event_type = given(&self.event_type);
         if event_type.as_ref().is_some_and(|text| !is_event_type(text)) {
             return Err(wrong("type", "An event's type has letters and digits only, 64 at most."));
         }
         let after = given(&self.after).map_or(Ok(0), |text| text.parse());
         Ok(Filter {
-            account: account.map_err(|_| wrong("account", "That is not the id of an account."))?,
+            aggregate_id: account
+                .map_err(|_| wrong("account", "That is not the id of an account."))?
+                .map(|account| account.to_string()),
             event_type,
             after: after
                 .ok()

@@ -7,10 +7,10 @@ use axum::{
 use chrono::{DateTime, Utc};
 use commands::Context;
 use domain::{Actor, Authority, UserId};
+use engine::{Database, StoreError, execute, read};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use store::{Database, StoreError, execute, read};
 
 use super::Role;
 use crate::{

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Right, UserId};
-use store::{Database, StoreError, autocommit, execute, read, within};
+use engine::{Database, StoreError, autocommit, execute, read, within};
 
 use crate::error::Error;
 

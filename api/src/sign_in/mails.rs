@@ -1,7 +1,7 @@
 //! Which mails somebody wants.
 
 use domain::{Right, UserId};
-use store::{StoreError, autocommit, read};
+use engine::{StoreError, autocommit, read};
 
 use super::Users;
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use axum::{extract::Request, middleware::Next, response::Response};
 use axum_login::{AuthSession, AuthUser, AuthnBackend};
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::{Database, StoreError, autocommit, read};
 use sha2::{Digest, Sha256};
-use store::{Database, StoreError, autocommit, read};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{
     Expiry, Session, SessionManagerLayer, SessionStore,

@@ -5,9 +5,9 @@ use std::fmt;
 use axum_login::{AuthUser, AuthnBackend};
 use chrono::{DateTime, Utc};
 use domain::UserId;
+use engine::{Database, StoreError, execute, read, within};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
-use store::{Database, StoreError, execute, read, within};
 
 use super::{
     Role,

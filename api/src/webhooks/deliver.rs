@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use engine::{Outbox, StoreError, autocommit, read, take_due};
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
-use store::{Outbox, StoreError, autocommit, read, take_due};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::JoinMap};
 use url::Url;
@@ -213,7 +213,7 @@ async fn again(app: &App, due: &Due, answer: &str) -> Result<(), commands::Error
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_before(app: &App, before: chrono::DateTime<chrono::Utc>) -> Result<(), store::StoreError> {
+pub async fn forget_before(app: &App, before: chrono::DateTime<chrono::Utc>) -> Result<(), engine::StoreError> {
     let sql = "DELETE FROM webhook_deliveries WHERE ended_at < $1";
     autocommit!(app.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
     Ok(())

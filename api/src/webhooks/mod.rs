@@ -10,8 +10,8 @@ pub mod outbox;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use commands::vault::{Sealed, tables::WEBHOOKS};
+use engine::{StoreError, autocommit, execute, read, within};
 use rand::RngCore;
-use store::{StoreError, autocommit, execute, read, within};
 
 use crate::{app::App, error::Error};
 

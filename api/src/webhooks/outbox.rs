@@ -1,8 +1,9 @@
 //! What endpoints are told: from the journal, each event once, in its order; and reminders, which are no events.
 
 use domain::{AccountId, TokenEvent};
+use engine::{Recorded, StoreError, Tx, execute, read, within};
 use serde_json::json;
-use store::{Event, Recorded, StoreError, Tx, execute, read, within};
+use store::Event;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -113,7 +114,7 @@ pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), St
 /// What an event means for the widget service.
 async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreError> {
     let Event::Token(event) = recorded.event()? else { return Ok(Vec::new()) };
-    let account = recorded.account_id.as_str();
+    let account = recorded.aggregate_id.as_str();
     let message =
         |kind, data: serde_json::Value| Message::new(kind, account, recorded.position, "", recorded.at, &data);
     let position = recorded.position;

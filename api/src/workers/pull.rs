@@ -32,7 +32,7 @@ async fn store(
     let best = if claimed.upgraded_widgets > 0 { Plan::Upgraded } else { Plan::Free };
     let next = app.config.schedule().pull.next_pull(claimed.account, best, now);
     let plans = plans(app, claimed, best, now).await?;
-    let json = serde_json::to_string(posts).map_err(|error| store::StoreError::Unreadable(error.to_string()))?;
+    let json = serde_json::to_string(posts).map_err(|error| engine::StoreError::Unreadable(error.to_string()))?;
     let mut tx = app.database().begin().await?;
     if queue::complete(&mut tx, &[(claimed, Some(next))]).await? != [true] {
         tracing::debug!(account = %claimed.account, "a pull came too late, and changes nothing");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use chrono::DateTime;
-use store::{Bulk, Database, Options, testing::Engine};
+use engine::{Bulk, Database, Options, testing::Engine};
 use uuid::Uuid;
 
 use super::{PER_AGGREGATE, stores::metadata};
@@ -17,8 +17,8 @@ const PAYLOAD: &str = r#"{"WidgetAdded":{"widget":"01a20f1c-b02f-7330-9487-e2c07
 pub(super) async fn rows_a_second(engine: Engine, rounds: u32, lasts: Duration) -> Result<f64> {
     let file = store::testing::TestDatabase::new(engine).await;
     let database = Database::open(file.url(), Options::default()).await?;
-    database.migrate().await?;
-    let metadata = serde_json::to_string(&metadata().to_map())?;
+    database.migrate(&store::MIGRATIONS).await?;
+    let metadata = serde_json::to_string(&metadata().facts())?;
     let mut rates = Vec::new();
     for _ in 0..rounds {
         let begun = Instant::now();

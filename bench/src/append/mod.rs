@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use domain::AccountId;
+use engine::testing::Engine;
 use serde::Deserialize;
-use store::testing::{Engine, TestDatabase};
+use store::testing::TestDatabase;
 use tokio::time::Instant;
 use uuid::Uuid;
 

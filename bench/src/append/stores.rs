@@ -8,21 +8,20 @@ use cqrs_es::{
     CqrsFramework,
     persist::{PersistedEventRepository, PersistedEventStore},
 };
-use domain::{
-    Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
-};
-use futures::future::BoxFuture;
-use postgres_es::PostgresEventRepository;
-use sqlite_es::SqliteEventRepository;
-use store::{
+use domain::{Account, AccountCommand, AccountId, Actor, Authority, Connection, UserId, WidgetId, account::Plan};
+use engine::{
     Database, Decision, ExecuteError, Options, Store, StoreError, Unit,
     sqlx::{
         self, PgPool, SqlitePool,
         postgres::PgPoolOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
-    testing::{Engine, TestDatabase},
+    testing::Engine,
 };
+use futures::future::BoxFuture;
+use postgres_es::PostgresEventRepository;
+use sqlite_es::SqliteEventRepository;
+use store::{Metadata, testing::TestDatabase};
 use uuid::Uuid;
 
 /// What is measured on an engine.
@@ -136,8 +135,8 @@ impl Ours {
     pub(crate) async fn open(engine: Engine) -> Self {
         let database = TestDatabase::new(engine).await;
         let opened = Database::open(database.url(), Options::default()).await.expect("opens");
-        opened.migrate().await.expect("migrates");
-        Self { store: Store::new(opened), _database: database }
+        opened.migrate(&store::MIGRATIONS).await.expect("migrates");
+        Self { store: store::of(opened), _database: database }
     }
 
     /// The database that it appends to.
@@ -182,7 +181,8 @@ impl<R: PersistedEventRepository> Stock<R> {
 impl<R: PersistedEventRepository + 'static> Commands for Stock<R> {
     fn command(&self, id: AccountId, number: u32) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let metadata: HashMap<_, _> = metadata().to_map();
+            let metadata: HashMap<_, _> =
+                metadata().facts().into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect();
             Ok(self.0.execute_with_metadata(&id.to_string(), command(number), metadata).await?)
         })
     }
@@ -209,7 +209,7 @@ impl Commands for Bare {
                 .bind("WidgetAdded")
                 .bind("1")
                 .bind(payload)
-                .bind(serde_json::to_string(&metadata().to_map())?)
+                .bind(serde_json::to_string(&metadata().facts())?)
                 .execute(&self.0)
                 .await?;
             Ok(())
@@ -229,7 +229,7 @@ impl Commands for OneInsert {
             let sql = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
                        metadata) VALUES ('account', $1, $2, 'WidgetAdded', '1', $3, $4)";
             let payload = r#"{"WidgetAdded":{"widget":"01a20f1c-b02f-7330-9487-e2c072c6a6f2","plan":"free"}}"#;
-            let metadata = serde_json::to_string(&metadata().to_map())?;
+            let metadata = serde_json::to_string(&metadata().facts())?;
             let query = sqlx::query(sql).bind(format!("insert-{id}")).bind(i64::from(number) + 1);
             query.bind(payload).bind(metadata).execute(&self.pool).await?;
             Ok(())

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::{Database, autocommit, sqlx};
 use projections::queue::{Room, Worker, complete};
-use store::{Database, autocommit, sqlx};
 
 use super::jobs;
 use crate::{

@@ -4,10 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::{Database, Options};
 use futures::future::try_join_all;
 use projections::queue::{Room, Worker, complete};
 use serde::{Deserialize, Serialize};
-use store::{Database, Options};
 
 /// Workers a process.
 const WORKERS: u32 = 4;

@@ -7,11 +7,9 @@ pub(crate) mod start;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use engine::{Database, Options, testing::Engine};
 use serde::Deserialize;
-use store::{
-    Database, Options,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 
 pub(crate) use claims::fill;
 
@@ -33,7 +31,7 @@ const PEERS: [(&str, &str, u32, u32); 3] = [
 pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
     let file = TestDatabase::new(engine).await;
     let database = Database::open(file.url(), Options::default()).await?;
-    database.migrate().await?;
+    database.migrate(&store::MIGRATIONS).await?;
     let now = now();
     claims::measure(bench, &database, now).await?;
     let starts = start::median_ms(engine, bench.fewer(STARTS)).await?;

@@ -12,14 +12,12 @@ use std::{
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, AccountId, Connection, Token, TokenCommand, UserId};
+use engine::{Database, Options, Store, testing::Engine};
 use projections::{
     Followers,
     queue::{Room, Worker, complete},
 };
-use store::{
-    Database, Options, Store,
-    testing::{Engine, TestDatabase, metadata},
-};
+use store::testing::{TestDatabase, metadata};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
@@ -87,7 +85,7 @@ async fn in_a_process(url: String, told: mpsc::UnboundedSender<f64>) -> Result<(
 pub(crate) async fn process(url: &str) -> Result<()> {
     let database = Database::open(url, Options::default()).await?;
     let (told, mut starts) = mpsc::unbounded_channel();
-    let node = tokio::spawn(node(Store::new(database), told));
+    let node = tokio::spawn(node(store::of(database), told));
     while let Some(start) = starts.recv().await {
         println!("{start}");
     }

@@ -10,9 +10,9 @@ use std::str::FromStr;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, AttemptId, Connection, LinkId, ParseError, UserId};
+use engine::{StoreError, Write};
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use store::{StoreError, Value, Write};
 
 pub use rows::{forget_before, forget_unchosen};
 
@@ -140,7 +140,7 @@ impl Attempt {
             "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, sealed_key = NULL, \
              pending = NULL, asking_until = NULL WHERE id = $3 AND phase IN ('claimed', 'choosing')",
         );
-        let mut writes = vec![finish.bind(outcome).bind(at).bind(self.id).guarded()];
+        let mut writes = vec![finish.bind(outcome).bind(at).bind(self.id.to_string()).guarded()];
         writes.extend(self.about(accounts));
         writes
     }
@@ -148,7 +148,7 @@ impl Attempt {
     /// The writes that say that it was about these accounts.
     pub(crate) fn about(&self, accounts: &[AccountId]) -> Vec<Write> {
         let sql = "INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        accounts.iter().map(|account| Write::new(sql).bind(Value::from(*account)).bind(self.id)).collect()
+        accounts.iter().map(|account| Write::new(sql).bind(account.to_string()).bind(self.id.to_string())).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, AttemptId};
-use store::{Database, autocommit, execute, read};
+use engine::{Database, autocommit, execute, read};
 
 use super::{
     Attempt, CHOICE, INTERRUPTED, Phase, Start, Started, grant_of, hash, parse, random_text, reference, unreadable,

@@ -8,7 +8,8 @@ pub mod outbox;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
-use store::{Event, Filter, StoreError, Tx, execute, read, within};
+use engine::{Filter, StoreError, Tx, execute, read, within};
+use store::Event;
 
 use crate::{Commands, Error, new_id};
 
@@ -63,7 +64,7 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn news(&self, account: AccountId, cause: i64) -> Result<Option<News>, Error> {
-        let filter = Filter { account: Some(account), after: cause - 1, ..Filter::default() };
+        let filter = Filter { aggregate_id: Some(account.to_string()), after: cause - 1, ..Filter::default() };
         let Some(happened) = self.store.events(&filter, 1).await?.pop() else { return Ok(None) };
         let token = self.token(account).await?;
         let ago = self.clock.now() - happened.at;

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way,
 };
-use store::{Decision, Event, Filter, Outbox, StoreError, Unit, Write, autocommit, read, take_due};
+use engine::{Decision, Filter, Outbox, StoreError, Unit, Write, autocommit, read, take_due};
+use store::Event;
 
 use super::News;
 use crate::{Commands, Context, Error};
@@ -95,7 +96,8 @@ impl Commands {
 
     /// From where somebody set out to the login that refreshed the token.
     async fn way_of(&self, news: &News) -> Result<Option<Way>, Error> {
-        let filter = Filter { account: Some(news.account), after: news.cause - 1, ..Filter::default() };
+        let filter =
+            Filter { aggregate_id: Some(news.account.to_string()), after: news.cause - 1, ..Filter::default() };
         let happened = self.store.events(&filter, 1).await?.pop().map(|happened| happened.event()).transpose()?;
         Ok(match happened {
             Some(Event::Token(TokenEvent::Refreshed { grant, .. })) => Some(grant.way),
@@ -120,7 +122,7 @@ impl Commands {
 
     /// Whether something newer happened to the account's token, which is told instead.
     async fn happened_since(&self, news: &News) -> Result<bool, Error> {
-        Ok(self.store.happened_after(("token", news.account), news.cause, "Renewed").await?)
+        Ok(self.store.happened_after(("token", &news.account.to_string()), news.cause, "Renewed").await?)
     }
 
     /// The mail server took it: who was told what goes into the journal, and the mail is over, in one commit.
@@ -233,7 +235,7 @@ impl Decision for Sent<'_> {
                 at,
             };
             known(unit.execute::<Account>(*account, record).await.map_err(Error::from))?;
-            unit.write(Write::new("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(*link));
+            unit.write(Write::new("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(link.to_string()));
         }
         let sql = "UPDATE mails SET ended_at = $1, outcome = 'sent', problem = NULL WHERE id = $2";
         unit.write(Write::new(sql).bind(at).bind(self.mail.id.as_str()));
@@ -255,5 +257,5 @@ pub const fn leads_on(kind: NoticeKind) -> bool {
 }
 
 fn unreadable() -> Error {
-    store::StoreError::Unreadable("a mail's row".to_owned()).into()
+    engine::StoreError::Unreadable("a mail's row".to_owned()).into()
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use store::{Database, read};
+use engine::{Database, read};
 
 use super::{
     Sealed, Vault,

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use store::{Database, execute, read, within};
+use engine::{Database, execute, read, within};
 
 use super::{
     Vault,

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, TokenId};
+use engine::{Database, Write, read};
 use secrecy::{ExposeSecret, SecretString};
-use store::{Database, Write, read};
 
 use super::{Sealed, Vault, tables::TOKENS};
 use crate::Error;
@@ -35,8 +35,8 @@ impl Vault {
              ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, key_id = excluded.key_id, \
              sealed = excluded.sealed, sealed_at = excluded.sealed_at",
         )
-        .bind(account)
-        .bind(id)
+        .bind(account.to_string())
+        .bind(id.to_string())
         .bind(sealed.key_id)
         .bind(sealed.bytes)
         .bind(at))
@@ -55,19 +55,24 @@ impl Vault {
         let sealed = self.seal(token.expose_secret().as_bytes(), &bound_to(account, id))?;
         let sql = "UPDATE vault SET token_id = $1, key_id = $2, sealed = $3, sealed_at = $4 \
                    WHERE account_id = $5 AND token_id = $6";
-        let write = Write::new(sql).bind(id).bind(sealed.key_id).bind(sealed.bytes).bind(at).bind(account);
-        Ok(write.bind(previous).guarded())
+        let write = Write::new(sql)
+            .bind(id.to_string())
+            .bind(sealed.key_id)
+            .bind(sealed.bytes)
+            .bind(at)
+            .bind(account.to_string());
+        Ok(write.bind(previous.to_string()).guarded())
     }
 
     /// The write that changes nothing, and refuses the unit unless this is the account's current token.
     pub(crate) fn guard(account: AccountId, token: TokenId) -> Write {
         let sql = "UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2";
-        Write::new(sql).bind(account).bind(token).guarded()
+        Write::new(sql).bind(account.to_string()).bind(token.to_string()).guarded()
     }
 
     /// The write that destroys the account's token.
     pub(crate) fn destroy(account: AccountId) -> Write {
-        Write::new("DELETE FROM vault WHERE account_id = $1").bind(account)
+        Write::new("DELETE FROM vault WHERE account_id = $1").bind(account.to_string())
     }
 
     pub(crate) async fn open_token(&self, database: &Database, account: AccountId) -> Result<Opened, Error> {

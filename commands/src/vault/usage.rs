@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use store::{Database, StoreError, read};
+use engine::{Database, StoreError, read};
 
 use super::{
     Vault,

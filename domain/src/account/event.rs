@@ -162,6 +162,25 @@ pub enum AccountEvent {
     Erased,
 }
 
+impl AccountEvent {
+    /// The types that this program knows, as they stand in the journal.
+    pub const TYPES: [&'static str; 13] = [
+        "Connected",
+        "ConnectionChanged",
+        "AccessGranted",
+        "AccessRevoked",
+        "WidgetAdded",
+        "WidgetPlanChanged",
+        "WidgetRemoved",
+        "NoticeSent",
+        "PasswordChanged",
+        "Disconnected",
+        "Deauthorized",
+        "ErasureRequested",
+        "Erased",
+    ];
+}
+
 impl DomainEvent for AccountEvent {
     fn event_type(&self) -> String {
         match self {

@@ -63,6 +63,11 @@ pub enum TokenEvent {
     },
 }
 
+impl TokenEvent {
+    /// The types that this program knows, as they stand in the journal.
+    pub const TYPES: [&'static str; 6] = ["Issued", "Renewed", "Refreshed", "RefreshDeclined", "Expired", "Revoked"];
+}
+
 impl DomainEvent for TokenEvent {
     fn event_type(&self) -> String {
         match self {

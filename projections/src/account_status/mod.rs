@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, schedule::Schedule, token::Grant};
-use store::{Bulk, Entry, Event, StoreError, Tx, fetch_among};
+use engine::{Bulk, StoreError, Tx, fetch_among};
+use store::Event;
 
-use crate::projection::{Projection, Target};
+use crate::projection::{Entry, Projection, Target};
 use save::{save_counts, save_rights, save_rows, save_widgets};
 
 /// Folds events into `account_status_v1`, `account_rights_v1`, `widgets_v1` and `account_counts_v1`.
@@ -67,7 +68,7 @@ impl Projection for AccountStatus {
     type Fold = Fold;
 
     async fn load(fold: &mut Fold, tx: &mut Tx, target: Target, entries: &[Entry]) -> Result<(), StoreError> {
-        let mut missing: Vec<_> = entries.iter().map(|entry| entry.account_id.as_str()).collect();
+        let mut missing: Vec<_> = entries.iter().map(|entry| entry.aggregate_id.as_str()).collect();
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|id| !fold.loaded.contains(*id));
@@ -88,19 +89,19 @@ impl Projection for AccountStatus {
 
     fn apply(fold: &mut Fold, entry: &Entry, event: &Event, _: &Schedule) {
         if let Event::Account(AccountEvent::Erased) = event {
-            fold.erase(&entry.account_id);
+            fold.erase(&entry.aggregate_id);
             return;
         }
-        if !fold.rows.contains_key(&entry.account_id) {
-            fold.rows.insert(entry.account_id.clone(), Row::new(entry));
+        if !fold.rows.contains_key(&entry.aggregate_id) {
+            fold.rows.insert(entry.aggregate_id.clone(), Row::new(entry));
         }
-        let Some(row) = fold.rows.get_mut(&entry.account_id) else { return };
+        let Some(row) = fold.rows.get_mut(&entry.aggregate_id) else { return };
         row.position = entry.position;
         match event {
             Event::Token(event) => row.apply_token(event, entry.at),
             Event::Account(event) => {
                 row.apply_account(event, entry.at);
-                fold.apply_people_and_widgets(&entry.account_id, event, entry.at);
+                fold.apply_people_and_widgets(&entry.aggregate_id, event, entry.at);
             }
         }
     }
@@ -153,7 +154,7 @@ impl Fold {
 impl Row {
     fn new(entry: &Entry) -> Self {
         Self {
-            account_id: entry.account_id.clone(),
+            account_id: entry.aggregate_id.clone(),
             connection: String::new(),
             status: "disconnected".to_owned(),
             reason: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::Right;
-use store::{Bulk, StoreError, Tx, execute};
+use engine::{Bulk, StoreError, Tx, execute};
 
 use super::{Row, Widget};
 use crate::projection::Target;

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use domain::ParseError;
-use store::{Database, StoreError, read};
+use engine::{Database, StoreError, read};
 
 use super::{Account, COLUMNS, Row, Viewer, of_row};
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, Reason, Right, UserId};
-use store::{Database, StoreError, fetch_among, read};
+use engine::{Database, StoreError, fetch_among, read};
 
 use crate::{account, parse};
 

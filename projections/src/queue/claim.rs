@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use store::{Connection, Database, StoreError, read};
+use engine::{Connection, Database, StoreError, read};
 
 use super::{Claimed, Lease, Priority};
 use crate::{LEASE, account, parse};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Bulk, Database, StoreError, Tx, autocommit, execute};
+use engine::{Bulk, Database, StoreError, Tx, autocommit, execute};
 
 use super::{Claimed, Kind, Priority, tries};
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Database, StoreError, Tx, autocommit, execute, read};
+use engine::{Database, StoreError, Tx, autocommit, execute, read};
 
 use super::Retry;
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use store::{Database, StoreError, read};
+use engine::{Database, StoreError, read};
 
 /// Something that waits or is under way, as support sees it.
 #[derive(Debug, Clone, serde::Serialize, sqlx::FromRow)]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use store::{Connection, Database, StoreError, autocommit};
+use engine::{Connection, Database, StoreError, autocommit};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::{

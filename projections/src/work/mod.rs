@@ -9,10 +9,11 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{AccountEvent, schedule::Schedule};
-use store::{Bulk, Entry, Event, StoreError, Tx, execute};
+use engine::{Bulk, StoreError, Tx, execute};
+use store::Event;
 
 use crate::{
-    projection::{Projection, Target},
+    projection::{Entry, Projection, Target},
     queue,
 };
 use pulls::Pull;
@@ -45,15 +46,15 @@ impl Projection for Work {
 
     fn apply(fold: &mut Fold, entry: &Entry, event: &Event, schedule: &Schedule) {
         if let Event::Account(AccountEvent::Erased) = event {
-            fold.pulls.remove(&entry.account_id);
-            fold.timers.remove(&entry.account_id);
-            fold.erased.insert(entry.account_id.clone());
+            fold.pulls.remove(&entry.aggregate_id);
+            fold.timers.remove(&entry.aggregate_id);
+            fold.erased.insert(entry.aggregate_id.clone());
             return;
         }
         if let Event::Token(event) = event {
-            fold.timers.entry(entry.account_id.clone()).or_default().apply(entry, event, schedule);
+            fold.timers.entry(entry.aggregate_id.clone()).or_default().apply(entry, event, schedule);
         }
-        fold.pulls.entry(entry.account_id.clone()).or_default().apply(entry, event);
+        fold.pulls.entry(entry.aggregate_id.clone()).or_default().apply(entry, event);
     }
 
     async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
-use store::{Bulk, Entry, Event, StoreError, Tx, within};
+use engine::{Bulk, StoreError, Tx, within};
+use store::Event;
 
-use crate::{account, queue::Priority};
+use crate::{account, projection::Entry, queue::Priority};
 
 /// What a batch changes about an account's pull.
 #[derive(Default)]

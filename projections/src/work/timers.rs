@@ -8,9 +8,9 @@ use domain::{
     schedule::{self, GATHER, Schedule},
     token::{Current, Grant},
 };
-use store::{Bulk, Entry, StoreError, Tx};
+use engine::{Bulk, StoreError, Tx};
 
-use crate::{account, queue::Kind};
+use crate::{account, projection::Entry, queue::Kind};
 
 /// What a batch changes about what is due by the clocks of an account's token.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Timers {
             }
             // When it expires is seen when it would have: who looks then knows both clocks.
             TokenEvent::Renewed { expires_at, .. } => {
-                let Ok(account) = account(&entry.account_id) else { return };
+                let Ok(account) = account(&entry.aggregate_id) else { return };
                 self.set(Kind::Renew, schedule.renewal(account, entry.at, *expires_at), entry);
             }
             TokenEvent::Expired { .. } => {
@@ -45,7 +45,7 @@ impl Timers {
 
     fn begin(&mut self, entry: &Entry, grant: &Grant, schedule: &Schedule) {
         self.end();
-        let Ok(account) = account(&entry.account_id) else { return };
+        let Ok(account) = account(&entry.aggregate_id) else { return };
         self.set(Kind::Expire, Current::of(grant).runs_out_at(), entry);
         self.set(Kind::Renew, schedule.renewal(account, grant.granted_at, grant.expires_at), entry);
         self.set(Kind::Check, Some(schedule::next_check(account, grant.granted_at)), entry);

@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
+use engine::{Database, on_both_engines, sqlx, testing::found};
 use projections::{Followers, states};
-use store::{
-    Database, on_both_engines, sqlx,
-    testing::{TestDatabase, found},
-};
+use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use domain::{AccountId, UserId};
+use engine::{Store, on_both_engines};
 use projections::accounts::{self, Cursor, Filter, Viewer};
-use store::{Store, on_both_engines, testing::TestDatabase};
+use store::testing::TestDatabase;
 use uuid::Uuid;
 
 use crate::world::{do_sql, happen};

@@ -4,12 +4,10 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
+use engine::{Database, Store, execute, on_both_engines, testing::until};
 use projections::queue::{Claimed, Retry, Room, Worker, complete, forget_tries, retry, tries};
 use sqlx::{PgConnection, PgPool};
-use store::{
-    Database, Store, execute, on_both_engines,
-    testing::{TestDatabase, until},
-};
+use store::testing::TestDatabase;
 use uuid::Uuid;
 
 fn failed(due_at: DateTime<Utc>, error: &str) -> Retry<'_> {

@@ -4,11 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::SubsecRound;
 use domain::{AccountId, account::Plan, schedule::PullIntervals};
+use engine::{on_both_engines, testing::found};
 use projections::{Followers, feeds, queue, rebuild::rebuild, states};
-use store::{
-    on_both_engines,
-    testing::{TestDatabase, found},
-};
+use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

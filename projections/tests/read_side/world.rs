@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Account, AccountCommand, AccountId, AttemptId, Authority, Connection, Evidence, Metadata, Reason, Right, Token,
-    TokenCommand, TokenId, UserId, WidgetId,
+    Account, AccountCommand, AccountId, AttemptId, Authority, Connection, Evidence, Reason, Right, Token, TokenCommand,
+    TokenId, UserId, WidgetId,
     account::Plan,
     failure::Call,
     token::{Grant, Revocation, Way},
 };
+use engine::{Store, execute, sqlx};
 use projections::states;
-use store::{Store, execute, sqlx, testing};
+use store::Metadata;
+use store::testing;
 use uuid::Uuid;
 
 pub(crate) fn at(minutes: i64) -> DateTime<Utc> {
@@ -94,7 +96,7 @@ pub(crate) const TABLES: [(&str, &str); 5] = [
 pub(crate) async fn views(store: &Store) -> String {
     let mut all = String::new();
     for (table, order) in TABLES {
-        let rows = testing::rows(store.database(), table, order).await;
+        let rows = engine::testing::rows(store.database(), table, order).await;
         all.extend([table.to_owned()].into_iter().chain(rows).map(|line| line + "\n"));
     }
     all
@@ -113,5 +115,5 @@ pub(crate) async fn until_all_follow(store: &Store) {
         let all = states.len() == 2 && states.iter().all(|state| state.position == head);
         if all { Ok(()) } else { Err(format!("{states:?} and not {head}")) }
     };
-    testing::found("the views", all_are_there).await;
+    engine::testing::found("the views", all_are_there).await;
 }

@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::Connection;
+use engine::testing::Engine;
 use sandbox::person::Consent;
-use store::testing::Engine;
 use tests::{
     chromium::{Chromium, Window},
     relight::Relight,

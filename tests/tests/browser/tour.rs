@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::{on_both_engines, testing::Engine};
 use sandbox::{Action, person::Consent};
-use store::{on_both_engines, testing::Engine};
 use tests::{
     chromium::{Chromium, Window},
     relight::Relight,

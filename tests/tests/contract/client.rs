@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use api::sign_in::Role;
-use store::on_both_engines;
+use engine::on_both_engines;
 use tokio::process::Command;
 
 use crate::{people::inhabited, tool};

@@ -2,10 +2,10 @@
 
 use api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::testing::{Engine, found};
 use reqwest::StatusCode;
 use sandbox::Action;
 use serde_json::json;
-use store::testing::{Engine, found};
 use tests::relight::Relight;
 
 /// The roles that keys have.

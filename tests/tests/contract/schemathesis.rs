@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use store::{on_both_engines, read};
+use engine::{on_both_engines, read};
 use tests::relight::Relight;
 use tokio::process::Command;
 

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use super::metadata;
 
 /// Each crate, and what it may build on. Tests may use everything.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("meta", &[]),
     ("sandbox", &[]),
-    ("store", &["domain"]),
-    ("commands", &["domain", "meta", "store"]),
-    ("projections", &["domain", "store"]),
-    ("api", &["commands", "domain", "meta", "projections", "sandbox", "store"]),
+    ("relight-engine", &[]),
+    ("store", &["domain", "relight-engine"]),
+    ("commands", &["domain", "meta", "relight-engine", "store"]),
+    ("projections", &["domain", "relight-engine", "store"]),
+    ("api", &["commands", "domain", "meta", "projections", "relight-engine", "sandbox", "store"]),
 ];
 
 /// What `domain` must never know: a database, HTTP, a runtime, randomness.

@@ -1,10 +1,10 @@
-//! Tests wait for conditions: `store::testing::until` is the one place in test code that sleeps, and no assertion asks
+//! Tests wait for conditions: `engine::testing::until` is the one place in test code that sleeps, and no assertion asks
 //! how long something took.
 
 use std::path::{Path, PathBuf};
 
 /// Has the helpers that wait, and `fault_after`.
-const HELPERS: &str = "store/src/testing/wait.rs";
+const HELPERS: &str = "engine/src/testing/wait.rs";
 
 /// What waits for time to pass.
 const CALLS: [&str; 3] = ["sleep", "sleep_until", "interval"];
@@ -46,7 +46,7 @@ fn test_code_waits_for_conditions_and_never_sleeps() {
         let timed = lines.filter(|(_, line)| path != Path::new(HELPERS) && is_timed(line));
         found.extend(timed.map(|(number, line)| format!("{}:{}: {}", path.display(), number + 1, line.trim())));
     }
-    assert!(found.is_empty(), "use store::testing::until, or Relight::settled for what must not happen: {found:#?}");
+    assert!(found.is_empty(), "use engine::testing::until, or Relight::settled for what must not happen: {found:#?}");
 }
 
 #[test]

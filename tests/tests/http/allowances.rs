@@ -4,9 +4,9 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::{Context, allowance};
 use domain::{Account, AccountCommand, AccountId, Actor, Authority, Connection, UserId, WidgetId, account::Plan};
+use engine::on_both_engines;
 use reqwest::StatusCode;
 use sandbox::person::Consent;
-use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
@@ -15,7 +15,7 @@ const LUMA: &str = "luma.ceramics";
 async fn latest_member(relight: &Relight, account: &str) -> UserId {
     let journal = relight.journal(account).await;
     let granted = journal.iter().rev().find(|event| event.event_type == "AccessGranted").expect("granted");
-    store::json(&granted.payload)["AccessGranted"]["user"].as_str().and_then(|id| id.parse().ok()).expect("an id")
+    engine::json(&granted.payload)["AccessGranted"]["user"].as_str().and_then(|id| id.parse().ok()).expect("an id")
 }
 
 fn context(actor: Actor) -> Context {
@@ -42,8 +42,8 @@ async fn add(browser: &Browser, account: &str) -> reqwest::Response {
 
 async fn set_used(relight: &Relight, scope: &str, used: i64) {
     let sql = "UPDATE allowances SET used = $1 WHERE scope = $2";
-    store::autocommit!(relight.store().database(), pool =>
-        store::sqlx::query(sql).bind(used).bind(scope).execute(pool))
+    engine::autocommit!(relight.store().database(), pool =>
+        engine::sqlx::query(sql).bind(used).bind(scope).execute(pool))
     .expect("updated");
 }
 

@@ -2,9 +2,9 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use store::on_both_engines;
 use tests::relight::Relight;
 
 /// A machine that calls with a key.

@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::person::{Consent, values_of};
-use store::on_both_engines;
 use tests::relight::Relight;
 
 on_both_engines! {

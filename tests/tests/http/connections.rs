@@ -4,8 +4,8 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use api::{server::Timeouts, sign_in::Role};
 use domain::Connection;
+use engine::testing::Engine;
 use reqwest::{StatusCode, header};
-use store::testing::Engine;
 use tests::{
     raw::{ELSEWHERE, answer, connect, half_open, health, send_until_closed, until_closed},
     relight::Relight,

@@ -2,9 +2,9 @@
 
 use ::api::sign_in::Role;
 use domain::Connection;
+use engine::on_both_engines;
 use reqwest::StatusCode;
 use sandbox::{Login, person::Consent};
-use store::on_both_engines;
 use tests::relight::Relight;
 
 async fn call(relight: &Relight, connection: &str, signed_request: &str) -> StatusCode {

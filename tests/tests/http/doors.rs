@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ::api::{config::Config, sign_in::Role};
+use engine::on_both_engines;
 use reqwest::{Client, StatusCode};
-use store::on_both_engines;
 use tests::relight::{PASSWORD, Relight};
 
 /// One try to sign in through a proxy that says this.
@@ -61,7 +61,7 @@ on_both_engines! {
         // Somebody else in the same office fails until the office is refused.
         let stranger = relight.browser();
         let wrong = [("email", "bob@example.com"), ("password", "wrong wrong wrong")];
-        store::testing::until("a refusal", async || {
+        engine::testing::until("a refusal", async || {
             stranger.post("/login", &wrong).await.status() == StatusCode::TOO_MANY_REQUESTS
         })
         .await;

@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::Connection;
+use engine::on_both_engines;
 use reqwest::StatusCode;
-use store::on_both_engines;
 use tests::{browser::location, relight::Relight};
 
 on_both_engines! {

@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use reqwest::StatusCode;
-use store::on_both_engines;
 use tests::relight::Relight;
 use url::Url;
 

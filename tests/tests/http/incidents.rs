@@ -4,15 +4,15 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::incident::Others;
 use domain::{AccountId, Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::{Action, Login};
-use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight, until};
 
 const NAMES: [&str; 4] = ["luma.ceramics", "nordlicht.bakery", "oakandiron", "bluebird.bikes"];
 const ADMIN: &str = "root@example.com";
 
 /// Some accounts, and an admin.
-async fn crowd(engine: store::testing::Engine, names: &[&str]) -> (Relight, Browser, Browser, Vec<String>) {
+async fn crowd(engine: engine::testing::Engine, names: &[&str]) -> (Relight, Browser, Browser, Vec<String>) {
     let relight = Relight::start_with_mails(engine).await;
     let owner = relight.signed_in("ann@example.com", Role::Owner).await;
     let admin = relight.signed_in(ADMIN, Role::Admin).await;

@@ -2,9 +2,9 @@
 
 use ::api::sign_in::Role;
 use domain::Connection;
+use engine::on_both_engines;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use store::on_both_engines;
 use tests::relight::Relight;
 
 on_both_engines! {

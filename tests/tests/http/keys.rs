@@ -13,10 +13,11 @@ use commands::{
     },
 };
 use domain::{AccountId, TokenId};
+use engine::{Database, on_both_engines};
 use futures::{StreamExt, stream};
 use sandbox::person::Consent;
 use secrecy::ExposeSecret;
-use store::{Database, on_both_engines, testing::metadata};
+use store::testing::metadata;
 use tests::{process::VAULT_KEYS, relight::Relight};
 
 const K2: &str = "k2:c2Vjb25kIGtleSBvZiB0aGUgcmluZywgMzIgYnl0ZXM=";

@@ -3,8 +3,8 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::{Action, FaultKind, person::Consent};
-use store::on_both_engines;
 use tests::{relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
@@ -28,7 +28,7 @@ on_both_engines! {
         relight.settled().await;
         assert_eq!(relight.sandbox.world().calls, before);
         relight.pass(TimeDelta::minutes(45));
-        store::testing::until("calls that go on", async || relight.sandbox.world().calls > before).await;
+        engine::testing::until("calls that go on", async || relight.sandbox.world().calls > before).await;
         assert!(!relight.events(&account).await.contains(&"Expired".to_owned()));
     }
 
@@ -78,8 +78,8 @@ on_both_engines! {
         relight.pass(TimeDelta::minutes(26));
         let waits = async || {
             let sql = "SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'";
-            store::read!(relight.store().database(), pool =>
-                store::sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted") > 0
+            engine::read!(relight.store().database(), pool =>
+                engine::sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted") > 0
         };
         // The call before told how near it is; from then on they wait.
         relight.pass_until("something that waits", TimeDelta::seconds(20), waits).await;

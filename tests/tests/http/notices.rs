@@ -3,8 +3,8 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::{Action, person::Consent};
-use store::on_both_engines;
 use tests::{browser::Browser, found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
@@ -83,8 +83,8 @@ on_both_engines! {
         let journal = relight.journal(&account).await;
         let told = journal.iter().find(|event| event.event_type == "NoticeSent").expect("told");
         let refreshed = journal.iter().find(|event| event.event_type == "Refreshed").expect("refreshed");
-        let link = store::json(&told.payload)["NoticeSent"]["link"].as_str().expect("a link").to_owned();
-        assert_eq!(store::json(&refreshed.metadata)["causation"], format!("link {link}"));
+        let link = engine::json(&told.payload)["NoticeSent"]["link"].as_str().expect("a link").to_owned();
+        assert_eq!(engine::json(&refreshed.metadata)["causation"], format!("link {link}"));
         // And told that it is over, once.
         settle(&relight).await;
         let (subject, text) = mail(&relight, ANN, 2).await;
@@ -212,7 +212,7 @@ on_both_engines! {
     }
 
     async fn two_nodes_tell_each_owner_once(engine: Engine) {
-        if engine == store::testing::Engine::Sqlite {
+        if engine == engine::testing::Engine::Sqlite {
             return; // One file is one node's.
         }
         let relight = Relight::start_with_mails(engine).await;

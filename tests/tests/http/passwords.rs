@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use ::api::sign_in::Role;
+use engine::on_both_engines;
 use futures::future::join_all;
 use reqwest::{StatusCode, header};
-use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight};
 
 on_both_engines! {

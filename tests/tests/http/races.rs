@@ -2,8 +2,8 @@
 
 use ::api::{service::Service, sign_in::Role};
 use chrono::TimeDelta;
+use engine::{on_both_engines, testing::Engine};
 use sandbox::{Action, FaultKind, person::Consent};
-use store::{on_both_engines, testing::Engine};
 use tests::{relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";

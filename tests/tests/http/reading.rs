@@ -4,12 +4,12 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::attempt;
 use domain::{AccountId, Connection};
+use engine::{autocommit, on_both_engines, read, sqlx};
 use sandbox::{
     Action, FaultKind,
     person::{Consent, values_of},
 };
 use secrecy::ExposeSecret;
-use store::{autocommit, on_both_engines, read, sqlx};
 use tests::{browser::Browser, relight::Relight};
 use tokio::task::JoinHandle;
 

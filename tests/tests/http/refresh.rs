@@ -2,8 +2,8 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::{Action, person::Consent};
-use store::on_both_engines;
 use tests::{
     browser::{Browser, location},
     relight::Relight,
@@ -54,7 +54,7 @@ on_both_engines! {
         assert_eq!(owner.widgets(&account).await, widgets);
         let types = relight.events(&account).await;
         assert_eq!(types[types.len() - 3..], ["PasswordChanged", "Expired", "Refreshed"]);
-        let evidence = &store::json(&relight.journal(&account).await[types.len() - 2].payload)["Expired"]["evidence"];
+        let evidence = &engine::json(&relight.journal(&account).await[types.len() - 2].payload)["Expired"]["evidence"];
         assert_eq!((evidence["code"].as_i64(), evidence["subcode"].as_i64()), (Some(190), Some(460)));
     }
 
@@ -96,8 +96,8 @@ on_both_engines! {
         page.says("@luma.ceramics is refreshed");
         stranger.open(&format!("/r/{link}")).await.says("has done its work").says("access token page");
         let last = relight.journal(&account).await.pop().expect("an event");
-        assert_eq!(store::json(&last.payload)["Refreshed"]["grant"]["way"], "link");
-        assert!(store::json(&last.metadata)["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
+        assert_eq!(engine::json(&last.payload)["Refreshed"]["grant"]["way"], "link");
+        assert!(engine::json(&last.metadata)["causation"].as_str().is_some_and(|cause| cause.starts_with("link ")));
     }
 
     async fn a_trip_that_began_with_a_link_does_not_outlive_it(engine: Engine) {

@@ -2,12 +2,12 @@
 
 use ::api::sign_in::Role;
 use domain::Connection;
+use engine::on_both_engines;
 use reqwest::StatusCode;
 use sandbox::{
     Action, FaultKind,
     person::{Consent, consent},
 };
-use store::on_both_engines;
 use tests::{
     browser::{Browser, Page, location},
     relight::Relight,

@@ -3,8 +3,8 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use sandbox::{Action, FaultKind, person::Consent};
-use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight};
 
 const HOSHI: &str = "hoshi.tea";
@@ -54,7 +54,7 @@ on_both_engines! {
         let page = owner.until_fresh(&format!("/accounts/{account}"), 1).await;
         page.says("Active").says("Meta confirmed that the token works").says("from the access token page");
         let event = relight.journal(&account).await.pop().expect("an event");
-        let payload = store::json(&event.payload);
+        let payload = engine::json(&event.payload);
         assert_eq!(payload["RefreshDeclined"]["evidence"]["call"], "check");
         let (nora, ken) = (relight.holder(NORA), relight.holder(KEN));
         let text = event.payload.get();
@@ -135,8 +135,8 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let (_, account) = shared_page(&relight).await;
         let sql = "UPDATE profiles SET grantor_id = NULL WHERE account_id = $1";
-        store::autocommit!(relight.store().database(), pool =>
-            store::sqlx::query(sql).bind(&account).execute(pool)).expect("updated");
+        engine::autocommit!(relight.store().database(), pool =>
+            engine::sqlx::query(sql).bind(&account).execute(pool)).expect("updated");
         let page = relight.browser().result("/token/business", &[], &login(&relight, KEN)).await;
         page.says("@hoshi.tea already works until");
     }
@@ -240,7 +240,7 @@ on_both_engines! {
         page.says("@hoshi.tea already works until");
         assert_eq!(last(&relight, &account, 3).await, ["Expired", "Refreshed", "RefreshDeclined"]);
         let events = relight.journal(&account).await;
-        let payload = |back: usize| store::json(&events[events.len() - back].payload);
+        let payload = |back: usize| engine::json(&events[events.len() - back].payload);
         assert_eq!(payload(1)["RefreshDeclined"]["token"], payload(2)["Refreshed"]["grant"]["token"]);
         owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
     }

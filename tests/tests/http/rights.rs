@@ -2,9 +2,9 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use reqwest::StatusCode;
 use sandbox::person::Consent;
-use store::on_both_engines;
 use tests::{browser::location, relight::Relight};
 
 const ACTIONS: [&str; 9] =

@@ -7,10 +7,10 @@ use ::api::{
     sign_in::Role,
 };
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use sandbox::person::Consent;
 use serde_json::Value;
-use store::on_both_engines;
 use tests::relight::Relight;
 
 const PEOPLE: [Role; 4] = [Role::Owner, Role::Support, Role::Auditor, Role::Admin];
@@ -193,7 +193,7 @@ fn the_table_is_documented() {
 
 #[tokio::test]
 async fn the_description_is_true() {
-    let relight = Relight::start(store::testing::Engine::Sqlite).await;
+    let relight = Relight::start(engine::testing::Engine::Sqlite).await;
     let document: Value =
         serde_json::from_str(&relight.browser().open("/api/v1/openapi.json").await.html).expect("JSON");
     let mut described = BTreeMap::new();

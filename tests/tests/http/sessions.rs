@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ::api::sign_in::{Role, sessions::Sessions};
 use domain::Connection;
+use engine::on_both_engines;
 use futures::future::join_all;
 use reqwest::{Response, StatusCode};
 use sandbox::person::values_of;
-use store::on_both_engines;
 use tests::{
     browser::Browser,
     relight::{PASSWORD, Relight},
@@ -43,7 +43,7 @@ on_both_engines! {
         let id = session_of(&relight.browser().post("/login", &FIELDS).await).expect("a session");
         let sql = "SELECT data FROM browser_sessions";
         let rows: Vec<String> =
-            store::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("rows");
+            engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("rows");
         assert!(!rows.is_empty());
         for row in rows {
             assert!(!row.contains(&id) && !row.contains("argon2") && !row.contains("$v=19"), "{row}");
@@ -62,7 +62,7 @@ on_both_engines! {
         assert_eq!(ann.ask("/accounts").await.status(), StatusCode::SEE_OTHER, "over, however busy it was");
         Sessions::new(relight.store().database().clone()).tidy().await.expect("tidied");
         let sql = "SELECT COUNT(*) FROM browser_sessions";
-        let rows: i64 = store::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+        let rows: i64 = engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
         assert_eq!(rows, 0);
     }
 
@@ -72,7 +72,7 @@ on_both_engines! {
         ann.open("/settings").await;
         assert_eq!(session_of(&ann.ask("/settings").await), None, "nothing is written a second time");
         let sql = "UPDATE browser_sessions SET data = REPLACE(data, '\"extended\":', '\"extended\":1,\"old\":')";
-        store::autocommit!(relight.store().database(), on => sqlx::query(sql).execute(on)).expect("aged");
+        engine::autocommit!(relight.store().database(), on => sqlx::query(sql).execute(on)).expect("aged");
         assert!(session_of(&ann.ask("/settings").await).is_some(), "an hour later it is extended");
     }
 
@@ -107,7 +107,7 @@ on_both_engines! {
         assert_eq!(ann.ask("/accounts").await.status(), StatusCode::SEE_OTHER, "the first of them is over");
         let sql = "SELECT COUNT(*) FROM browser_sessions";
         let rows: i64 =
-            store::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+            engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
         assert_eq!(rows, 20);
     }
 
@@ -120,7 +120,7 @@ on_both_engines! {
         });
         let made = join_all(tries).await.into_iter().filter(|status| *status == StatusCode::SEE_OTHER).count();
         let sql = "SELECT COUNT(*) FROM users";
-        let users: i64 = store::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+        let users: i64 = engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
         assert_eq!((made, users), (1, 1));
     }
 
@@ -145,5 +145,5 @@ async fn token(browser: &Browser) -> String {
 
 async fn set_began(relight: &Relight, at: chrono::DateTime<chrono::Utc>) {
     let sql = "UPDATE browser_sessions SET began_at = $1";
-    store::autocommit!(relight.store().database(), on => sqlx::query(sql).bind(at).execute(on)).expect("aged");
+    engine::autocommit!(relight.store().database(), on => sqlx::query(sql).bind(at).execute(on)).expect("aged");
 }

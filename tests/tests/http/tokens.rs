@@ -3,9 +3,9 @@
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
+use engine::on_both_engines;
 use sandbox::{Action, FaultKind, Login, person::Consent};
 use serde_json::Value;
-use store::on_both_engines;
 use tests::{found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
@@ -48,8 +48,8 @@ async fn account_json(relight: &Relight, key: &str, account: &str) -> Value {
     answer.json().await.expect("JSON")
 }
 
-fn last_payload(journal: &[store::Recorded]) -> Value {
-    store::json(&journal.last().expect("an event").payload)
+fn last_payload(journal: &[engine::Recorded]) -> Value {
+    engine::json(&journal.last().expect("an event").payload)
 }
 
 on_both_engines! {

@@ -2,9 +2,9 @@
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
+use engine::on_both_engines;
 use sandbox::{Action, FaultKind, person::Consent};
 use serde_json::Value;
-use store::on_both_engines;
 use tests::{browser::Browser, relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
@@ -26,7 +26,7 @@ async fn has(relight: &Relight, account: &str, event: &str) -> bool {
 async fn payload(relight: &Relight, account: &str, event: &str) -> Value {
     let journal = relight.journal(account).await;
     let last = journal.iter().rev().find(|recorded| recorded.event_type == event).expect("there");
-    store::json(&last.payload)[event].clone()
+    engine::json(&last.payload)[event].clone()
 }
 
 fn fail(kind: FaultKind, holder: &str, path: &str) -> Action {

@@ -12,11 +12,11 @@ use axum::{
 };
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
+use engine::on_both_engines;
 use reqwest::Method;
 use sandbox::{Action, person::Consent};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
-use store::on_both_engines;
 use tests::{found, relight::Relight};
 
 const LUMA: &str = "luma.ceramics";
@@ -84,7 +84,7 @@ async fn api(relight: &Relight, key: &str, method: Method, path: &str, body: Opt
     (status, answer.json().await.unwrap_or_default())
 }
 
-async fn started(engine: store::testing::Engine) -> (Relight, Service, String, String) {
+async fn started(engine: engine::testing::Engine) -> (Relight, Service, String, String) {
     let relight = Relight::start_with(engine, |config| config.webhooks.private = true).await;
     let (service, key) = (Service::start().await, relight.api_key(Role::Service).await);
     let (status, added) = api(&relight, &key, Method::POST, "/webhooks", Some(json!({"url": service.url}))).await;
@@ -194,7 +194,7 @@ on_both_engines! {
     }
 
     async fn two_nodes_tell_each_thing_once(engine: Engine) {
-        if engine == store::testing::Engine::Sqlite {
+        if engine == engine::testing::Engine::Sqlite {
             return; // One file is one node's.
         }
         let (relight, service, _, _) = started(engine).await;

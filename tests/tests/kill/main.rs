@@ -14,6 +14,10 @@ use std::{
 };
 
 use domain::{Account, AccountId, Connection, Token, account::Standing};
+use engine::{
+    Database, Recorded, Store, on_both_engines, read,
+    testing::{rows, use_durable_postgres},
+};
 use projections::{
     accounts::{Status, Viewer, account_for},
     rebuild::rebuild,
@@ -24,8 +28,8 @@ use sandbox::{
     person::{Consent, consent, values_of},
 };
 use store::{
-    Database, Event, Recorded, Store, on_both_engines, read,
-    testing::{TestDatabase, metadata, rows, use_durable_postgres},
+    Event,
+    testing::{TestDatabase, metadata},
 };
 use tests::{browser::Browser, fault_after, process::Settings, relight::PASSWORD, until};
 use url::Url;
@@ -85,7 +89,7 @@ async fn three(owner: &Walker, visitor: &Walker, account: &str, round: u32) -> V
     vec![walks.0, walks.1, walks.2]
 }
 
-async fn prepare(engine: store::testing::Engine) -> (Sandbox, TestDatabase, tempfile::TempDir, Settings) {
+async fn prepare(engine: engine::testing::Engine) -> (Sandbox, TestDatabase, tempfile::TempDir, Settings) {
     let sandbox = tests::sandbox().await;
     for number in 0..=kills(KILLS) {
         sandbox.world().add_account(FIRST_ID + u64::from(number), &name(number), false);
@@ -176,7 +180,7 @@ async fn look_at(store: &Store) {
     until_views_reach(store, head).await;
     let mut stories: BTreeMap<String, Vec<Recorded>> = BTreeMap::new();
     for event in store.events_after(0, 100_000).await.expect("events") {
-        stories.entry(event.account_id.clone()).or_default().push(event);
+        stories.entry(event.aggregate_id.clone()).or_default().push(event);
     }
     let database = store.database();
     let accounts = |sql: &'static str| async move {

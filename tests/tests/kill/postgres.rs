@@ -11,15 +11,12 @@ use std::{
     time::Duration,
 };
 
-use domain::{
-    Account, AccountCommand, AccountId, Actor, Authority, Connection, Metadata, UserId, WidgetId, account::Plan,
-};
+use domain::{Account, AccountCommand, AccountId, Actor, Authority, Connection, UserId, WidgetId, account::Plan};
+use engine::{Database, Decision, ExecuteError, Store, StoreError, Unit, testing::Engine};
 use futures::future::join_all;
 use projections::Followers;
-use store::{
-    Database, Decision, ExecuteError, Store, StoreError, Unit,
-    testing::{Engine, TestDatabase},
-};
+use store::Metadata;
+use store::testing::TestDatabase;
 use tests::{fault_after, until};
 use tokio_util::sync::CancellationToken;
 
@@ -129,11 +126,11 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     while let Some(last) = page.last() {
         after = last.position.max(after);
         for event in page {
-            let sequence = sequences.entry(event.account_id.clone()).or_insert(0);
+            let sequence = sequences.entry(event.aggregate_id.clone()).or_insert(0);
             assert_eq!(event.sequence, *sequence + 1, "a gap");
             *sequence = event.sequence;
-            if let Some(widget) = store::json(&event.payload)["WidgetAdded"]["widget"].as_str() {
-                *added.entry((event.account_id, widget.to_owned())).or_insert(0) += 1;
+            if let Some(widget) = engine::json(&event.payload)["WidgetAdded"]["widget"].as_str() {
+                *added.entry((event.aggregate_id, widget.to_owned())).or_insert(0) += 1;
             }
         }
         page = store.events_after(after, 10_000).await.expect("reads");

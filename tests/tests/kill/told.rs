@@ -9,9 +9,10 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use domain::{Connection, account::Plan};
+use engine::{Store, execute, on_both_engines};
 use sandbox::{Action, person::values_of};
 use serde_json::{Value, json};
-use store::{Store, execute, on_both_engines, testing::TestDatabase};
+use store::testing::TestDatabase;
 use tests::{browser::Browser, fault_after, found, process::Settings, relight::PASSWORD, until};
 
 use crate::ALONE;
@@ -120,7 +121,7 @@ on_both_engines! {
         }
         let told = async || {
             let sql = "SELECT count(*) FROM events WHERE event_type = 'NoticeSent'";
-            store::read!(store.database(), pool => sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted")
+            engine::read!(store.database(), pool => sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted")
         };
         found("all mails and messages", async || {
             let all = told().await >= 6 && heard.lock().expect("unbroken").len() >= 6;

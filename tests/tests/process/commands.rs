@@ -1,11 +1,9 @@
 //! The command line's other commands, the first start, and the end.
 
 use domain::{Connection, account::Plan};
+use engine::{on_both_engines, testing::Engine};
 use sandbox::{Action, Sandbox, person::Consent};
-use store::{
-    on_both_engines,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 use tempfile::TempDir;
 use tests::{
     browser::{Browser, location},

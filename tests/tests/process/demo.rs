@@ -1,8 +1,9 @@
 //! `relight demo`: what it prints leads somewhere, and time that passes on its controls is lived through.
 
+use engine::testing::Engine;
 use sandbox::Action;
 use serde_json::Value;
-use store::testing::{Engine, TestDatabase};
+use store::testing::TestDatabase;
 use tests::{browser::Browser, process::Settings, until};
 
 const LUMA: &str = "@luma.ceramics";

@@ -1,12 +1,10 @@
 //! The vault proves itself: keys that are missing, wrong or dropped stop the start, and how an old key goes out of use.
 
 use domain::Connection;
+use engine::{Store, autocommit, on_both_engines, read, testing::Engine};
 use sandbox::Sandbox;
 use serde_json::Value;
-use store::{
-    Store, autocommit, on_both_engines, read,
-    testing::{Engine, TestDatabase},
-};
+use store::testing::TestDatabase;
 use tempfile::TempDir;
 use tests::{
     browser::Browser,

@@ -2,10 +2,8 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path};
 
-use store::{
-    Schema, autocommit, on_both_engines,
-    testing::{Engine, TestDatabase},
-};
+use engine::{Schema, autocommit, on_both_engines, testing::Engine};
+use store::testing::TestDatabase;
 use tests::{process::Settings, relight::PASSWORD};
 
 const ACCOUNT: &str = "01900000-0000-7000-8000-000000000000";
@@ -77,7 +75,7 @@ on_both_engines! {
         let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
         autocommit!(store.database(), on => sqlx::query(newest).execute(on)).expect("deleted");
         all_refuse(&settings, "the schema of an older version: run `relight migrate`");
-        assert_eq!(store.database().schema().await.expect("looks"), Schema::Older, "it is left so");
+        assert_eq!(store.database().schema(&store::MIGRATIONS).await.expect("looks"), Schema::Older, "it is left so");
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
         autocommit!(store.database(), on => sqlx::query(newer).execute(on)).expect("inserted");

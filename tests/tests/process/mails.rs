@@ -1,8 +1,9 @@
 //! Mails leave encrypted, to a mail server whose certificate is checked.
 
 use domain::account::Plan;
+use engine::testing::Engine;
 use sandbox::{Action, Sandbox};
-use store::testing::{Engine, TestDatabase};
+use store::testing::TestDatabase;
 use tests::{
     browser::Browser,
     process::Settings,

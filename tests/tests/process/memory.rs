@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use api::{config::Config, server::Bounds};
+use engine::testing::Engine;
 use futures::future::join_all;
 use reqwest::StatusCode;
-use store::testing::{Engine, TestDatabase};
+use store::testing::TestDatabase;
 use tests::{
     browser::Browser,
     process::Settings,

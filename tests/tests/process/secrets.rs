@@ -1,12 +1,13 @@
 //! Nothing secret stands in a whole run's output, in pages, events or rows: only the vault's ciphertext holds tokens.
 
 use domain::account::Plan;
+use engine::{Database, on_both_engines};
 use sandbox::{
     Action,
     FaultKind::{BadGateway, Html, Transient, Truncated, Unavailable, WrongTypes},
     person::{Consent, consent},
 };
-use store::{Database, on_both_engines, testing::TestDatabase};
+use store::testing::TestDatabase;
 use tests::{
     browser::{Browser, location},
     process::{Settings, VAULT_KEYS},

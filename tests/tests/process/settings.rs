@@ -2,7 +2,8 @@
 
 use std::process::Output;
 
-use store::testing::{Engine, TestDatabase};
+use engine::testing::Engine;
+use store::testing::TestDatabase;
 use tests::process::Settings;
 
 struct Place {

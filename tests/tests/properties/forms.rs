@@ -1,10 +1,10 @@
 //! Every form, body and call of Meta's is carried out or refused, whatever its fields.
 
 use api::routes::{Route, Surface, table};
+use engine::on_both_engines;
 use proptest::{prelude::*, sample::Index, strategy::BoxedStrategy};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
-use store::on_both_engines;
 
 use super::{
     inputs::{encoded, fields},

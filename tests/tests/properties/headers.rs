@@ -1,8 +1,8 @@
 //! No header, however odd, makes a request fail.
 
+use engine::on_both_engines;
 use proptest::{prelude::*, sample::Index, strategy::BoxedStrategy};
 use reqwest::{Method, header::HeaderValue};
-use store::on_both_engines;
 use tests::relight::PASSWORD;
 
 use super::{

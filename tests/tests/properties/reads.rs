@@ -1,9 +1,9 @@
 //! Every page, stream and list answers whatever stands in its address.
 
 use api::routes::{Route, table};
+use engine::on_both_engines;
 use proptest::{prelude::*, sample::Index};
 use reqwest::Method;
-use store::on_both_engines;
 
 use super::{
     inputs::query,

@@ -7,11 +7,11 @@ use api::{
     sign_in::Role,
 };
 use domain::{Connection, account::Plan};
+use engine::testing::Engine;
 use proptest::{prelude::*, sample::Index};
 use reqwest::{Client, Method, RequestBuilder};
 use sandbox::person::{Consent, values_of};
 use serde_json::{Value, json};
-use store::testing::Engine;
 use tests::{browser::Browser, relight::Relight};
 
 use super::{inputs::encoded, json::text, running::Held};

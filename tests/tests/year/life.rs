@@ -7,9 +7,9 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::incident::Close;
+use engine::testing::Engine;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use sandbox::{Action, FaultKind, Login, person::Consent};
-use store::testing::Engine;
 use tests::relight::{Relight, mails};
 
 use crate::{

@@ -7,8 +7,8 @@ mod crowd;
 mod life;
 mod told;
 
+use engine::on_both_engines;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use store::on_both_engines;
 
 use life::{Life, Plan};
 

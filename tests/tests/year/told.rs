@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{TokenEvent, token::Way};
-use store::{Event, Recorded};
+use engine::Recorded;
+use store::Event;
 
 use crate::life::PIECE;
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use commands::notices::News;
 use domain::{UserId, account::NoticeKind};
+use engine::StoreError;
 use projections::{
     accounts::upgraded_among,
     queue::{self, Claimed, Kind},
 };
-use store::StoreError;
 
 use super::{INCIDENT_WAIT, TROUBLE, Wishes, troubled};
 use crate::{

@@ -10,12 +10,12 @@ use std::{
 
 use chrono::TimeDelta;
 use domain::{AccountId, Connection, UserId};
+use engine::StoreError;
 use futures::{StreamExt, stream};
 use projections::{
     accounts::{self, Account},
     queue::Worker,
 };
-use store::StoreError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

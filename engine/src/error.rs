@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// Other writers were faster, several times in a row.
-    #[error("others changed the same account at the same time")]
+    #[error("others changed the same stream at the same time")]
     Conflict,
     /// A row that the unit relies on isn't as it must be.
     #[error("a row is not as the unit needs it")]

@@ -1,7 +1,6 @@
 //! A write to a row that belongs to a unit's events, as data.
 
 use chrono::{DateTime, SubsecRound, Utc};
-use domain::AccountId;
 use sqlx::Arguments;
 
 use crate::Tx;
@@ -85,12 +84,6 @@ value! {
     &str => |text| Self::Text(Some(text.to_owned()));
     String => |text| Self::Text(Some(text));
     Option<String> => |text| Self::Text(text);
-    AccountId => |id| Self::Text(Some(id.to_string()));
-    domain::TokenId => |id| Self::Text(Some(id.to_string()));
-    domain::AttemptId => |id| Self::Text(Some(id.to_string()));
-    domain::WidgetId => |id| Self::Text(Some(id.to_string()));
-    domain::UserId => |id| Self::Text(Some(id.to_string()));
-    domain::LinkId => |id| Self::Text(Some(id.to_string()));
     i64 => |number| Self::Int(Some(number));
     Option<i64> => |number| Self::Int(number);
     DateTime<Utc> => |at| Self::Time(Some(at.trunc_subsecs(6)));

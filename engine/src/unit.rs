@@ -4,14 +4,13 @@
 //! belong to them. Nothing reaches the database before [`Unit::commit`]; what is submitted then is plain data, so that
 //! several units can share a statement and a commit.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Display};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
-use domain::{AccountId, Metadata};
 
 use crate::{
-    Bulk, CommitError, ExecuteError, Store, StoreError, Write,
+    Bulk, CommitError, ExecuteError, Metadata, Store, StoreError, Write,
     cache::{AnyState, Key, State},
 };
 
@@ -56,7 +55,7 @@ impl Unit {
     ///
     /// # Errors
     /// [`ExecuteError::Rule`] when the domain refuses.
-    pub async fn execute<A>(&mut self, id: AccountId, command: A::Command) -> Result<(), ExecuteError<A::Error>>
+    pub async fn execute<A>(&mut self, id: impl Display, command: A::Command) -> Result<(), ExecuteError<A::Error>>
     where
         A: Aggregate<Services = ()> + Clone + 'static,
         A::Command: Clone,
@@ -82,7 +81,7 @@ impl Unit {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load<A: Aggregate + Clone + 'static>(&self, id: AccountId) -> Result<A, StoreError> {
+    pub async fn load<A: Aggregate + Clone + 'static>(&self, id: impl Display) -> Result<A, StoreError> {
         let key = (A::TYPE, id.to_string());
         match self.states.get(&key).and_then(AnyState::of::<A>) {
             Some(ours) => Ok(ours.aggregate),
@@ -101,7 +100,7 @@ impl Unit {
     }
 
     /// The length of an aggregate's stream with what this unit adds to it; 0 if the unit adds nothing to it.
-    pub fn sequence<A: Aggregate + Clone + 'static>(&self, id: AccountId) -> i64 {
+    pub fn sequence<A: Aggregate + Clone + 'static>(&self, id: impl Display) -> i64 {
         let state = self.states.get(&(A::TYPE, id.to_string())).and_then(AnyState::of::<A>);
         state.map_or(0, |state| state.sequence)
     }
@@ -124,8 +123,8 @@ impl Unit {
             events: self.events,
             states: self.states,
             writes: self.writes,
-            metadata: serde_json::json!(self.metadata.to_map()).to_string(),
             at: self.metadata.at.trunc_subsecs(6),
+            metadata: self.metadata.json,
         };
         let committed = self.store.appender.append(submission).await;
         if committed.is_err() {

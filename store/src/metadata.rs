@@ -1,10 +1,9 @@
 //! What is known about an event besides what happened: when, by whom, why.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-
-use crate::Actor;
+use domain::Actor;
 
 /// The metadata of each event, from the first one on. Stored as a JSON object of strings (cqrs-es allows no other
 /// values) under the names of the fields; what is absent has no key.
@@ -25,20 +24,29 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The form that cqrs-es stores.
-    pub fn to_map(&self) -> HashMap<String, String> {
-        let mut map = HashMap::from([
-            ("at".to_owned(), self.at.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            ("actor".to_owned(), self.actor.to_string()),
-            ("correlation".to_owned(), self.correlation.clone()),
-            ("program".to_owned(), self.program.to_owned()),
+    /// The facts, by the names under which they are stored.
+    pub fn facts(&self) -> BTreeMap<&'static str, String> {
+        let Self { at, actor, correlation, causation, request, program } = self;
+        let mut facts = BTreeMap::from([
+            ("at", at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            ("actor", actor.to_string()),
+            ("correlation", correlation.clone()),
+            ("program", (*program).to_owned()),
         ]);
-        if let Some(causation) = &self.causation {
-            map.insert("causation".to_owned(), causation.clone());
-        }
-        if let Some(request) = &self.request {
-            map.insert("request".to_owned(), request.clone());
-        }
-        map
+        facts.extend(causation.clone().map(|causation| ("causation", causation)));
+        facts.extend(request.clone().map(|request| ("request", request)));
+        facts
+    }
+}
+
+impl From<&Metadata> for engine::Metadata {
+    fn from(metadata: &Metadata) -> Self {
+        Self::new(metadata.at, &metadata.facts())
+    }
+}
+
+impl From<Metadata> for engine::Metadata {
+    fn from(metadata: Metadata) -> Self {
+        Self::from(&metadata)
     }
 }

@@ -2,13 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    Database, StoreError,
-    migrate::{POSTGRES, SQLITE},
-    read,
-};
+use crate::{Database, Migrations, StoreError, read};
 
-/// How a database's schema compares with the migrations that are compiled in.
+/// How a database's schema compares with the program's migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
     /// There is none: an empty database.
@@ -22,16 +18,14 @@ pub enum Schema {
 }
 
 impl Database {
-    /// Compares the schema with the migrations that are compiled in, and changes nothing.
+    /// Compares the schema with the program's migrations, and changes nothing.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn schema(&self) -> Result<Schema, StoreError> {
-        let (sql, ours) = match self {
-            Self::Sqlite(_) => ("SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'", &SQLITE),
-            Self::Postgres(_) => {
-                ("SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')", &POSTGRES)
-            }
+    pub async fn schema(&self, migrations: &Migrations) -> Result<Schema, StoreError> {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
+            Self::Postgres(_) => "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",
         };
         let tables: i64 = read!(self, pool => sqlx::query_scalar(sql).fetch_one(pool))?;
         if tables == 0 {
@@ -40,7 +34,7 @@ impl Database {
         let sql = "SELECT version FROM _sqlx_migrations WHERE success";
         let applied: Vec<i64> = read!(self, pool => sqlx::query_scalar(sql).fetch_all(pool))?;
         let applied: BTreeSet<_> = applied.into_iter().collect();
-        let known: BTreeSet<_> = ours.iter().map(|migration| migration.version).collect();
+        let known: BTreeSet<_> = migrations.of(self).iter().map(|migration| migration.version).collect();
         Ok(if applied.is_empty() {
             Schema::Missing
         } else if !applied.is_subset(&known) {

@@ -15,12 +15,12 @@ impl Store {
         let loaded = match &self.database {
             Database::Sqlite(pools) => {
                 let events = SqliteEventRepository::new(pools.read.clone());
-                let store = PersistedEventStore::<_, A>::new_event_store(events).with_upcasters(domain::upcasters());
+                let store = PersistedEventStore::<_, A>::new_event_store(events).with_upcasters((self.upcasters)());
                 store.load_aggregate(&key.1).await
             }
             Database::Postgres(pool) => {
                 let events = PostgresEventRepository::new(pool.clone());
-                let store = PersistedEventStore::<_, A>::new_event_store(events).with_upcasters(domain::upcasters());
+                let store = PersistedEventStore::<_, A>::new_event_store(events).with_upcasters((self.upcasters)());
                 store.load_aggregate(&key.1).await
             }
         };

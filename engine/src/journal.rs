@@ -4,27 +4,26 @@
 //! Positions become visible in their order (see the migrations), so `position > $1` skips nothing.
 
 use chrono::{DateTime, Utc};
-use domain::AccountId;
 use futures::TryStreamExt;
 use sqlx::{ColumnIndex, Row as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    Database, Event, Recorded, Store, StoreError, Tx, read,
-    recorded::{COLUMNS, Row, decode, recorded, upcast},
+    Database, EventSet, Head, Recorded, Store, StoreError, Tx, Upcasters, read,
+    recorded::{COLUMNS, Row, recorded, upcast},
 };
 
 /// An event as followers read it: what they fold, and no more.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct Entry<E> {
     /// Its place in the one order of all events.
     pub position: i64,
-    /// Whose story it belongs to.
-    pub account_id: String,
+    /// The id of the aggregate whose stream it is in.
+    pub aggregate_id: String,
     /// When it happened, on the program's clock.
     pub at: DateTime<Utc>,
     /// The event itself; why it can't be read, if this program can't.
-    pub event: Result<Event, String>,
+    pub event: Result<E, String>,
 }
 
 /// Which events of the journal to read.
@@ -32,8 +31,8 @@ pub struct Entry {
 pub struct Filter {
     /// Only those after this position.
     pub after: i64,
-    /// Only those of this account.
-    pub account: Option<AccountId>,
+    /// Only those of the aggregates with this id.
+    pub aggregate_id: Option<String>,
     /// Only those of this type.
     pub event_type: Option<String>,
     /// Only those at this instant or later.
@@ -55,28 +54,35 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn entries_within(&self, tx: &mut Tx, position: i64, limit: i64) -> Result<Vec<Entry>, StoreError> {
+    pub async fn entries_within<E: EventSet>(
+        &self,
+        tx: &mut Tx,
+        position: i64,
+        limit: i64,
+    ) -> Result<Vec<Entry<E>>, StoreError> {
+        let upcasters = self.upcasters;
         match tx {
-            Tx::Sqlite(tx) => Ok(entries(&mut **tx, "payload", position, limit).await?),
-            Tx::Postgres(tx) => Ok(entries(&mut **tx, "payload::text", position, limit).await?),
+            Tx::Sqlite(tx) => Ok(entries(&mut **tx, "payload", position, limit, upcasters).await?),
+            Tx::Postgres(tx) => Ok(entries(&mut **tx, "payload::text", position, limit, upcasters).await?),
         }
     }
 
     /// The same, read and decoded in a task of its own, a few reads ahead of whoever takes them; `None` if there is no
     /// connection to spare, for this is no more than faster.
-    pub fn read_ahead(
+    pub fn read_ahead<E: EventSet>(
         &self,
         mut position: i64,
         at_once: i64,
         until: i64,
-    ) -> Option<mpsc::Receiver<Result<Vec<Entry>, StoreError>>> {
+    ) -> Option<mpsc::Receiver<Result<Vec<Entry<E>>, StoreError>>> {
         let (send, receive) = mpsc::channel(2);
+        let upcasters = self.upcasters;
         macro_rules! read {
             ($connection:expr, $payload:literal) => {{
                 let mut connection = $connection;
                 tokio::spawn(async move {
                     while position < until {
-                        let read = entries(&mut *connection, $payload, position, at_once).await;
+                        let read = entries(&mut *connection, $payload, position, at_once, upcasters).await;
                         let last = read.as_ref().ok().and_then(|read| Some((read.last()?.position, read.len())));
                         let _ = send.send(read.map_err(StoreError::from)).await;
                         match last {
@@ -104,7 +110,7 @@ impl Store {
         // Only the conditions that are asked for stand in the text: a condition such as `$2 IS NULL OR …` would keep the
         // planner from the index.
         let asked = [
-            (filter.account.is_some(), "aggregate_id ="),
+            (filter.aggregate_id.is_some(), "aggregate_id ="),
             (filter.event_type.is_some(), "event_type ="),
             (filter.from.is_some(), "at >="),
             (filter.to.is_some(), "at <"),
@@ -117,8 +123,8 @@ impl Store {
         macro_rules! fetch {
             ($pool:expr) => {{
                 let mut query = sqlx::query_as::<_, Row>(&sql).bind(filter.after);
-                if let Some(account) = filter.account {
-                    query = query.bind(account.to_string());
+                if let Some(id) = &filter.aggregate_id {
+                    query = query.bind(id);
                 }
                 if let Some(event_type) = &filter.event_type {
                     query = query.bind(event_type);
@@ -130,7 +136,7 @@ impl Store {
             }};
         }
         let rows = read!(&self.database, pool => fetch!(pool))?;
-        let upcasters = domain::upcasters();
+        let upcasters = (self.upcasters)();
         Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
 
@@ -142,24 +148,23 @@ impl Store {
         let sql = "SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
         let before = event.sequence - 1;
         Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
-            .bind(&event.aggregate).bind(&event.account_id).bind(before).fetch_optional(pool))?)
+            .bind(&event.aggregate).bind(&event.aggregate_id).bind(before).fetch_optional(pool))?)
     }
 
-    /// Whether something happened to an account's aggregate of a type after a position, apart from events of one type.
+    /// Whether something happened in an aggregate's stream after a position, apart from events of one type.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn happened_after(
         &self,
-        (aggregate, account): (&str, AccountId),
+        (aggregate, id): (&str, &str),
         position: i64,
         except: &str,
     ) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position > $3 \
                    AND event_type <> $4)";
-        let account = account.to_string();
         Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
-            .bind(aggregate).bind(&account).bind(position).bind(except).fetch_one(pool))?)
+            .bind(aggregate).bind(id).bind(position).bind(except).fetch_one(pool))?)
     }
 
     /// The position of the last event; 0 in an empty journal.
@@ -174,10 +179,17 @@ impl Store {
 }
 
 /// Reads events after a position and decodes them.
-async fn entries<'c, D, E>(on: E, payload: &str, position: i64, limit: i64) -> Result<Vec<Entry>, sqlx::Error>
+async fn entries<'c, D, X, E>(
+    on: X,
+    payload: &str,
+    position: i64,
+    limit: i64,
+    upcasters: Upcasters,
+) -> Result<Vec<Entry<E>>, sqlx::Error>
 where
+    E: EventSet,
     D: sqlx::Database,
-    E: sqlx::Executor<'c, Database = D>,
+    X: sqlx::Executor<'c, Database = D>,
     usize: ColumnIndex<D::Row>,
     i64: for<'q> sqlx::Encode<'q, D> + for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
     DateTime<Utc>: for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
@@ -188,17 +200,25 @@ where
         "SELECT position, aggregate_type, aggregate_id, event_type, event_version, {payload}, at FROM events \
          WHERE position > $1 ORDER BY position LIMIT $2"
     );
-    let upcasters = domain::upcasters();
+    let upcasters = upcasters();
     let mut rows = sqlx::query(&sql).bind(position).bind(limit).fetch(on);
     let mut entries = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        let (aggregate, payload) = (row.try_get(1)?, row.try_get(5)?);
-        let event = match upcast(aggregate, row.try_get(3)?, row.try_get(4)?, payload, &upcasters) {
-            None => decode(aggregate, payload),
-            Some(today) => today.and_then(|today| decode(&today.aggregate_type, &today.payload.to_string())),
+        let head = Head { aggregate: row.try_get(1)?, event_type: row.try_get(3)?, version: row.try_get(4)? };
+        let payload = row.try_get(5)?;
+        let event = match upcast(&head, payload, &upcasters) {
+            None => E::decode(&head, payload).expected(&head),
+            Some(today) => today.and_then(|today| {
+                let head = Head {
+                    aggregate: &today.aggregate_type,
+                    event_type: &today.event_type,
+                    version: &today.event_version,
+                };
+                E::decode(&head, &today.payload.to_string()).expected(&head)
+            }),
         };
-        let account_id = row.try_get::<&str, _>(2)?.to_owned();
-        entries.push(Entry { position: row.try_get(0)?, account_id, at: row.try_get(6)?, event });
+        let aggregate_id = row.try_get::<&str, _>(2)?.to_owned();
+        entries.push(Entry { position: row.try_get(0)?, aggregate_id, at: row.try_get(6)?, event });
     }
     Ok(entries)
 }

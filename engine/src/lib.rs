@@ -1,0 +1,124 @@
+//! The event store: the journal, and the units that are written to it, on SQLite or PostgreSQL.
+//!
+//! On the way of a refresh this is where the events and the rows that belong to them become true, in one commit.
+//! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
+
+mod append;
+mod bulk;
+mod cache;
+mod connection;
+mod database;
+mod error;
+mod event_set;
+pub mod files;
+mod journal;
+mod load;
+mod metadata;
+mod migrate;
+mod outbox;
+mod recorded;
+mod schema;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod unit;
+mod wake;
+mod write;
+mod writer;
+
+pub use sqlx;
+
+pub use bulk::{Bulk, fetch_among};
+pub use connection::Connection;
+pub use database::{Database, Options, Pools, Tx, url_without_secrets};
+pub use error::{CommitError, ExecuteError, StoreError};
+pub use event_set::{Decoded, EventSet, Head};
+pub use journal::{Entry, Filter};
+pub use metadata::Metadata;
+pub use migrate::Migrations;
+pub use outbox::{Outbox, take_due};
+pub use recorded::Recorded;
+#[cfg(feature = "testing")]
+pub use recorded::json;
+pub use schema::Schema;
+pub use unit::{Committed, Decision, Unit};
+pub use wake::Wake;
+pub use write::{Value, Write};
+pub use writer::{Turn, Writer};
+
+use append::Appender;
+use cache::Cache;
+use cqrs_es::persist::EventUpcaster;
+
+/// The event store of one database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+    cache: Cache,
+    appender: Appender,
+    wake: Wake,
+    upcasters: Upcasters,
+}
+
+/// The upcasters that bring stored events of older versions to the shape of today.
+pub type Upcasters = fn() -> Vec<Box<dyn EventUpcaster>>;
+
+impl Store {
+    /// The store of an opened database. Its wake-up calls are heard by all clones, and by other nodes.
+    pub fn new(database: Database, upcasters: Upcasters) -> Self {
+        let (wake, cache) = (Wake::new(&database), Cache::default());
+        let appender = Appender::start(database.clone(), cache.clone(), wake.clone());
+        Self { database, cache, appender, wake, upcasters }
+    }
+
+    /// The database, for those who own other tables in it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Says when the journal has grown.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Starts a unit: everything that one use case writes.
+    pub fn unit(&self, metadata: impl Into<Metadata>) -> Unit {
+        Unit::new(self.clone(), metadata.into())
+    }
+
+    /// Lets a use case decide, and commits what it decided as one unit.
+    ///
+    /// When another writer was faster on one of its streams, or nobody knows whether the commit happened because the
+    /// connection broke, the use case loads and decides again: its decision must be one that may be repeated.
+    ///
+    /// # Errors
+    /// What `decide` returns; [`StoreError::Conflict`] when others kept being faster.
+    pub async fn run<D: Decision>(
+        &self,
+        metadata: impl Into<Metadata>,
+        decision: &D,
+    ) -> Result<(D::Output, Committed), D::Error> {
+        const TRIES: u32 = 6;
+        let metadata = metadata.into();
+        let mut tried = 1;
+        loop {
+            let mut unit = self.unit(metadata.clone());
+            let output = decision.decide(&mut unit).await?;
+            match unit.commit().await {
+                Ok(committed) => return Ok((output, committed)),
+                Err(CommitError::Conflict | CommitError::Unknown(_)) if tried < TRIES => {
+                    tokio::time::sleep(retry_pause(tried)).await;
+                    tried += 1;
+                }
+                Err(error) => return Err(StoreError::from(error).into()),
+            }
+        }
+    }
+}
+
+/// A few milliseconds that double each time, scattered so that rivals don't meet again.
+fn retry_pause(tried: u32) -> std::time::Duration {
+    let scatter = std::collections::hash_map::RandomState::new();
+    let random = std::hash::BuildHasher::hash_one(&scatter, tried);
+    let most = 2_000 << tried.min(6);
+    std::time::Duration::from_micros(1_000 + random % most)
+}

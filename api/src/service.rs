@@ -1,13 +1,12 @@
-//! The running service: opens the database, starts followers, workers and the server, and stops them in order.
+//! The running service: opens the database, starts projections, workers and the server, and stops them in order.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use commands::{Clock, Commands, Settings, Vault};
-use engine::Database;
+use engine::{Database, Running};
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
-use projections::Followers;
 use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
@@ -45,7 +44,7 @@ pub struct Service {
     stop: CancellationToken,
     server: JoinHandle<()>,
     loops: JoinSet<()>,
-    followers: Followers,
+    projections: Running,
 }
 
 /// What use cases work with. `stop` is cancelled when the program stops.
@@ -133,7 +132,9 @@ impl Service {
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
         let bounds = Bounds::of(&config);
-        let followers = Followers::start(&commands.store, &Arc::new(config.schedule()), &stop);
+        let projections = projections::registry(config.schedule()).run(&commands.store, &stop);
+        let position = |name| projections.position(name).with_context(|| format!("there is no projection {name}"));
+        let (status, work) = (position(projections::ACCOUNT_STATUS)?, position(projections::WORK)?);
         let app = App::from(Shared {
             commands,
             config,
@@ -144,12 +145,11 @@ impl Service {
             streams: Streams::new(&bounds),
             feeds: FeedCache::default(),
             proof: Proof::default(),
-            status_position: followers.status_position(),
+            status_position: status.clone(),
             tasks: TaskTracker::new(),
             changed: watch::channel(0).0,
         });
         let router = routes::router(&app).map_err(anyhow::Error::msg)?;
-        let (status, work) = (followers.status_position(), followers.work_position());
         let mut loops = JoinSet::new();
         loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::clock::run(app.clone(), work.clone(), stop.clone()));
@@ -158,7 +158,7 @@ impl Service {
         loops.spawn(webhooks::deliver::run(app.clone(), status, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
-        Ok(Self { app, address, stop, server, loops, followers })
+        Ok(Self { app, address, stop, server, loops, projections })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
@@ -169,7 +169,7 @@ impl Service {
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;
-        self.followers.stopped().await;
+        self.projections.stopped().await;
         self.app.database().close().await;
     }
 

@@ -15,7 +15,7 @@ use engine::{
     testing::Engine,
 };
 use futures::TryStreamExt;
-use projections::{Followers, catch_up, story};
+use projections::story;
 use serde_json::Value;
 use store::testing::{TestDatabase, metadata};
 use tokio_util::sync::CancellationToken;
@@ -70,10 +70,10 @@ async fn caught_up(bench: &Bench, store: &Store) -> Result<Figure> {
         }
         forget(store.database()).await?;
         let begun = Instant::now();
-        catch_up(store, &Arc::default(), "account_status").await?;
+        projections::registry(domain::schedule::Schedule::default()).catch_up(store, "account_status").await?;
         ours.push(events / begun.elapsed().as_secs_f64());
     }
-    catch_up(store, &Arc::default(), "work").await?;
+    projections::registry(domain::schedule::Schedule::default()).catch_up(store, "work").await?;
     let name = format!("catch-up of account_status, {} events, events a second, beside a typed scan", number(events));
     // On SQLite sqlx hands rows over one by one, so that a scan by it is no limit.
     Ok(if bare.is_empty() {
@@ -109,13 +109,13 @@ async fn scan(pool: &PgPool) -> Result<()> {
 /// From the answer of a commit to the view that shows it, at 1,000 commands a second.
 async fn visible(store: &Store, count: u32) -> Result<Figure> {
     let stop = CancellationToken::new();
-    let followers = Followers::start(store, &Arc::default(), &stop);
+    let followers = projections::registry(domain::schedule::Schedule::default()).run(store, &stop);
     let mut every = tokio::time::interval(Duration::from_millis(1));
     let store = Arc::new(store.clone());
     let mut commands = Vec::new();
     for _ in 0..count {
         every.tick().await;
-        let (store, mut shown) = (store.clone(), followers.status_position());
+        let (store, mut shown) = (store.clone(), followers.position(projections::ACCOUNT_STATUS).expect("it runs"));
         commands.push(tokio::spawn(async move {
             let id = AccountId::new(Uuid::now_v7());
             let mut unit = store.unit(metadata(DateTime::default()));

@@ -9,7 +9,6 @@ use clap::ValueEnum;
 use domain::AccountId;
 use engine::{Database, Options, testing::Engine};
 use futures::future::try_join_all;
-use projections::catch_up;
 use serde::{Deserialize, Serialize};
 use store::testing::TestDatabase;
 use uuid::Uuid;
@@ -92,7 +91,7 @@ async fn catching_up(engine: Engine, events: u32) -> Result<Cost> {
     lives::write(&store, events).await?;
     follow::forget(store.database()).await?;
     let caught_up = async {
-        catch_up(&store, &Arc::default(), "account_status").await?;
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await?;
         Ok(u32::try_from(store.head().await?)?)
     };
     cost(store.database(), caught_up).await

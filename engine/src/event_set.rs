@@ -31,17 +31,12 @@ pub trait EventSet: Sized + Send + Sync + 'static {
 }
 
 impl<E> Decoded<E> {
-    /// The event that a reader of all events needs, or why there is none.
-    ///
-    /// # Errors
-    /// A sentence about what can't be read.
-    pub fn expected(self, head: &Head<'_>) -> Result<E, String> {
-        let Head { aggregate, event_type, version } = head;
+    /// Why there is no event although there should be one.
+    pub fn failure(&self) -> Option<String> {
         match self {
-            Self::Event(event) => Ok(event),
-            Self::NotMine => Err(format!("{aggregate} {event_type} is not among the events that are read here")),
-            Self::Newer => Err(format!("{aggregate} {event_type} version {version} is not known to this program")),
-            Self::Broken(why) => Err(why),
+            Self::Event(_) | Self::NotMine => None,
+            Self::Newer => Some("a type or a version that this program does not know".to_owned()),
+            Self::Broken(why) => Some(why.clone()),
         }
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{ColumnIndex, Row as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    Database, EventSet, Head, Recorded, Store, StoreError, Tx, Upcasters, read,
+    Database, Decoded, EventSet, Head, Recorded, Store, StoreError, Tx, Upcasters, read,
     recorded::{COLUMNS, Row, recorded, upcast},
 };
 
@@ -22,9 +22,12 @@ pub struct Entry<E> {
     pub aggregate_id: String,
     /// When it happened, on the program's clock.
     pub at: DateTime<Utc>,
-    /// The event itself; why it can't be read, if this program can't.
-    pub event: Result<E, String>,
+    /// The event itself.
+    pub event: E,
 }
+
+/// Events that were read at once.
+pub(crate) type Batch<E> = Result<Vec<Entry<Decoded<E>>>, StoreError>;
 
 /// Which events of the journal to read.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +62,7 @@ impl Store {
         tx: &mut Tx,
         position: i64,
         limit: i64,
-    ) -> Result<Vec<Entry<E>>, StoreError> {
+    ) -> Result<Vec<Entry<Decoded<E>>>, StoreError> {
         let upcasters = self.upcasters;
         match tx {
             Tx::Sqlite(tx) => Ok(entries(&mut **tx, "payload", position, limit, upcasters).await?),
@@ -74,7 +77,7 @@ impl Store {
         mut position: i64,
         at_once: i64,
         until: i64,
-    ) -> Option<mpsc::Receiver<Result<Vec<Entry<E>>, StoreError>>> {
+    ) -> Option<mpsc::Receiver<Batch<E>>> {
         let (send, receive) = mpsc::channel(2);
         let upcasters = self.upcasters;
         macro_rules! read {
@@ -185,7 +188,7 @@ async fn entries<'c, D, X, E>(
     position: i64,
     limit: i64,
     upcasters: Upcasters,
-) -> Result<Vec<Entry<E>>, sqlx::Error>
+) -> Result<Vec<Entry<Decoded<E>>>, sqlx::Error>
 where
     E: EventSet,
     D: sqlx::Database,
@@ -207,15 +210,16 @@ where
         let head = Head { aggregate: row.try_get(1)?, event_type: row.try_get(3)?, version: row.try_get(4)? };
         let payload = row.try_get(5)?;
         let event = match upcast(&head, payload, &upcasters) {
-            None => E::decode(&head, payload).expected(&head),
-            Some(today) => today.and_then(|today| {
+            None => E::decode(&head, payload),
+            Some(Err(why)) => Decoded::Broken(why),
+            Some(Ok(today)) => {
                 let head = Head {
                     aggregate: &today.aggregate_type,
                     event_type: &today.event_type,
                     version: &today.event_version,
                 };
-                E::decode(&head, &today.payload.to_string()).expected(&head)
-            }),
+                E::decode(&head, &today.payload.to_string())
+            }
         };
         let aggregate_id = row.try_get::<&str, _>(2)?.to_owned();
         entries.push(Entry { position: row.try_get(0)?, aggregate_id, at: row.try_get(6)?, event });

@@ -16,6 +16,7 @@ mod load;
 mod metadata;
 mod migrate;
 mod outbox;
+mod projections;
 mod recorded;
 mod schema;
 #[cfg(feature = "testing")]
@@ -36,6 +37,7 @@ pub use journal::{Entry, Filter};
 pub use metadata::Metadata;
 pub use migrate::Migrations;
 pub use outbox::{Outbox, take_due};
+pub use projections::{Progress, Projection, Registry, Running, State, Target, states};
 pub use recorded::Recorded;
 #[cfg(feature = "testing")]
 pub use recorded::json;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use sqlx::types::Json;
 
-use crate::{EventSet, Head, StoreError};
+use crate::{Decoded, EventSet, Head, StoreError};
 
 /// An event as the journal has it.
 #[derive(Debug, Clone)]
@@ -44,10 +44,14 @@ impl Recorded {
     /// [`StoreError::Unreadable`] if it can't be decoded.
     pub fn event<E: EventSet>(&self) -> Result<E, StoreError> {
         let head = Head { aggregate: &self.aggregate, event_type: &self.event_type, version: &self.version };
-        E::decode(&head, self.payload.get()).expected(&head).map_err(|error| {
+        let unreadable = |why: &str| {
             let Head { aggregate, event_type, .. } = head;
-            StoreError::Unreadable(format!("position {}, {aggregate} {event_type}: {error}", self.position))
-        })
+            StoreError::Unreadable(format!("position {}, {aggregate} {event_type}: {why}", self.position))
+        };
+        match E::decode(&head, self.payload.get()) {
+            Decoded::Event(event) => Ok(event),
+            other => Err(unreadable(&other.failure().unwrap_or_else(|| "it is not among these events".to_owned()))),
+        }
     }
 }
 

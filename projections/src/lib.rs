@@ -1,25 +1,34 @@
-//! The read side: followers that keep the views up to date with the journal, the queries that pages and API ask, and the
-//! queue of things due.
+//! The read side: the projections that the engine keeps up to date with the journal, the queries that pages and API ask, and
+//! the queue of things due.
 //!
 //! On the way of a refresh this is where the status view turns active and the account's pull becomes due now.
 
 mod account_status;
 pub mod accounts;
 pub mod feeds;
-mod follower;
-mod followers;
-mod projection;
 pub mod queue;
-pub mod rebuild;
 pub mod story;
 pub mod widgets;
 mod work;
 
-pub use followers::{Followers, State, catch_up, states};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
-use domain::AccountId;
-use engine::StoreError;
+use domain::{AccountId, schedule::Schedule};
+use engine::{Registry, StoreError};
+
+/// An event of the journal, as projections fold it.
+pub(crate) type Entry = engine::Entry<store::Event>;
+
+/// The name of the projection of accounts' states, rights and widgets.
+pub const ACCOUNT_STATUS: &str = "account_status";
+/// The name of the projection of what is due.
+pub const WORK: &str = "work";
+
+/// All projections, with the times at which things are due.
+pub fn registry(schedule: Schedule) -> Registry {
+    Registry::new().view(account_status::AccountStatus).view(work::Work::new(Arc::new(schedule)))
+}
 
 /// A text from one of our own rows, as what it must be.
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {

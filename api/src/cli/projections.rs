@@ -1,12 +1,8 @@
 //! `relight projections`.
 
-use std::sync::Arc;
-
-use ::projections::{rebuild::rebuild, states};
 use anyhow::Result;
 use clap::Subcommand;
-use domain::schedule::Schedule;
-use engine::Store;
+use engine::{Registry, Store, states};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{config::Config, database};
@@ -20,17 +16,17 @@ pub(super) enum Command {
     /// Can be interrupted: the next time it goes on where it was.
     Rebuild {
         /// Which: `account_status` or `work`.
-        #[arg(value_parser = ["account_status", "work"])]
+        #[arg(value_parser = [::projections::ACCOUNT_STATUS, ::projections::WORK])]
         name: String,
     },
 }
 
 pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let store = store::of(database::existing(&config).await?);
-    let schedule = Arc::new(config.schedule());
+    let registry = ::projections::registry(config.schedule());
     let done = match command {
         Command::Status => status(&store).await,
-        Command::Rebuild { name } => rebuild_one(&store, &schedule, &name).await,
+        Command::Rebuild { name } => rebuild(&store, &registry, &name).await,
     };
     store.database().close().await;
     done
@@ -54,14 +50,14 @@ async fn status(store: &Store) -> Result<()> {
     if stopped.is_empty() { Ok(()) } else { anyhow::bail!("{} stopped: see above", stopped.join(" and ")) }
 }
 
-async fn rebuild_one(store: &Store, schedule: &Arc<Schedule>, name: &str) -> Result<()> {
+async fn rebuild(store: &Store, registry: &Registry, name: &str) -> Result<()> {
     let bar = ProgressBar::new(u64::try_from(store.head().await?)?);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} events, {per_sec}, {eta} left")?);
     let progress = |position: i64, head: i64| {
         bar.set_length(head.unsigned_abs());
         bar.set_position(position.unsigned_abs());
     };
-    rebuild(store, schedule, name, &progress).await?;
+    registry.rebuild(store, name, &progress).await?;
     bar.finish_and_clear();
     println!("{name} is rebuilt up to position {}.", store.head().await?);
     Ok(())

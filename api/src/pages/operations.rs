@@ -89,7 +89,7 @@ pub async fn operations(
 ) -> Result<Response, Error> {
     let now = app.commands.clock.now();
     let head = app.store().head().await?;
-    let followers = projections::states(app.store()).await?.into_iter().map(|state| FollowerRow {
+    let followers = engine::states(app.store()).await?.into_iter().map(|state| FollowerRow {
         behind: head - state.position,
         name: state.name,
         version: state.version,

@@ -5,7 +5,6 @@
 
 use std::{
     process::Stdio,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -13,10 +12,7 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, AccountId, Connection, Token, TokenCommand, UserId};
 use engine::{Database, Options, Store, testing::Engine};
-use projections::{
-    Followers,
-    queue::{Room, Worker, complete},
-};
+use projections::queue::{Room, Worker, complete};
 use store::testing::{TestDatabase, metadata};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -96,8 +92,9 @@ pub(crate) async fn process(url: &str) -> Result<()> {
 async fn node(store: Store, told: mpsc::UnboundedSender<f64>) -> Result<()> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let followers = Followers::start(&store, &Arc::default(), &stop);
-    let (mut queue, worker) = (followers.work_position(), Worker::new(store.database(), "node"));
+    let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
+    let (mut queue, worker) =
+        (followers.position(projections::WORK).expect("it runs"), Worker::new(store.database(), "node"));
     loop {
         let claimed = worker.claim(now(), Room::of(8)).await?;
         for claimed in &claimed {

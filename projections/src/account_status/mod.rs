@@ -2,14 +2,14 @@
 
 mod save;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, schedule::Schedule, token::Grant};
-use engine::{Bulk, StoreError, Tx, fetch_among};
+use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
+use engine::{Bulk, Projection, StoreError, Target, Tx, fetch_among};
 use store::Event;
 
-use crate::projection::{Entry, Projection, Target};
+use crate::Entry;
 use save::{save_counts, save_rights, save_rows, save_widgets};
 
 /// Folds events into `account_status_v1`, `account_rights_v1`, `widgets_v1` and `account_counts_v1`.
@@ -41,8 +41,6 @@ const COLUMNS: &str = "account_id, connection, status, reason, since, token_id, 
 #[derive(Default)]
 pub(crate) struct Fold {
     rows: HashMap<String, Row>,
-    /// Which accounts were looked for already.
-    loaded: HashSet<String>,
     /// By status: how many of those that were loaded had it.
     before: BTreeMap<String, i64>,
     erased: BTreeSet<String>,
@@ -61,33 +59,26 @@ struct Widget {
 }
 
 impl Projection for AccountStatus {
-    const NAME: &'static str = "account_status";
-    const VERSION: i64 = 2;
+    const NAME: &'static str = crate::ACCOUNT_STATUS;
+    const VERSION: u32 = 2;
     const TABLES: &'static [&'static str] =
         &["account_rights_v1", "account_status_v1", "widgets_v1", "account_counts_v1"];
+    type Event = Event;
     type Fold = Fold;
 
-    async fn load(fold: &mut Fold, tx: &mut Tx, target: Target, entries: &[Entry]) -> Result<(), StoreError> {
-        let mut missing: Vec<_> = entries.iter().map(|entry| entry.aggregate_id.as_str()).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing.retain(|id| !fold.loaded.contains(*id));
+    async fn load(&self, fold: &mut Fold, tx: &mut Tx, target: Target, accounts: &[&str]) -> Result<(), StoreError> {
         let table = target.table("account_status_v1");
         let select = |among: &str| format!("SELECT {COLUMNS} FROM {table} WHERE account_id {among}");
-        let rows: Vec<Row> = fetch_among(tx, &missing, select).await?;
+        let rows: Vec<Row> = fetch_among(tx, accounts, select).await?;
         for row in &rows {
             *fold.before.entry(row.status.clone()).or_default() += 1;
         }
         fold.rows.extend(rows.into_iter().map(|row| (row.account_id.clone(), row)));
-        fold.loaded.extend(missing.into_iter().map(str::to_owned));
         Ok(())
     }
 
-    fn accounts(fold: &Fold) -> usize {
-        fold.loaded.len()
-    }
-
-    fn apply(fold: &mut Fold, entry: &Entry, event: &Event, _: &Schedule) {
+    fn apply(&self, fold: &mut Fold, entry: &Entry) {
+        let event = &entry.event;
         if let Event::Account(AccountEvent::Erased) = event {
             fold.erase(&entry.aggregate_id);
             return;
@@ -106,7 +97,7 @@ impl Projection for AccountStatus {
         }
     }
 
-    async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+    async fn save(&self, fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         for table in ["account_rights_v1", "account_status_v1", "widgets_v1"].map(|table| target.table(table)) {
             let gone = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
             gone.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::Right;
-use engine::{Bulk, StoreError, Tx, execute};
+use engine::{Bulk, StoreError, Target, Tx, execute};
 
 use super::{Row, Widget};
-use crate::projection::Target;
 
 pub(super) async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> Result<(), StoreError> {
     let bulk = Bulk::default()

@@ -6,21 +6,30 @@
 mod pulls;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::{AccountEvent, schedule::Schedule};
-use engine::{Bulk, StoreError, Tx, execute};
+use engine::{Bulk, Projection, StoreError, Target, Tx, execute};
 use store::Event;
 
-use crate::{
-    projection::{Entry, Projection, Target},
-    queue,
-};
+use crate::{Entry, queue};
 use pulls::Pull;
 use timers::Timers;
 
 /// Folds events into `work_v1`.
-pub(crate) struct Work;
+pub(crate) struct Work {
+    schedule: Arc<Schedule>,
+}
+
+impl Work {
+    /// With the times at which things are due.
+    pub(crate) const fn new(schedule: Arc<Schedule>) -> Self {
+        Self { schedule }
+    }
+}
 
 /// What a batch changes.
 #[derive(Default)]
@@ -31,20 +40,18 @@ pub(crate) struct Fold {
 }
 
 impl Projection for Work {
-    const NAME: &'static str = "work";
-    const VERSION: i64 = 3;
+    const NAME: &'static str = crate::WORK;
+    const VERSION: u32 = 3;
     const TABLES: &'static [&'static str] = &["work_v1"];
+    type Event = Event;
     type Fold = Fold;
 
-    async fn load(_: &mut Fold, _: &mut Tx, _: Target, _: &[Entry]) -> Result<(), StoreError> {
+    async fn load(&self, _: &mut Fold, _: &mut Tx, _: Target, _: &[&str]) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn accounts(fold: &Fold) -> usize {
-        fold.pulls.len()
-    }
-
-    fn apply(fold: &mut Fold, entry: &Entry, event: &Event, schedule: &Schedule) {
+    fn apply(&self, fold: &mut Fold, entry: &Entry) {
+        let event = &entry.event;
         if let Event::Account(AccountEvent::Erased) = event {
             fold.pulls.remove(&entry.aggregate_id);
             fold.timers.remove(&entry.aggregate_id);
@@ -52,12 +59,12 @@ impl Projection for Work {
             return;
         }
         if let Event::Token(event) = event {
-            fold.timers.entry(entry.aggregate_id.clone()).or_default().apply(entry, event, schedule);
+            fold.timers.entry(entry.aggregate_id.clone()).or_default().apply(entry, event, &self.schedule);
         }
         fold.pulls.entry(entry.aggregate_id.clone()).or_default().apply(entry, event);
     }
 
-    async fn save(fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+    async fn save(&self, fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         let work = target.table("work_v1");
         if target == Target::Serving {
             let all: BTreeSet<&String> =
@@ -74,8 +81,8 @@ impl Projection for Work {
     }
 
     /// Reconciled: what workers made of a row since its cause stays as it is.
-    async fn swap(tx: &mut Tx, schedule: &Schedule) -> Result<(), StoreError> {
-        pulls::rested(tx, schedule.pull).await?;
+    async fn swap(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        pulls::rested(tx, self.schedule.pull).await?;
         for sql in [
             "DELETE FROM work_v1 WHERE NOT EXISTS (SELECT 1 FROM work_v1_rebuild AS new \
              WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",

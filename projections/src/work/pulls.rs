@@ -7,7 +7,7 @@ use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
 use engine::{Bulk, StoreError, Tx, within};
 use store::Event;
 
-use crate::{account, projection::Entry, queue::Priority};
+use crate::{Entry, account, queue::Priority};
 
 /// What a batch changes about an account's pull.
 #[derive(Default)]

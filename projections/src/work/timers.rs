@@ -10,7 +10,7 @@ use domain::{
 };
 use engine::{Bulk, StoreError, Tx};
 
-use crate::{account, projection::Entry, queue::Kind};
+use crate::{Entry, account, queue::Kind};
 
 /// What a batch changes about what is due by the clocks of an account's token.
 #[derive(Default)]

@@ -1,11 +1,8 @@
 //! Followers: an event counts once, whatever the batches and however many nodes; one that can't be applied stops its
 //! follower alone.
 
-use std::sync::Arc;
-
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
-use engine::{Database, on_both_engines, sqlx, testing::found};
-use projections::{Followers, states};
+use engine::{Database, on_both_engines, sqlx, states, testing::found};
 use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,7 +14,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let nodes = [database.store().await, database.store().await];
         let stop = CancellationToken::new();
-        let followers = nodes.each_ref().map(|store| Followers::start(store, &Arc::default(), &stop));
+        let followers = nodes.each_ref().map(|store| projections::registry(domain::schedule::Schedule::default()).run(store, &stop));
         let ids: Vec<_> = (0..12).map(|_| AccountId::new(Uuid::now_v7())).collect();
         let writers = nodes.each_ref().map(|store| {
             let (store, ids) = (store.clone(), ids.clone());
@@ -49,7 +46,7 @@ on_both_engines! {
         do_sql(&nodes[0], "DELETE FROM checkpoints").await;
         // The same from the first event on, all of it at once.
         let stop = CancellationToken::new();
-        let followers = Followers::start(&nodes[0], &Arc::default(), &stop);
+        let followers = projections::registry(domain::schedule::Schedule::default()).run(&nodes[0], &stop);
         until_all_follow(&nodes[0]).await;
         stop.cancel();
         followers.stopped().await;
@@ -61,7 +58,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let (store, frozen) = (database.store().await, database.store().await);
         happen(&store, AccountId::new(Uuid::now_v7()), 0, 0).await;
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
         // In the middle of its turn; on SQLite there is nobody else.
         let Database::Postgres(pool) = frozen.database() else { return };
         let mut turn = pool.begin().await.expect("begins");
@@ -69,7 +66,7 @@ on_both_engines! {
         sqlx::query(lock).execute(&mut *turn).await.expect("locked");
         happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &Arc::default(), &stop);
+        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
         until_all_follow(&store).await;
         assert!(turn.commit().await.is_err(), "it still has its turn");
         stop.cancel();
@@ -94,7 +91,7 @@ on_both_engines! {
         }
         happen(&store, later, 2, 0).await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &Arc::default(), &stop);
+        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
         let head = store.head().await.expect("a head");
         let stopped = found("its failure", async || {
             let states = states(&store).await.expect("states");

@@ -1,7 +1,5 @@
 //! Lists of accounts: what is found, in which order, and by whom.
 
-use std::sync::Arc;
-
 use domain::{AccountId, UserId};
 use engine::{Store, on_both_engines};
 use projections::accounts::{self, Cursor, Filter, Viewer};
@@ -27,7 +25,10 @@ async fn connected(store: &Store, names: &[&str]) -> Vec<AccountId> {
         do_sql(store, &sql).await;
         ids.push(id);
     }
-    projections::catch_up(store, &Arc::default(), "account_status").await.expect("follows");
+    projections::registry(domain::schedule::Schedule::default())
+        .catch_up(store, "account_status")
+        .await
+        .expect("follows");
     ids
 }
 
@@ -86,7 +87,7 @@ on_both_engines! {
         for (minutes, index) in [(20, 2), (21, 0), (22, 3)] {
             happen(&store, ids[index], minutes, 7).await;
         }
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
         assert_eq!(found(&store, Viewer::Staff, "", Some("expired")).await, ["d.long", "c", "b"]);
         assert_eq!(found(&store, Viewer::Staff, "long", Some("expired")).await, ["d.long"]);
         assert_eq!(accounts::counts(store.database(), Viewer::Staff).await.expect("counts"), [2, 3, 0]);
@@ -101,7 +102,7 @@ on_both_engines! {
         for id in [ids[0], ids[2]] {
             happen(&store, id, 30, 1).await;
         }
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
         assert_eq!(found(&store, Viewer::User(first), "", None).await, ["mine", "mine.too", "others"]);
         let second = Viewer::User(second);
         assert_eq!(found(&store, second, "", None).await, ["mine", "mine.too"]);

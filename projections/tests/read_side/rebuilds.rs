@@ -1,11 +1,11 @@
 //! Rebuilds beside: they heal what serves, go on where they were interrupted, and come by themselves with a new version.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::SubsecRound;
 use domain::{AccountId, account::Plan, schedule::PullIntervals};
-use engine::{on_both_engines, testing::found};
-use projections::{Followers, feeds, queue, rebuild::rebuild, states};
+use engine::{on_both_engines, states, testing::found};
+use projections::{feeds, queue};
 use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let store = database.store().await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &Arc::default(), &stop);
+        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
         let ids: Vec<_> = (0..6).map(|_| AccountId::new(Uuid::now_v7())).collect();
         for (minutes, id) in (0..).zip(&ids) {
             for choice in [0, 8, 19, 20, 29, 4] {
@@ -33,8 +33,8 @@ on_both_engines! {
         do_sql(&store, "DELETE FROM widgets_v1").await;
         do_sql(&store, "UPDATE work_v1 SET free_widgets = 77").await;
         let progress = |_, _| {};
-        rebuild(&store, &Arc::default(), "account_status", &progress).await.expect("rebuilt");
-        rebuild(&store, &Arc::default(), "work", &progress).await.expect("rebuilt");
+        projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &progress).await.expect("rebuilt");
+        projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "work", &progress).await.expect("rebuilt");
         assert_eq!(views(&store).await, before);
         // While others write, it takes over between two of their events.
         let writer = tokio::spawn({
@@ -46,16 +46,16 @@ on_both_engines! {
             }
         });
         while !writer.is_finished() {
-            rebuild(&store, &Arc::default(), "account_status", &progress).await.expect("rebuilt");
+            projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &progress).await.expect("rebuilt");
         }
         writer.await.expect("no panic");
         until_all_follow(&store).await;
         stop.cancel();
         followers.stopped().await;
         let grown = views(&store).await;
-        rebuild(&store, &Arc::default(), "account_status", &progress).await.expect("rebuilt");
+        projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &progress).await.expect("rebuilt");
         assert_eq!(views(&store).await, grown);
-        assert!(rebuild(&store, &Arc::default(), "odd", &progress).await.is_err());
+        assert!(projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "odd", &progress).await.is_err());
     }
 
     async fn an_interrupted_rebuild_goes_on_where_it_was(engine: Engine) {
@@ -65,7 +65,7 @@ on_both_engines! {
         for (minutes, id) in (0..).zip(&ids) {
             happen(&store, *id, minutes, 0).await;
         }
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
         let before = views(&store).await;
         // As if it had been interrupted after the first account.
         do_sql(&store, "INSERT INTO account_status_v1_rebuild SELECT * FROM account_status_v1 WHERE position = 2").await;
@@ -74,7 +74,7 @@ on_both_engines! {
         do_sql(&store, "INSERT INTO account_counts_v1_rebuild VALUES ('disconnected', 1)").await;
         do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 2, 2)").await;
         let seen = std::sync::Mutex::new(Vec::new());
-        rebuild(&store, &Arc::default(), "account_status", &|position, head| seen.lock().expect("unbroken").push((position, head)))
+        projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &|position, head| seen.lock().expect("unbroken").push((position, head)))
             .await
             .expect("rebuilt");
         assert_eq!(views(&store).await, before);
@@ -89,8 +89,8 @@ on_both_engines! {
         for (minutes, id) in (0..).zip(&ids) {
             happen(&store, *id, minutes, 0).await;
         }
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
-        projections::catch_up(&store, &Arc::default(), "work").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "work").await.expect("follows");
         let before = views(&store).await;
         // The older one folded events into other rows, and another one still older began to rebuild them.
         do_sql(&store, "UPDATE checkpoints SET version = 0 WHERE name = 'account_status'").await;
@@ -100,7 +100,7 @@ on_both_engines! {
         // Several nodes of the new one start at once.
         let nodes = [store.clone(), database.store().await];
         let stop = CancellationToken::new();
-        let followers = nodes.each_ref().map(|node| Followers::start(node, &Arc::default(), &stop));
+        let followers = nodes.each_ref().map(|node| projections::registry(domain::schedule::Schedule::default()).run(node, &stop));
         found("the new version", async || {
             let states = states(&store).await.expect("states");
             let made = states.iter().find(|state| state.name == "account_status").map(|state| state.version);
@@ -120,24 +120,24 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let store = database.store().await;
         happen(&store, AccountId::new(Uuid::now_v7()), 0, 0).await;
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
         do_sql(&store, "UPDATE checkpoints SET version = 99 WHERE name = 'account_status'").await;
         let before = views(&store).await;
         happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
-        projections::catch_up(&store, &Arc::default(), "account_status").await.expect("rests");
-        assert!(rebuild(&store, &Arc::default(), "account_status", &|_, _| {}).await.is_err(), "versions only go upward");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("rests");
+        assert!(projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &|_, _| {}).await.is_err(), "versions only go upward");
         // Nor does it take over what a newer one has half built.
         do_sql(&store, "UPDATE checkpoints SET version = 2 WHERE name = 'account_status'").await;
         do_sql(&store, "INSERT INTO checkpoints (name, version, position) VALUES ('account_status_rebuild', 99, 1)").await;
-        assert!(rebuild(&store, &Arc::default(), "account_status", &|_, _| {}).await.is_err(), "another program's rebuild");
+        assert!(projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &|_, _| {}).await.is_err(), "another program's rebuild");
         do_sql(&store, "DELETE FROM checkpoints WHERE name = 'account_status_rebuild'").await;
         do_sql(&store, "UPDATE checkpoints SET version = 99 WHERE name = 'account_status'").await;
         assert_eq!(views(&store).await, before);
         // It still knows how far the newer one is, for those who wait for it.
         do_sql(&store, "UPDATE checkpoints SET position = 42 WHERE name = 'account_status'").await;
         let stop = CancellationToken::new();
-        let followers = Followers::start(&store, &Arc::default(), &stop);
-        let mut position = followers.status_position();
+        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
+        let mut position = followers.position(projections::ACCOUNT_STATUS).expect("it runs");
         let seen = position.wait_for(|position| *position == 42);
         tokio::time::timeout(Duration::from_mins(1), seen).await.expect("in time").expect("runs");
         stop.cancel();
@@ -152,12 +152,12 @@ on_both_engines! {
             happen(&store, id, 0, 0).await;
             happen(&store, id, 0, 19).await;
         }
-        projections::catch_up(&store, &Arc::default(), "work").await.expect("follows");
+        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "work").await.expect("follows");
         let mut tx = store.database().begin().await.expect("begins");
         feeds::store(&mut tx, pulled, &[Plan::Free], "[]", at(5)).await.expect("stored");
         tx.commit().await.expect("commits");
         do_sql(&store, "DELETE FROM work_v1").await;
-        rebuild(&store, &Arc::default(), "work", &|_, _| {}).await.expect("rebuilt");
+        projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "work", &|_, _| {}).await.expect("rebuilt");
         let due = |waiting: Vec<queue::Waiting>| waiting.first().and_then(|row| Some((row.priority, row.due_at?)));
         let of = async |id| due(queue::waiting(store.database(), Some(id), 10).await.expect("waits"));
         let next = PullIntervals::default().next_pull(pulled, Plan::Free, at(5)).trunc_subsecs(6);

@@ -8,8 +8,7 @@ use domain::{
     failure::Call,
     token::{Grant, Revocation, Way},
 };
-use engine::{Store, execute, sqlx};
-use projections::states;
+use engine::{Store, execute, sqlx, states};
 use store::Metadata;
 use store::testing;
 use uuid::Uuid;

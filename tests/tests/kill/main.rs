@@ -8,7 +8,6 @@ mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     sync::LazyLock,
     time::Instant,
 };
@@ -18,10 +17,7 @@ use engine::{
     Database, Recorded, Store, on_both_engines, read,
     testing::{rows, use_durable_postgres},
 };
-use projections::{
-    accounts::{Status, Viewer, account_for},
-    rebuild::rebuild,
-};
+use projections::accounts::{Status, Viewer, account_for};
 use reqwest::StatusCode;
 use sandbox::{
     Sandbox,
@@ -158,7 +154,7 @@ on_both_engines! {
 /// Waits until the views have followed to a position.
 async fn until_views_reach(store: &Store, position: i64) {
     until("the views", async || {
-        projections::states(store).await.expect("states").iter().all(|state| state.position >= position)
+        engine::states(store).await.expect("states").iter().all(|state| state.position >= position)
     })
     .await;
 }
@@ -225,7 +221,10 @@ async fn like_a_fresh_rebuild(store: &Store) {
         grown.push(rows(store.database(), table, order).await);
     }
     for name in ["account_status", "work"] {
-        rebuild(store, &Arc::default(), name, &|_, _| {}).await.expect("rebuilt");
+        projections::registry(domain::schedule::Schedule::default())
+            .rebuild(store, name, &|_, _| {})
+            .await
+            .expect("rebuilt");
     }
     for ((table, order), grown) in tables.into_iter().zip(grown) {
         assert_eq!(rows(store.database(), table, order).await, grown, "{table} is not what its events say");

@@ -14,7 +14,6 @@ use std::{
 use domain::{Account, AccountCommand, AccountId, Actor, Authority, Connection, UserId, WidgetId, account::Plan};
 use engine::{Database, Decision, ExecuteError, Store, StoreError, Unit, testing::Engine};
 use futures::future::join_all;
-use projections::Followers;
 use store::Metadata;
 use store::testing::TestDatabase;
 use tests::{fault_after, until};
@@ -105,7 +104,7 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     let Database::Postgres(pool) = store.database() else { unreachable!("PostgreSQL was asked for") };
     let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(pool).await.expect("a folder");
     let stop = CancellationToken::new();
-    let followers = Followers::start(&store, &Arc::default(), &stop);
+    let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
     let enough = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicUsize::new(0));
     let workers = join_all((0..8).map(|_| work(store.clone(), enough.clone(), count.clone())));

@@ -3,16 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use domain::schedule::Schedule;
-use engine::{Store, StoreError, Tx, execute, within};
-use tokio_util::sync::CancellationToken;
-
-use crate::{
-    account_status::AccountStatus,
-    follower::{Follower, Step, TURN},
+use super::{
     projection::{Projection, Target},
-    work::Work,
+    runner::{Runner, Step, TURN},
 };
+use crate::{Store, StoreError, Tx, execute, within};
 
 /// How many events are folded between two words on the progress.
 const STEP: i64 = 200_000;
@@ -22,40 +17,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 
-/// Rebuilds a projection.
-///
-/// # Errors
-/// When there is no such projection, the database fails, or an event can't be applied.
-pub async fn rebuild(
-    store: &Store,
-    schedule: &Arc<Schedule>,
-    name: &str,
-    progress: Progress<'_>,
-) -> Result<(), StoreError> {
-    match name {
-        AccountStatus::NAME => rebuild_one::<AccountStatus>(store, schedule, progress).await,
-        Work::NAME => rebuild_one::<Work>(store, schedule, progress).await,
-        _ => Err(StoreError::Unreadable(format!("there is no projection {name}"))),
-    }
-}
-
 /// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
-pub(crate) async fn outdated(store: Store, schedule: Arc<Schedule>, stop: CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        ((), ()) = async {
-            tokio::join!(up_to_date::<AccountStatus>(&store, &schedule), up_to_date::<Work>(&store, &schedule))
-        } => {}
-    }
-}
-
-async fn up_to_date<P: Projection>(store: &Store, schedule: &Arc<Schedule>) {
+pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>) {
     loop {
         let rebuilt = async {
-            let made_by = Follower::<P>::alone(store, schedule, Target::Serving).begin().await?.version;
-            if made_by < P::VERSION {
+            let made_by = Runner::new(store, projection, Target::Serving).begin().await?.version;
+            if made_by < Runner::<P>::VERSION {
                 tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
-                rebuild_one::<P>(store, schedule, &|_, _| ()).await?;
+                rebuild(store, projection, &|_, _| ()).await?;
                 tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
             }
             Ok(())
@@ -72,13 +41,14 @@ async fn up_to_date<P: Projection>(store: &Store, schedule: &Arc<Schedule>) {
     }
 }
 
-async fn rebuild_one<P: Projection>(
+/// Rebuilds a projection.
+pub(super) async fn rebuild<P: Projection>(
     store: &Store,
-    schedule: &Arc<Schedule>,
+    projection: &Arc<P>,
     progress: Progress<'_>,
 ) -> Result<(), StoreError> {
-    let serving = Follower::<P>::alone(store, schedule, Target::Serving);
-    let beside = Follower::<P>::alone(store, schedule, Target::Beside);
+    let serving = Runner::new(store, projection, Target::Serving);
+    let beside = Runner::new(store, projection, Target::Beside);
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
     loop {
@@ -92,27 +62,23 @@ async fn rebuild_one<P: Projection>(
 }
 
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
-async fn begin<P: Projection>(store: &Store, serving: &Follower<P>, beside: &Follower<P>) -> Result<(), StoreError> {
+async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
     not_newer::<P>(lock(store, &mut tx, serving).await?)?;
     let begun = lock(store, &mut tx, beside).await?;
     not_newer::<P>(begun)?;
-    if begun.is_some_and(|(_, version)| version == P::VERSION) {
+    if begun.is_some_and(|(_, version)| version == Runner::<P>::VERSION) {
         return Ok(());
     }
     empty::<P>(&mut tx).await?;
     execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
     let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2)";
-    execute!(&mut tx, sqlx::query(sql).bind(beside.name()).bind(P::VERSION))?;
+    execute!(&mut tx, sqlx::query(sql).bind(beside.name()).bind(Runner::<P>::VERSION))?;
     Ok(tx.commit().await?)
 }
 
 /// With both checkpoints locked: what came meanwhile is folded, and the rebuilt rows take the place of the old ones.
-async fn take_over<P: Projection>(
-    store: &Store,
-    serving: &Follower<P>,
-    beside: &Follower<P>,
-) -> Result<(), StoreError> {
+async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
     not_newer::<P>(lock(store, &mut tx, serving).await?)?;
     let begun = lock(store, &mut tx, beside).await?;
@@ -127,11 +93,11 @@ async fn take_over<P: Projection>(
             _ => break,
         }
     }
-    P::swap(&mut tx, &serving.schedule).await?;
+    serving.projection.swap(&mut tx).await?;
     empty::<P>(&mut tx).await?;
     let sql =
         "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3";
-    execute!(&mut tx, sqlx::query(sql).bind(P::VERSION).bind(reached).bind(serving.name()))?;
+    execute!(&mut tx, sqlx::query(sql).bind(Runner::<P>::VERSION).bind(reached).bind(serving.name()))?;
     execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
     Ok(tx.commit().await?)
 }
@@ -139,7 +105,7 @@ async fn take_over<P: Projection>(
 /// Versions only go upward: what a newer program made, or is making, is left to it.
 fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreError> {
     match checkpoint {
-        Some((_, version)) if version > P::VERSION => {
+        Some((_, version)) if version > Runner::<P>::VERSION => {
             Err(StoreError::Unreadable(format!("version {version} is of a newer program")))
         }
         _ => Ok(()),
@@ -147,13 +113,9 @@ fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreE
 }
 
 /// Locks a checkpoint until the transaction ends: its position and version.
-async fn lock<P: Projection>(
-    store: &Store,
-    tx: &mut Tx,
-    follower: &Follower<P>,
-) -> Result<Option<(i64, i64)>, StoreError> {
+async fn lock<P: Projection>(store: &Store, tx: &mut Tx, runner: &Runner<P>) -> Result<Option<(i64, i64)>, StoreError> {
     let sql = format!("SELECT position, version FROM checkpoints WHERE name = $1{}", store.database().locked());
-    Ok(within!(tx, on => sqlx::query_as(&sql).bind(follower.name()).fetch_optional(on))?)
+    Ok(within!(tx, on => sqlx::query_as(&sql).bind(runner.name()).fetch_optional(on))?)
 }
 
 async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {

@@ -35,7 +35,7 @@ pub use error::{CommitError, ExecuteError, StoreError};
 pub use event_set::{Decoded, EventSet, Head};
 pub use journal::{Entry, Filter};
 pub use metadata::Metadata;
-pub use migrate::Migrations;
+pub use migrate::{MIGRATIONS, Migrations};
 pub use outbox::{Outbox, take_due};
 pub use projections::{Progress, Projection, Registry, Running, State, Target, states};
 pub use recorded::Recorded;

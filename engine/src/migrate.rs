@@ -1,10 +1,16 @@
 //! Brings a database's schema up to date.
 
-use sqlx::migrate::Migrator;
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, Migrator};
 
 use crate::{Database, StoreError};
 
-/// The migrations of an application's schema, for each engine the same steps.
+/// The engine's own tables: the journal, and the checkpoints of projections.
+pub static MIGRATIONS: Migrations =
+    Migrations { sqlite: sqlx::migrate!("migrations/sqlite"), postgres: sqlx::migrate!("migrations/postgres") };
+
+/// The migrations of a schema, for each database the same steps.
 #[derive(Debug)]
 pub struct Migrations {
     /// For SQLite.
@@ -14,6 +20,20 @@ pub struct Migrations {
 }
 
 impl Migrations {
+    /// The engine's own and an application's, in the order of their versions.
+    #[must_use]
+    pub fn with_engine(application: &Self) -> Self {
+        let merge = |engine: &Migrator, application: &Migrator| {
+            let mut all: Vec<Migration> = engine.iter().chain(application.iter()).cloned().collect();
+            all.sort_by_key(|migration| migration.version);
+            Migrator { migrations: Cow::Owned(all), ..Migrator::DEFAULT }
+        };
+        Self {
+            sqlite: merge(&MIGRATIONS.sqlite, &application.sqlite),
+            postgres: merge(&MIGRATIONS.postgres, &application.postgres),
+        }
+    }
+
     /// Those of a database's engine.
     pub(crate) fn of(&self, database: &Database) -> &Migrator {
         match database {

@@ -6,14 +6,20 @@ mod metadata;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+use std::sync::LazyLock;
+
 use engine::{Database, Migrations, Recorded, Store, StoreError, sqlx};
 
 pub use event::Event;
 pub use metadata::Metadata;
 
-/// The schema of all tables: the SQL of `migrations/`, compiled in.
-pub static MIGRATIONS: Migrations =
-    Migrations { sqlite: sqlx::migrate!("../migrations/sqlite"), postgres: sqlx::migrate!("../migrations/postgres") };
+/// The schema of all tables: the engine's own, and the SQL of `migrations/`, compiled in.
+pub static MIGRATIONS: LazyLock<Migrations> = LazyLock::new(|| {
+    Migrations::with_engine(&Migrations {
+        sqlite: sqlx::migrate!("../migrations/sqlite"),
+        postgres: sqlx::migrate!("../migrations/postgres"),
+    })
+});
 
 /// The store of an opened and migrated database.
 pub fn of(database: Database) -> Store {

@@ -51,7 +51,7 @@ pub(super) async fn write(
             match write.run(&mut tx).await {
                 Ok(0) if write.guarded => return Err(Failure::Unit(index, CommitError::Refused)),
                 Ok(_) => {}
-                // The row that says which account it is, or another one that is there only once.
+                // A row that is there only once, such as one that holds a name.
                 Err(error) if is_conflict(&error) => return Err(Failure::Unit(index, CommitError::Conflict)),
                 Err(error) => return Err(Failure::Unit(index, CommitError::Database(Arc::new(error)))),
             }

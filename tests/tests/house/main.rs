@@ -1,6 +1,7 @@
 //! The house's rules, where they can be read off the sources: arrows between crates, what is built on, how tests wait.
 
 mod arrows;
+mod engine;
 mod licences;
 mod waiting;
 

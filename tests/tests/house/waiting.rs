@@ -10,7 +10,7 @@ const HELPERS: &str = "engine/src/testing/wait.rs";
 const CALLS: [&str; 3] = ["sleep", "sleep_until", "interval"];
 
 /// All sources under a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let mut found: Vec<_> =

@@ -1,0 +1,122 @@
+//! A bank: an aggregate, a transfer over two streams in one commit, a view, and its rebuild.
+
+use std::collections::HashMap;
+
+use chrono::DateTime;
+use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
+use engine::{
+    Bulk, Database, Decision, Decoded, Entry, EventSet, ExecuteError, Head, MIGRATIONS, Metadata, Options, Projection,
+    Registry, Store, StoreError, Target, Tx, Unit, autocommit, read, sqlx,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Moved(i64);
+
+impl DomainEvent for Moved {
+    fn event_type(&self) -> String {
+        "Moved".to_owned()
+    }
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Account(i64);
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is not enough on the account")]
+struct TooLittle;
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "account";
+    type Command = i64;
+    type Event = Moved;
+    type Error = TooLittle;
+    type Services = ();
+
+    async fn handle(&mut self, amount: i64, (): &(), sink: &EventSink<Self>) -> Result<(), TooLittle> {
+        if self.0 + amount < 0 {
+            return Err(TooLittle);
+        }
+        sink.write(Moved(amount), self).await;
+        Ok(())
+    }
+    fn apply(&mut self, Moved(amount): Moved) {
+        self.0 += amount;
+    }
+}
+
+struct Transfer(&'static str, &'static str, i64);
+
+impl Decision for Transfer {
+    type Output = ();
+    type Error = ExecuteError<TooLittle>;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Self::Error> {
+        unit.execute::<Account>(self.0, -self.2).await?;
+        unit.execute::<Account>(self.1, self.2).await
+    }
+}
+
+impl EventSet for Moved {
+    fn decode(_: &Head<'_>, json: &str) -> Decoded<Self> {
+        serde_json::from_str(json).map_or_else(|error| Decoded::Broken(error.to_string()), Decoded::Event)
+    }
+}
+
+struct Balances;
+
+impl Projection for Balances {
+    const NAME: &'static str = "balances";
+    const VERSION: u32 = 1;
+    const TABLES: &'static [&'static str] = &["balances"];
+    type Event = Moved;
+    type Fold = HashMap<String, i64>;
+
+    async fn load(&self, _: &mut Self::Fold, _: &mut Tx, _: Target, _: &[&str]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Moved>) {
+        *fold.entry(entry.aggregate_id.clone()).or_default() += entry.event.0;
+    }
+    async fn save(&self, fold: Self::Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+        let table = target.table("balances");
+        let rows = Bulk::default().text("id", fold.keys().map(String::as_str)).int("has", fold.values().copied());
+        let insert = |rows: &str| {
+            format!(
+                "INSERT INTO {table} (id, has) {rows} ON CONFLICT (id) DO UPDATE SET has = {table}.has + excluded.has"
+            )
+        };
+        rows.run(tx, insert).await?;
+        Ok(())
+    }
+}
+
+#[tokio::main]
+pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("bank.db").display());
+    let store = Store::new(Database::open(&url, Options::default()).await?, Vec::new);
+    store.database().migrate(&MIGRATIONS).await?;
+    for table in ["balances", "balances_rebuild"] {
+        let sql = format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)");
+        autocommit!(store.database(), on => sqlx::query(&sql).execute(on))?;
+    }
+    let by = || Metadata::new(DateTime::UNIX_EPOCH, &[("by", "ann".to_owned())].into());
+    let mut unit = store.unit(by());
+    unit.execute::<Account>("ann", 100).await?;
+    unit.commit().await?;
+    store.run(by(), &Transfer("ann", "ben", 30)).await?;
+    assert!(store.run(by(), &Transfer("ann", "ben", 80)).await.is_err(), "it is too much");
+
+    let views = Registry::new().view(Balances);
+    views.catch_up(&store, "balances").await?;
+    views.rebuild(&store, "balances", &|at, head| println!("rebuilt: {at} of {head} events")).await?;
+    let sql = "SELECT id, has FROM balances ORDER BY id";
+    let rows: Vec<(String, i64)> = read!(store.database(), pool => sqlx::query_as(sql).fetch_all(pool))?;
+    assert_eq!(rows, [("ann".to_owned(), 70), ("ben".to_owned(), 30)]);
+    println!("{rows:?}");
+    Ok(())
+}

@@ -16,6 +16,6 @@ pub struct Metadata {
 impl Metadata {
     /// That of events that happened at `at`, with facts under names of the application's choice.
     pub fn new(at: DateTime<Utc>, facts: &BTreeMap<&str, String>) -> Self {
-        Self { at, json: serde_json::json!(facts).to_string() }
+        Self { at, json: serde_json::to_string(facts).unwrap_or_else(|_| "{}".to_owned()) }
     }
 }

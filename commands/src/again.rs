@@ -28,7 +28,7 @@ impl Commands {
             return Err(Error::Missing("choice"));
         }
         if !self.ask_again(attempt).await? {
-            // Somebody else does, or it is over: the attempt's page shows which.
+            // Another request is asking, or the attempt is over: its page shows which.
             return Ok(());
         }
         let context = Context::of_attempt(attempt, request);

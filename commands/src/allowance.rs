@@ -111,7 +111,7 @@ fn day(at: DateTime<Utc>) -> i64 {
     at.timestamp().div_euclid(86_400)
 }
 
-/// Counts a change of an account by somebody, in its own unit. The unit is refused ([`StoreError::Refused`]) when the allowance of its
+/// Counts an actor's change of an account, in its own unit. The unit is refused ([`StoreError::Refused`]) when the allowance of its
 /// actor is used up; [`spent`] then says which.
 ///
 /// # Errors
@@ -175,7 +175,7 @@ pub(crate) async fn spent(
     Ok(None)
 }
 
-/// Whether somebody has less left than so many changes need, one of them of this account.
+/// Whether an actor's allowance is too small for this many more changes, one of them of this account.
 pub(crate) async fn lacks(
     database: &Database,
     (actor, change): (Actor, Change),

@@ -77,7 +77,7 @@ pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String
     let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
     execute!(&mut tx, sqlx::query(sql).bind(head))?;
     // Held until the end: endpoints that are added at once are counted one after the other, and the cursor passes no event
-    // that this one is to be told.
+    // that this endpoint must receive.
     let sql = format!("SELECT position FROM webhook_cursor WHERE id = 1{}", app.database().locked());
     let seen: i64 = within!(&mut tx, on => sqlx::query_scalar(&sql).fetch_one(on))?;
     let since = head.max(seen);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use engine::{
-    Database, Options,
+    Database, Options, sql,
     sqlx::{self, Row as _},
     testing::Engine,
 };
@@ -140,8 +140,8 @@ async fn fill(database: &Database, accounts: u32) -> Result<()> {
         "INSERT INTO checkpoints (name, version) VALUES ('account_status', 2), ('work', 2)".to_owned(),
     ];
     let mut tx = database.begin().await?;
-    for sql in &statements {
-        engine::execute!(&mut tx, sqlx::query(sql)).context("filling")?;
+    for statement in statements {
+        sql(statement).execute(&mut tx).await.context("filling")?;
     }
     tx.commit().await?;
     if let Database::Postgres(pool) = database {

@@ -10,7 +10,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, AccountEvent, AccountId, Connection, TokenEvent, UserId};
 use engine::{
-    Database, Filter, Options, Store, autocommit, read,
+    Database, Filter, Options, Store, sql,
     sqlx::{self, PgPool},
     testing::Engine,
 };
@@ -51,11 +51,12 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
 }
 
 async fn analyse(database: &Database) -> Result<()> {
-    let sql = match database {
+    sql(match database {
         Database::Postgres(_) => "VACUUM ANALYZE events",
         Database::Sqlite(_) => "ANALYZE events",
-    };
-    autocommit!(database, pool => sqlx::query(sql).execute(pool))?;
+    })
+    .execute(database)
+    .await?;
     Ok(())
 }
 
@@ -86,11 +87,12 @@ async fn caught_up(bench: &Bench, store: &Store) -> Result<Figure> {
 /// Empties the view, so that it has everything to catch up with.
 pub(crate) async fn forget(database: &Database) -> Result<()> {
     for table in ["account_status_v1", "account_rights_v1", "widgets_v1", "account_counts_v1", "checkpoints"] {
-        let sql = match database {
+        sql(match database {
             Database::Postgres(_) => format!("TRUNCATE {table}"),
             Database::Sqlite(_) => format!("DELETE FROM {table}"),
-        };
-        autocommit!(database, pool => sqlx::query(&sql).execute(pool))?;
+        })
+        .execute(database)
+        .await?;
     }
     Ok(())
 }
@@ -159,9 +161,12 @@ async fn history(store: &Store, count: u32) -> Result<Figure> {
 }
 
 async fn decoded(database: &Database, id: AccountId) -> Result<()> {
-    let sql = "SELECT position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
-               CAST(payload AS TEXT), metadata, at, recorded_at FROM events WHERE aggregate_id = $1 ORDER BY position";
-    let rows: Vec<Selected> = read!(database, pool => sqlx::query_as(sql).bind(id.to_string()).fetch_all(pool))?;
+    let rows: Vec<Selected> =
+        sql("SELECT position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+             CAST(payload AS TEXT), metadata, at, recorded_at FROM events WHERE aggregate_id = $1 ORDER BY position")
+        .bind(id.to_string())
+        .fetch_all(database)
+        .await?;
     for row in &rows {
         match row.1.as_str() {
             "account" => drop(std::hint::black_box(serde_json::from_str::<AccountEvent>(&row.6)?)),

@@ -4,7 +4,7 @@ use std::{fmt, path::Path, process::Command, time::SystemTime};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use engine::{Database, Options, read, sqlx, testing::Engine};
+use engine::{Database, Options, sql, testing::Engine};
 use serde::{Deserialize, Serialize};
 use store::testing::TestDatabase;
 
@@ -58,11 +58,11 @@ impl fmt::Display for Machine {
 async fn version(engine: Engine) -> Result<String> {
     let database = TestDatabase::empty(engine).await;
     let opened = Database::open(database.url(), Options::default()).await?;
-    let (name, sql) = match engine {
+    let (name, version) = match engine {
         Engine::Sqlite => ("SQLite", "SELECT sqlite_version()"),
         Engine::Postgres => ("PostgreSQL", "SELECT split_part(current_setting('server_version'), ' ', 1)"),
     };
-    let version: String = read!(&opened, pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+    let version: String = sql(version).scalar(&opened).await?;
     opened.close().await;
     Ok(format!("{name} {version}"))
 }

@@ -10,7 +10,7 @@ use ::api::sign_in::Role;
 use anyhow::{Context as _, Result, bail, ensure};
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
-use engine::{read, testing::Engine};
+use engine::{sql, testing::Engine};
 use sandbox::{
     Action, Page, Person, Standing,
     person::{Consent, consent, values_of},
@@ -123,9 +123,8 @@ async fn connect_others(relight: &Relight, accounts: u32) -> Result<()> {
 
 async fn due(relight: &Relight) -> Result<u32> {
     let now = relight.clock.now();
-    let sql = "SELECT count(*) FROM work_v1 WHERE due_at <= $1";
     let due: i64 =
-        read!(relight.store().database(), pool => engine::sqlx::query_scalar(sql).bind(now).fetch_one(pool))?;
+        sql("SELECT count(*) FROM work_v1 WHERE due_at <= $1").bind(now).scalar(relight.store().database()).await?;
     Ok(u32::try_from(due)?)
 }
 

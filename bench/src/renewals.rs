@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{read, sqlx, testing::Engine};
+use engine::{sql, testing::Engine};
 use sandbox::{Config, Login, Sandbox, Token, World};
 use tests::relight::Relight;
 use url::Url;
@@ -76,12 +76,14 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
 
 /// Waits until nothing is due.
 async fn done(relight: &Relight) -> Result<()> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
-               OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)";
     let begun = Instant::now();
     loop {
         let now = relight.clock.now();
-        let due: bool = read!(relight.store().database(), pool => sqlx::query_scalar(sql).bind(now).fetch_one(pool))?;
+        let due: bool = sql("SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
+                             OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)")
+        .bind(now)
+        .scalar(relight.store().database())
+        .await?;
         if !due {
             return Ok(());
         }
@@ -92,8 +94,7 @@ async fn done(relight: &Relight) -> Result<()> {
 
 /// When tokens were renewed.
 async fn renewed(relight: &Relight) -> Result<Vec<DateTime<Utc>>> {
-    let sql = "SELECT at FROM events WHERE event_type = 'Renewed'";
-    Ok(read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool))?)
+    Ok(sql("SELECT at FROM events WHERE event_type = 'Renewed'").scalars(relight.store().database()).await?)
 }
 
 /// Serves until its standard input ends, with the process that started it; prints where. Its clock stands still, and everybody's token never ends.

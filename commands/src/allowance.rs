@@ -11,7 +11,7 @@ use std::fmt;
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use domain::{Account, AccountId, Actor};
-use engine::{Database, StoreError, Unit, Write, autocommit, read};
+use engine::{Database, StoreError, Unit, sql};
 
 use crate::Error;
 
@@ -125,7 +125,7 @@ pub(crate) async fn charge(
     let at = unit.metadata().at;
     for (scope, id) in rows(change, actor, account) {
         // A clock that steps back opens no new day.
-        let write = Write::new(
+        let write = sql(
             "INSERT INTO allowances (scope, id, day, used) VALUES ($1, $2, $3, 1) ON CONFLICT (scope, id) DO UPDATE SET \
              used = CASE WHEN allowances.day < excluded.day THEN 1 ELSE allowances.used + 1 END, \
              day = CASE WHEN allowances.day < excluded.day THEN excluded.day ELSE allowances.day END \
@@ -152,9 +152,12 @@ async fn stream_is_full(
     if head <= KEY_CHANGES {
         return Ok(None);
     }
-    let sql = "SELECT at FROM events WHERE aggregate_type = 'account' AND aggregate_id = $1 AND sequence = $2";
-    let before: Option<DateTime<Utc>> = read!(database, pool =>
-        sqlx::query_scalar(sql).bind(account.to_string()).bind(head - KEY_CHANGES).fetch_optional(pool))?;
+    let before: Option<DateTime<Utc>> =
+        sql("SELECT at FROM events WHERE aggregate_type = 'account' AND aggregate_id = $1 AND sequence = $2")
+            .bind(account.to_string())
+            .bind(head - KEY_CHANGES)
+            .scalar_optional(database)
+            .await?;
     Ok(before.map(|before| before + TimeDelta::hours(24)).filter(|until| *until > at))
 }
 
@@ -193,9 +196,12 @@ pub(crate) async fn lacks(
 
 /// How much of an allowance is used on a day.
 async fn used(database: &Database, scope: Scope, id: &str, at: DateTime<Utc>) -> Result<i64, StoreError> {
-    let sql = "SELECT used FROM allowances WHERE scope = $1 AND id = $2 AND day >= $3";
-    let used: Option<i64> = read!(database, pool =>
-        sqlx::query_scalar(sql).bind(scope.name()).bind(id).bind(day(at)).fetch_optional(pool))?;
+    let used: Option<i64> = sql("SELECT used FROM allowances WHERE scope = $1 AND id = $2 AND day >= $3")
+        .bind(scope.name())
+        .bind(id)
+        .bind(day(at))
+        .scalar_optional(database)
+        .await?;
     Ok(used.unwrap_or(0))
 }
 
@@ -205,7 +211,7 @@ async fn used(database: &Database, scope: Scope, id: &str, at: DateTime<Utc>) ->
 /// When the database fails.
 pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<(), StoreError> {
     let day = day(at);
-    autocommit!(database, pool => sqlx::query("DELETE FROM allowances WHERE day < $1").bind(day).execute(pool))?;
+    sql("DELETE FROM allowances WHERE day < $1").bind(day).execute(database).await?;
     Ok(())
 }
 

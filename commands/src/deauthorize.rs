@@ -6,7 +6,7 @@ use domain::{
     Account, AccountCommand, AccountId, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
     failure::Call,
 };
-use engine::{Decision, StoreError, Unit, read};
+use engine::{Decision, StoreError, Unit, sql};
 
 use crate::{App, Commands, Context, Error};
 
@@ -27,9 +27,10 @@ impl Commands {
             App::Business(business) => business.verify(signed_request),
         };
         let signed = signed.ok_or(Error::BadSignature)?;
-        let sql = "SELECT account_id FROM profiles WHERE grantor_id = $1";
-        let ids: Vec<String> = read!(self.store.database(), pool =>
-            sqlx::query_scalar(sql).bind(&signed.user_id).fetch_all(pool))?;
+        let ids: Vec<String> = sql("SELECT account_id FROM profiles WHERE grantor_id = $1")
+            .bind(&signed.user_id)
+            .scalars(self.store.database())
+            .await?;
         for id in &ids {
             let account =
                 id.parse().map_err(|_| StoreError::Unreadable("a profile without an account's id".to_owned()))?;

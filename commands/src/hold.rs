@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, Evidence, Reason, TokenId};
-use engine::{Write, autocommit, read};
+use engine::{Query, sql};
 
 use crate::{Commands, Context, Error, report_failure::Report};
 
@@ -61,28 +61,38 @@ impl Commands {
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
         // One that was held against an earlier token begins anew.
-        let sql = "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection) \
-                   VALUES ($1, $2, $3, $4, $5, $5, 1, $7) ON CONFLICT (account_id) DO UPDATE SET \
-                   first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at ELSE excluded.first_at END, \
-                   failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
-                   WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
-                   last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
-                   THEN verdicts.last_at ELSE excluded.last_at END, \
-                   incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
-                   token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence, \
-                   connection = excluded.connection";
-        autocommit!(self.store.database(), pool => sqlx::query(sql)
-            .bind(&id).bind(&token).bind(reason.name()).bind(&evidence).bind(at).bind(apart)
-            .bind(connection.name()).execute(pool))?;
+        sql("INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection) \
+             VALUES ($1, $2, $3, $4, $5, $5, 1, $7) ON CONFLICT (account_id) DO UPDATE SET \
+             first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at \
+             ELSE excluded.first_at END, \
+             failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
+             WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
+             last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
+             THEN verdicts.last_at ELSE excluded.last_at END, \
+             incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
+             token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence, \
+             connection = excluded.connection")
+        .bind(&id)
+        .bind(&token)
+        .bind(reason.name())
+        .bind(&evidence)
+        .bind(at)
+        .bind(apart)
+        .bind(connection.name())
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
     /// Whether a failure of this token was suspected at an earlier call, far enough back to count as another one.
     pub(crate) async fn is_suspected(&self, account: AccountId, token: TokenId) -> Result<bool, Error> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND token_id = $2 AND first_at <= $3)";
         let before = self.clock.now() - APART;
-        Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql)
-            .bind(account.to_string()).bind(token.to_string()).bind(before).fetch_one(pool))?)
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND token_id = $2 AND first_at <= $3)")
+            .bind(account.to_string())
+            .bind(token.to_string())
+            .bind(before)
+            .scalar(self.store.database())
+            .await?)
     }
 
     /// Expires the account's token if what is held against it is sure by now; `others`: whether other accounts of the app
@@ -95,13 +105,18 @@ impl Commands {
         if self.open_incident(connection).await?.is_some() {
             return Ok(Decided::Incident);
         }
-        let sql = "SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1";
-        let held: Option<Row> = read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
+        let held: Option<Row> =
+            sql("SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1")
+                .bind(account.to_string())
+                .fetch_optional(self.store.database())
+                .await?;
         let Some(held) = held else { return Ok(Decided::Waits) };
-        let sql = "SELECT worked_at FROM apps WHERE connection = $1 AND (worked_by IS NULL OR worked_by <> $2)";
-        let other_worked_at: Option<DateTime<Utc>> = read!(self.store.database(), pool =>
-            sqlx::query_scalar(sql).bind(connection.name()).bind(account.to_string()).fetch_optional(pool))?;
+        let other_worked_at: Option<DateTime<Utc>> =
+            sql("SELECT worked_at FROM apps WHERE connection = $1 AND (worked_by IS NULL OR worked_by <> $2)")
+                .bind(connection.name())
+                .bind(account.to_string())
+                .scalar_optional(self.store.database())
+                .await?;
         let parsed = (held.token_id.parse(), Reason::from_name(&held.reason), serde_json::from_str(&held.evidence));
         let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(other_worked_at, others), parsed) else {
             return Ok(Decided::Waits);
@@ -116,11 +131,15 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
-        let held: bool = read!(self.store.database(), pool => sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1)").bind(account.to_string()).fetch_one(pool))?;
+        let held: bool = sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1)")
+            .bind(account.to_string())
+            .scalar(self.store.database())
+            .await?;
         if held {
-            let sql = "DELETE FROM verdicts WHERE account_id = $1";
-            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(account.to_string()).execute(pool))?;
+            sql("DELETE FROM verdicts WHERE account_id = $1")
+                .bind(account.to_string())
+                .execute(self.store.database())
+                .await?;
         }
         self.app_works(connection, Some(account)).await
     }
@@ -131,21 +150,28 @@ impl Commands {
     /// When the store fails.
     pub async fn app_works(&self, connection: Connection, by: Option<AccountId>) -> Result<(), Error> {
         let (name, now) = (connection.name(), self.clock.now());
-        let sql = "SELECT NOT EXISTS (SELECT 1 FROM apps WHERE connection = $1 AND worked_at > $2) \
-                   OR EXISTS (SELECT 1 FROM verdicts v JOIN apps a ON a.connection = v.connection \
-                   WHERE v.connection = $1 AND (v.first_at > a.worked_at OR v.account_id = a.worked_by)) \
-                   OR EXISTS (SELECT 1 FROM token_errors e JOIN apps a ON a.connection = e.connection \
-                   WHERE e.connection = $1 AND e.at >= a.worked_at), \
-                   EXISTS (SELECT 1 FROM incidents WHERE connection = $1 AND closed_at IS NULL)";
-        let (is_news, incident): (bool, bool) = read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(name).bind(now - APART).fetch_one(pool))?;
+        let (is_news, incident): (bool, bool) =
+            sql("SELECT NOT EXISTS (SELECT 1 FROM apps WHERE connection = $1 AND worked_at > $2) \
+                 OR EXISTS (SELECT 1 FROM verdicts v JOIN apps a ON a.connection = v.connection \
+                 WHERE v.connection = $1 AND (v.first_at > a.worked_at OR v.account_id = a.worked_by)) \
+                 OR EXISTS (SELECT 1 FROM token_errors e JOIN apps a ON a.connection = e.connection \
+                 WHERE e.connection = $1 AND e.at >= a.worked_at), \
+                 EXISTS (SELECT 1 FROM incidents WHERE connection = $1 AND closed_at IS NULL)")
+            .bind(name)
+            .bind(now - APART)
+            .fetch_one(self.store.database())
+            .await?;
         // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.
         if is_news {
-            let sql = "INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, $3) \
-                       ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, \
-                       worked_by = excluded.worked_by WHERE apps.worked_at < excluded.worked_at";
             let by = by.map(|by| by.to_string());
-            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(name).bind(now).bind(&by).execute(pool))?;
+            sql("INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, $3) \
+                 ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, \
+                 worked_by = excluded.worked_by WHERE apps.worked_at < excluded.worked_at")
+            .bind(name)
+            .bind(now)
+            .bind(&by)
+            .execute(self.store.database())
+            .await?;
         }
         if incident {
             self.incident_over(connection).await?;
@@ -155,13 +181,13 @@ impl Commands {
 }
 
 /// The write after which nothing is held against an account's tokens.
-pub(crate) fn nothing(account: AccountId) -> Write {
-    Write::new("DELETE FROM verdicts WHERE account_id = $1").bind(account.to_string())
+pub(crate) fn nothing(account: AccountId) -> Query {
+    sql("DELETE FROM verdicts WHERE account_id = $1").bind(account.to_string())
 }
 
 /// The write after which nothing is held against a token.
-pub(crate) fn nothing_against(account: AccountId, token: TokenId) -> Write {
-    Write::new("DELETE FROM verdicts WHERE account_id = $1 AND token_id = $2")
+pub(crate) fn nothing_against(account: AccountId, token: TokenId) -> Query {
+    sql("DELETE FROM verdicts WHERE account_id = $1 AND token_id = $2")
         .bind(account.to_string())
         .bind(token.to_string())
 }

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, UserId};
-use engine::{StoreError, autocommit, execute, read, within};
+use engine::{StoreError, sql};
 
 use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, profiles};
 
@@ -109,38 +109,60 @@ impl Commands {
     ) -> Result<bool, Error> {
         let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
         let guard = self.settings.guard;
-        let sql = "SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)";
-        if read!(database, pool => sqlx::query_scalar::<_, bool>(sql).bind(account.to_string()).fetch_one(pool))? {
+        if sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)")
+            .bind(account.to_string())
+            .scalar::<bool>(database)
+            .await?
+        {
             // What an incident left over is no new one.
             return Ok(false);
         }
         let granted_by = if clearly { profiles::grantor(database, account).await? } else { None };
         let (id, person) = (account.to_string(), granted_by.unwrap_or_else(|| account.to_string()));
-        let sql = "INSERT INTO token_errors (account_id, connection, person, at) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (account_id) DO UPDATE SET connection = excluded.connection, person = excluded.person, \
-                   at = excluded.at";
-        autocommit!(database, pool => sqlx::query(sql).bind(&id).bind(name).bind(&person).bind(now).execute(pool))?;
-        let sql = "SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
-                   AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)";
-        let hit: i64 =
-            read!(database, pool => sqlx::query_scalar(sql).bind(name).bind(now - guard.within).fetch_one(pool))?;
+        sql("INSERT INTO token_errors (account_id, connection, person, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (account_id) DO UPDATE SET connection = excluded.connection, person = excluded.person, \
+             at = excluded.at")
+        .bind(&id)
+        .bind(name)
+        .bind(&person)
+        .bind(now)
+        .execute(database)
+        .await?;
+        let hit: i64 = sql("SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
+                            AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)")
+        .bind(name)
+        .bind(now - guard.within)
+        .scalar(database)
+        .await?;
         let called = hit + others.worked;
         let many = if others.all_held { guard.accounts.min(ALL) } else { guard.accounts };
         if hit < many || hit * 100 < guard.percent * called {
             return Ok(false);
         }
         let mut tx = database.begin().await?;
-        let sql = "INSERT INTO incidents (id, connection, opened_at, accounts, called) VALUES ($1, $2, $3, $4, $5) \
-                   ON CONFLICT DO NOTHING";
         let incident = new_id().to_string();
-        let opened = execute!(&mut tx, sqlx::query(sql).bind(&incident).bind(name).bind(now).bind(hit).bind(called))?;
+        let opened =
+            sql("INSERT INTO incidents (id, connection, opened_at, accounts, called) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT DO NOTHING")
+            .bind(&incident)
+            .bind(name)
+            .bind(now)
+            .bind(hit)
+            .bind(called)
+            .execute(&mut tx)
+            .await?;
         if opened == 0 {
             return Ok(false);
         }
         for admin in admins {
-            let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
             let mail = new_id().to_string();
-            execute!(&mut tx, sqlx::query(sql).bind(&mail).bind(admin.to_string()).bind(INCIDENT).bind(now))?;
+            sql("INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)")
+                .bind(&mail)
+                .bind(admin.to_string())
+                .bind(INCIDENT)
+                .bind(now)
+                .execute(&mut tx)
+                .await?;
         }
         tx.commit().await?;
         tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
@@ -152,9 +174,11 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn open_incident(&self, connection: Connection) -> Result<Option<Incident>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM incidents WHERE connection = $1 AND closed_at IS NULL");
         let name = connection.name();
-        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).bind(name).fetch_optional(pool))?)
+        Ok(sql(format!("SELECT {COLUMNS} FROM incidents WHERE connection = $1 AND closed_at IS NULL"))
+            .bind(name)
+            .fetch_optional(self.store.database())
+            .await?)
     }
 
     /// The incidents that are open, one an app at most.
@@ -162,8 +186,9 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn open_incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM incidents WHERE closed_at IS NULL ORDER BY opened_at");
-        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).fetch_all(pool))?)
+        Ok(sql(format!("SELECT {COLUMNS} FROM incidents WHERE closed_at IS NULL ORDER BY opened_at"))
+            .fetch_all(self.store.database())
+            .await?)
     }
 
     /// The latest incidents, open ones first.
@@ -171,8 +196,10 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn incidents(&self, limit: i64) -> Result<Vec<Incident>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM incidents ORDER BY closed_at IS NOT NULL, opened_at DESC LIMIT $1");
-        Ok(read!(self.store.database(), pool => sqlx::query_as(&sql).bind(limit).fetch_all(pool))?)
+        Ok(sql(format!("SELECT {COLUMNS} FROM incidents ORDER BY closed_at IS NOT NULL, opened_at DESC LIMIT $1"))
+            .bind(limit)
+            .fetch_all(self.store.database())
+            .await?)
     }
 
     /// How many accounts' verdicts are held.
@@ -180,7 +207,7 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn held(&self) -> Result<i64, StoreError> {
-        Ok(read!(self.store.database(), pool => sqlx::query_scalar("SELECT count(*) FROM verdicts").fetch_one(pool))?)
+        Ok(sql("SELECT count(*) FROM verdicts").scalar(self.store.database()).await?)
     }
 
     /// A call of the app worked: its incident is over.
@@ -196,13 +223,16 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn to_ask_again(&self, limit: i64) -> Result<Vec<AccountId>, StoreError> {
-        let sql = "SELECT account_id FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL \
-                   ORDER BY account_id LIMIT $1";
-        let ids: Vec<String> =
-            read!(self.store.database(), pool => sqlx::query_scalar(sql).bind(limit).fetch_all(pool))?;
-        let (sql, now) = ("UPDATE verdicts SET asked_at = $1 WHERE account_id = $2", self.clock.now());
+        let next = "SELECT account_id FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL \
+                    ORDER BY account_id LIMIT $1";
+        let ids: Vec<String> = sql(next).bind(limit).scalars(self.store.database()).await?;
+        let now = self.clock.now();
         for id in &ids {
-            autocommit!(self.store.database(), pool => sqlx::query(sql).bind(now).bind(id).execute(pool))?;
+            sql("UPDATE verdicts SET asked_at = $1 WHERE account_id = $2")
+                .bind(now)
+                .bind(id)
+                .execute(self.store.database())
+                .await?;
         }
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
@@ -215,40 +245,52 @@ impl Commands {
     pub async fn close_incident(&self, id: &str, how: Close, by: Option<UserId>) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.store.database().begin().await?;
-        let sql = "UPDATE incidents SET closed_at = $1, outcome = $2, closed_by = $3 WHERE id = $4 AND closed_at IS NULL \
-                   RETURNING connection";
         let by = by.map(|by| by.to_string());
-        let closed: Option<String> = within!(&mut tx, on =>
-            sqlx::query_scalar(sql).bind(now).bind(how.name()).bind(&by).bind(id).fetch_optional(on))?;
+        let closed: Option<String> = sql(
+            "UPDATE incidents SET closed_at = $1, outcome = $2, closed_by = $3 WHERE id = $4 AND closed_at IS NULL \
+             RETURNING connection",
+        )
+        .bind(now)
+        .bind(how.name())
+        .bind(&by)
+        .bind(id)
+        .scalar_optional(&mut tx)
+        .await?;
         let Some(connection) = closed else {
-            let sql = "SELECT 1 FROM incidents WHERE id = $1";
-            let known: Option<i32> = within!(&mut tx, on => sqlx::query_scalar(sql).bind(id).fetch_optional(on))?;
+            let known: Option<i32> =
+                sql("SELECT 1 FROM incidents WHERE id = $1").bind(id).scalar_optional(&mut tx).await?;
             // One that is over already stays so.
             return known.map(drop).ok_or(Error::Missing("incident"));
         };
         let held = if how == Close::Dismissed {
-            execute!(&mut tx, sqlx::query("DELETE FROM verdicts WHERE connection = $1").bind(&connection))?
+            sql("DELETE FROM verdicts WHERE connection = $1").bind(&connection).execute(&mut tx).await?
         } else {
             // The next failure is the first again.
-            let sql = "UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
-                       incident_over_at = $2, asked_at = NULL WHERE connection = $1";
-            execute!(&mut tx, sqlx::query(sql).bind(&connection).bind(now).bind(now - APART))?
+            sql("UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
+                 incident_over_at = $2, asked_at = NULL WHERE connection = $1")
+            .bind(&connection)
+            .bind(now)
+            .bind(now - APART)
+            .execute(&mut tx)
+            .await?
         };
         if matches!(how, Close::Released | Close::NobodyLeft) {
             // It counts as working, by nobody's call.
-            let sql = "INSERT INTO apps (connection, worked_at) VALUES ($1, $2) ON CONFLICT (connection) DO UPDATE SET \
-                       worked_at = excluded.worked_at, worked_by = NULL";
-            execute!(&mut tx, sqlx::query(sql).bind(&connection).bind(now))?;
+            sql("INSERT INTO apps (connection, worked_at) VALUES ($1, $2) ON CONFLICT (connection) DO UPDATE SET \
+                 worked_at = excluded.worked_at, worked_by = NULL")
+            .bind(&connection)
+            .bind(now)
+            .execute(&mut tx)
+            .await?;
         }
-        execute!(&mut tx, sqlx::query("DELETE FROM token_errors WHERE connection = $1").bind(&connection))?;
+        sql("DELETE FROM token_errors WHERE connection = $1").bind(&connection).execute(&mut tx).await?;
         tx.commit().await?;
         tracing::info!(app = connection, outcome = how.name(), held, "an incident is over");
         Ok(())
     }
 
     pub(crate) async fn any_incident(&self) -> Result<bool, Error> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM incidents WHERE closed_at IS NULL)";
-        Ok(read!(self.store.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?)
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM incidents WHERE closed_at IS NULL)").scalar(self.store.database()).await?)
     }
 
     /// Forgets refusals of before, and what was held against tokens that nobody asks about any more; nothing of an app whose
@@ -258,12 +300,14 @@ impl Commands {
     /// When the database fails.
     pub async fn forget_refusals(&self) -> Result<(), StoreError> {
         for (table, at, days) in [("token_errors", "at", 1), ("verdicts", "last_at", 2)] {
-            let sql = format!(
+            let before = self.clock.now() - TimeDelta::days(days);
+            sql(format!(
                 "DELETE FROM {table} WHERE {at} < $1 AND NOT EXISTS (SELECT 1 FROM incidents i \
                  WHERE i.connection = {table}.connection AND i.closed_at IS NULL)"
-            );
-            let before = self.clock.now() - TimeDelta::days(days);
-            autocommit!(self.store.database(), pool => sqlx::query(&sql).bind(before).execute(pool))?;
+            ))
+            .bind(before)
+            .execute(self.store.database())
+            .await?;
         }
         Ok(())
     }

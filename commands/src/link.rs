@@ -9,7 +9,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, account::Standing};
-use engine::{Database, Write, autocommit};
+use engine::{Database, Query, sql};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
@@ -81,11 +81,15 @@ impl Commands {
         let account = link.account.to_string();
         // Nothing, sealed: that the key is the right one can be seen from it.
         let sealed = self.vault.seal(b"", &LINKS.bound_to(&[&account]))?;
-        let sql = "INSERT INTO reconnect_links (key_id, account_id, sealed, ends_at) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (key_id, account_id) DO UPDATE SET sealed = excluded.sealed, ends_at = excluded.ends_at \
-                   WHERE reconnect_links.ends_at < excluded.ends_at";
-        autocommit!(self.store.database(), on =>
-            sqlx::query(sql).bind(&sealed.key_id).bind(&account).bind(&sealed.bytes).bind(link.ends_at).execute(on))?;
+        sql("INSERT INTO reconnect_links (key_id, account_id, sealed, ends_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (key_id, account_id) DO UPDATE SET sealed = excluded.sealed, ends_at = excluded.ends_at \
+             WHERE reconnect_links.ends_at < excluded.ends_at")
+        .bind(&sealed.key_id)
+        .bind(&account)
+        .bind(&sealed.bytes)
+        .bind(link.ends_at)
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
@@ -97,8 +101,8 @@ impl Commands {
 }
 
 /// The write that notes that all links of an account are dead: its generation is a newer one, or it is disconnected.
-pub(crate) fn all_dead(account: AccountId) -> Write {
-    Write::new("DELETE FROM reconnect_links WHERE account_id = $1").bind(account.to_string())
+pub(crate) fn all_dead(account: AccountId) -> Query {
+    sql("DELETE FROM reconnect_links WHERE account_id = $1").bind(account.to_string())
 }
 
 /// Forgets links that ended before an instant.
@@ -106,8 +110,7 @@ pub(crate) fn all_dead(account: AccountId) -> Write {
 /// # Errors
 /// When the database fails.
 pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<u64, Error> {
-    let sql = "DELETE FROM reconnect_links WHERE ends_at < $1";
-    Ok(autocommit!(database, on => sqlx::query(sql).bind(at).execute(on))?)
+    Ok(sql("DELETE FROM reconnect_links WHERE ends_at < $1").bind(at).execute(database).await?)
 }
 
 /// Forgets that links need a key, which then may be dropped: without it they are dead. The answer is for how many accounts.
@@ -115,8 +118,7 @@ pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<u64
 /// # Errors
 /// When the database fails.
 pub async fn revoke_key(database: &Database, key_id: &str) -> Result<u64, Error> {
-    let sql = "DELETE FROM reconnect_links WHERE key_id = $1";
-    Ok(autocommit!(database, on => sqlx::query(sql).bind(key_id).execute(on))?)
+    Ok(sql("DELETE FROM reconnect_links WHERE key_id = $1").bind(key_id).execute(database).await?)
 }
 
 impl Link {

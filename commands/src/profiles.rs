@@ -2,41 +2,42 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use engine::{Database, StoreError, Write, read};
+use engine::{Database, Query, StoreError, sql};
 use meta::Profile;
 
 /// The account that an Instagram account was connected as.
 pub(crate) async fn find(database: &Database, instagram_id: &str) -> Result<Option<AccountId>, StoreError> {
-    let id: Option<String> = read!(database, pool =>
-        sqlx::query_scalar("SELECT account_id FROM profiles WHERE instagram_id = $1")
-            .bind(instagram_id).fetch_optional(pool))?;
+    let id: Option<String> = sql("SELECT account_id FROM profiles WHERE instagram_id = $1")
+        .bind(instagram_id)
+        .scalar_optional(database)
+        .await?;
     id.map(|id| id.parse().map_err(|_| StoreError::Unreadable("a profile without an account's id".to_owned())))
         .transpose()
 }
 
 /// Which Instagram account an account is.
 pub(crate) async fn of(database: &Database, account: AccountId) -> Result<Option<Profile>, StoreError> {
-    let row: Option<(String, String)> = read!(database, pool =>
-        sqlx::query_as("SELECT instagram_id, username FROM profiles WHERE account_id = $1")
-            .bind(account.to_string()).fetch_optional(pool))?;
+    let row: Option<(String, String)> = sql("SELECT instagram_id, username FROM profiles WHERE account_id = $1")
+        .bind(account.to_string())
+        .fetch_optional(database)
+        .await?;
     Ok(row.map(|(instagram_id, username)| Profile { instagram_id, username }))
 }
 
 /// Who granted the account's token, as Meta's app knows them.
 pub(crate) async fn grantor(database: &Database, account: AccountId) -> Result<Option<String>, StoreError> {
-    let id: Option<Option<String>> = read!(database, pool =>
-        sqlx::query_scalar("SELECT grantor_id FROM profiles WHERE account_id = $1")
-            .bind(account.to_string()).fetch_optional(pool))?;
+    let id: Option<Option<String>> = sql("SELECT grantor_id FROM profiles WHERE account_id = $1")
+        .bind(account.to_string())
+        .scalar_optional(database)
+        .await?;
     Ok(id.flatten())
 }
 
 /// The write that keeps a profile as a login showed it. Two accounts for one Instagram account conflict.
-pub(crate) fn keep(account: AccountId, profile: &Profile, grantor_id: Option<String>, at: DateTime<Utc>) -> Write {
-    Write::new(
-        "INSERT INTO profiles (account_id, instagram_id, username, username_lower, grantor_id, updated_at) \
+pub(crate) fn keep(account: AccountId, profile: &Profile, grantor_id: Option<String>, at: DateTime<Utc>) -> Query {
+    sql("INSERT INTO profiles (account_id, instagram_id, username, username_lower, grantor_id, updated_at) \
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id) DO UPDATE SET username = excluded.username, \
-         username_lower = excluded.username_lower, grantor_id = excluded.grantor_id, updated_at = excluded.updated_at",
-    )
+         username_lower = excluded.username_lower, grantor_id = excluded.grantor_id, updated_at = excluded.updated_at")
     .bind(account.to_string())
     .bind(profile.instagram_id.as_str())
     .bind(profile.username.as_str())

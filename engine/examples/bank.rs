@@ -6,7 +6,7 @@ use chrono::DateTime;
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use engine::{
     Bulk, Database, Decision, Decoded, Entry, EventSet, ExecuteError, Head, MIGRATIONS, Metadata, Options, Projection,
-    Registry, Store, StoreError, Target, Tx, Unit, autocommit, read, sqlx,
+    Registry, Store, StoreError, Target, Tx, Unit, sql,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,13 +83,13 @@ impl Projection for Balances {
     }
     async fn save(&self, fold: Self::Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         let table = target.table("balances");
-        let rows = Bulk::default().text("id", fold.keys().map(String::as_str)).int("has", fold.values().copied());
+        let rows = Bulk::new().text("id", fold.keys().map(String::as_str)).int("has", fold.values().copied());
         let insert = |rows: &str| {
             format!(
                 "INSERT INTO {table} (id, has) {rows} ON CONFLICT (id) DO UPDATE SET has = {table}.has + excluded.has"
             )
         };
-        rows.run(tx, insert).await?;
+        rows.execute(tx, insert).await?;
         Ok(())
     }
 }
@@ -101,8 +101,9 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::new(Database::open(&url, Options::default()).await?, Vec::new);
     store.database().migrate(&MIGRATIONS).await?;
     for table in ["balances", "balances_rebuild"] {
-        let sql = format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)");
-        autocommit!(store.database(), on => sqlx::query(&sql).execute(on))?;
+        sql(format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)"))
+            .execute(store.database())
+            .await?;
     }
     let by = || Metadata::new(DateTime::UNIX_EPOCH, &[("by", "ann".to_owned())].into());
     let mut unit = store.unit(by());
@@ -114,8 +115,7 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let views = Registry::new().view(Balances);
     views.catch_up(&store, "balances").await?;
     views.rebuild(&store, "balances", &|at, head| println!("rebuilt: {at} of {head} events")).await?;
-    let sql = "SELECT id, has FROM balances ORDER BY id";
-    let rows: Vec<(String, i64)> = read!(store.database(), pool => sqlx::query_as(sql).fetch_all(pool))?;
+    let rows: Vec<(String, i64)> = sql("SELECT id, has FROM balances ORDER BY id").fetch_all(store.database()).await?;
     assert_eq!(rows, [("ann".to_owned(), 70), ("ben".to_owned(), 30)]);
     println!("{rows:?}");
     Ok(())

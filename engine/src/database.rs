@@ -1,14 +1,10 @@
 //! The two engines behind one door: the URL's scheme chooses, and one SQL text serves both.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use sqlx::{
-    ConnectOptions, Connection, PgPool, Postgres, SqlitePool, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 
-use crate::{StoreError, Turn, Writer, files};
+use crate::{Dialect, On, StoreError, Turn, Writer, open};
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -53,8 +49,8 @@ impl Database {
     /// [`StoreError::Database`] if it can't be reached.
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
         match url.split_once(':') {
-            Some(("sqlite", _)) => open_sqlite(url, options).await,
-            Some(("postgres" | "postgresql", _)) => open_postgres(url, options).await,
+            Some(("sqlite", _)) => open::sqlite(url, options).await,
+            Some(("postgres" | "postgresql", _)) => open::postgres(url, options).await,
             _ => Err(StoreError::UnknownEngine),
         }
     }
@@ -64,46 +60,17 @@ impl Database {
         matches!(self, Self::Postgres(_))
     }
 
-    /// The engine's name.
-    pub fn engine(&self) -> &'static str {
+    /// What differs in its engine's SQL.
+    pub fn dialect(&self) -> Dialect {
         match self {
-            Self::Sqlite(_) => "SQLite",
-            Self::Postgres(_) => "PostgreSQL",
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
         }
     }
 
-    /// What follows a `SELECT` of rows that this transaction alone shall work on; those of others are passed over.
-    /// On SQLite the whole transaction is alone already.
-    pub fn skip_locked(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "",
-            Self::Postgres(_) => " FOR UPDATE SKIP LOCKED",
-        }
-    }
-
-    /// What follows a `SELECT` of rows that nobody else shall change before the transaction ends; it waits for those who do.
-    pub fn locked(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "",
-            Self::Postgres(_) => " FOR UPDATE",
-        }
-    }
-
-    /// The database's own clock, which all nodes share, as SQL: so many seconds from now.
-    pub fn clock(&self, seconds: i64) -> String {
-        match self {
-            Self::Sqlite(_) => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '+{seconds} seconds')"),
-            Self::Postgres(_) => format!("CURRENT_TIMESTAMP + interval '{seconds} seconds'"),
-        }
-    }
-
-    /// A column that lets the transaction's commit not wait for the disk. For what can be made again from the journal: a
-    /// crash loses the last of it together with its checkpoint. (SQLite can't say so for one transaction.)
-    pub fn unhurried(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "''",
-            Self::Postgres(_) => "set_config('synchronous_commit', 'off', true)",
-        }
+    /// Where a query runs that writes and returns rows, as a transaction of its own: one round trip.
+    pub fn writing(&self) -> On<'_> {
+        On::Writing(self)
     }
 
     /// Begins a transaction that will write. Dropping it rolls it back.
@@ -140,6 +107,14 @@ pub enum Tx {
 }
 
 impl Tx {
+    /// What differs in its engine's SQL.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
     /// Commits it.
     ///
     /// # Errors
@@ -150,140 +125,6 @@ impl Tx {
             Self::Postgres(tx) => tx.commit().await,
         }
     }
-}
-
-/// Runs one sqlx query on whichever pool it is: `read!(database, pool => sqlx::query_as(SQL).bind(id).fetch_all(pool))`.
-#[macro_export]
-macro_rules! read {
-    ($database:expr, $pool:ident => $query:expr) => {
-        match $database {
-            $crate::Database::Sqlite(pools) => {
-                let $pool = &pools.read;
-                $query.await
-            }
-            $crate::Database::Postgres($pool) => $query.await,
-        }
-    };
-}
-
-/// Fetches in whichever transaction it is: `within!(tx, on => sqlx::query_as(SQL).bind(id).fetch_one(on))`.
-#[macro_export]
-macro_rules! within {
-    ($tx:expr, $on:ident => $query:expr) => {
-        match $tx {
-            $crate::Tx::Sqlite(tx) => {
-                let $on = &mut **tx;
-                $query.await
-            }
-            $crate::Tx::Postgres(tx) => {
-                let $on = &mut **tx;
-                $query.await
-            }
-        }
-    };
-}
-
-/// Executes in whichever transaction it is, and says how many rows it touched:
-/// `execute!(tx, sqlx::query(SQL).bind(id))`.
-#[macro_export]
-macro_rules! execute {
-    ($tx:expr, $query:expr) => {
-        match $tx {
-            $crate::Tx::Sqlite(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
-            $crate::Tx::Postgres(tx) => $query.execute(&mut **tx).await.map(|done| done.rows_affected()),
-        }
-    };
-}
-
-/// Runs one sqlx query that writes and returns rows, as a transaction of its own: one round trip.
-/// `returning!(database, on => sqlx::query_as(SQL).bind(id).fetch_all(on))`.
-#[macro_export]
-macro_rules! returning {
-    ($database:expr, $on:ident => $query:expr) => {
-        match $database {
-            $crate::Database::Sqlite(pools) => match pools.writer.turn().await {
-                Ok(mut turn) => {
-                    let $on = &mut *turn;
-                    $query.await
-                }
-                Err(error) => Err(error),
-            },
-            $crate::Database::Postgres($on) => $query.await,
-        }
-    };
-}
-
-/// The same for a query that returns none: says how many rows it touched.
-/// `autocommit!(database, on => sqlx::query(SQL).bind(id).execute(on))`.
-#[macro_export]
-macro_rules! autocommit {
-    ($database:expr, $on:ident => $query:expr) => {
-        $crate::returning!($database, $on => async { $query.await.map(|done| done.rows_affected()) })
-    };
-}
-
-async fn open_sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
-    let connect = SqliteConnectOptions::from_str(url)?;
-    let connect = if options.create {
-        files::make_private(connect.get_filename())?;
-        connect.create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
-    } else if files::is_there(connect.get_filename()) {
-        connect.create_if_missing(false)
-    } else {
-        return Err(StoreError::NoFile);
-    };
-    let connect = connect
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .pragma("recursive_triggers", "on")
-        .busy_timeout(Duration::from_secs(10))
-        .optimize_on_close(true, None)
-        .disable_statement_logging();
-    let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
-    // The writer first: it creates the file and sets the journal's mode.
-    let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
-    let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
-    Ok(Database::Sqlite(Pools { read, writer }))
-}
-
-async fn open_postgres(url: &str, options: Options) -> Result<Database, StoreError> {
-    let connect = PgConnectOptions::from_str(url)?
-        .application_name("relight")
-        // Whoever holds the journal's order or a checkpoint and stops talking, as a frozen machine does, must not stop
-        // everybody else for long.
-        .options([
-            ("idle_in_transaction_session_timeout", "4s"),
-            ("statement_timeout", "60s"),
-            // Short queries of many: helpers would take longer to start than most of them last.
-            ("max_parallel_workers_per_gather", "0"),
-            ("timezone", "UTC"),
-            // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and
-            // its locks with it: another node takes over.
-            ("tcp_keepalives_idle", "2"),
-            ("tcp_keepalives_interval", "1"),
-            ("tcp_keepalives_count", "2"),
-            ("tcp_user_timeout", "4s"),
-        ])
-        .disable_statement_logging();
-    // The pool would try for as long as a caller may wait, and then say only that it waited: the first connection is made
-    // without it, so that a wrong address or password is said at once and in words.
-    connect.connect().await?.close().await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(options.connections)
-        .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > Duration::from_secs(1) {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_with(connect)
-        .await?;
-    Ok(Database::Postgres(pool))
 }
 
 /// The URL as it may be shown: without user, password and options.

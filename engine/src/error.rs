@@ -43,7 +43,7 @@ pub enum CommitError {
     /// Another unit appended to one of its streams first.
     #[error("another unit was faster")]
     Conflict,
-    /// One of its guarded rows isn't as it must be ([`crate::Write::guarded`]); nothing was written.
+    /// One of its guarded rows isn't as it must be ([`crate::Query::guarded`]); nothing was written.
     #[error("a row is not as the unit needs it")]
     Refused,
     /// The connection broke while committing: it may have happened or not.

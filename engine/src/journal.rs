@@ -9,8 +9,9 @@ use sqlx::{ColumnIndex, Row as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    Database, Decoded, EventSet, Head, Recorded, Store, StoreError, Tx, Upcasters, read,
+    Database, Decoded, Dialect, EventSet, Head, Query, Recorded, Store, StoreError, Tx, Upcasters, Value,
     recorded::{COLUMNS, Row, recorded, upcast},
+    sql,
 };
 
 /// An event as followers read it: what they fold, and no more.
@@ -65,8 +66,8 @@ impl Store {
     ) -> Result<Vec<Entry<Decoded<E>>>, StoreError> {
         let upcasters = self.upcasters;
         match tx {
-            Tx::Sqlite(tx) => Ok(entries(&mut **tx, "payload", position, limit, upcasters).await?),
-            Tx::Postgres(tx) => Ok(entries(&mut **tx, "payload::text", position, limit, upcasters).await?),
+            Tx::Sqlite(tx) => Ok(entries(&mut **tx, Dialect::Sqlite, position, limit, upcasters).await?),
+            Tx::Postgres(tx) => Ok(entries(&mut **tx, Dialect::Postgres, position, limit, upcasters).await?),
         }
     }
 
@@ -79,13 +80,13 @@ impl Store {
         until: i64,
     ) -> Option<mpsc::Receiver<Batch<E>>> {
         let (send, receive) = mpsc::channel(2);
-        let upcasters = self.upcasters;
+        let (upcasters, dialect) = (self.upcasters, self.database.dialect());
         macro_rules! read {
-            ($connection:expr, $payload:literal) => {{
+            ($connection:expr) => {{
                 let mut connection = $connection;
                 tokio::spawn(async move {
                     while position < until {
-                        let read = entries(&mut *connection, $payload, position, at_once, upcasters).await;
+                        let read = entries(&mut *connection, dialect, position, at_once, upcasters).await;
                         let last = read.as_ref().ok().and_then(|read| Some((read.last()?.position, read.len())));
                         let _ = send.send(read.map_err(StoreError::from)).await;
                         match last {
@@ -99,8 +100,8 @@ impl Store {
             }};
         }
         match &self.database {
-            Database::Sqlite(pools) => read!(pools.read.try_acquire()?, "payload"),
-            Database::Postgres(pool) => read!(pool.try_acquire()?, "payload::text"),
+            Database::Sqlite(pools) => read!(pools.read.try_acquire()?),
+            Database::Postgres(pool) => read!(pool.try_acquire()?),
         }
         Some(receive)
     }
@@ -112,33 +113,20 @@ impl Store {
     pub async fn events(&self, filter: &Filter, limit: i64) -> Result<Vec<Recorded>, StoreError> {
         // Only the conditions that are asked for stand in the text: a condition such as `$2 IS NULL OR …` would keep the
         // planner from the index.
-        let asked = [
-            (filter.aggregate_id.is_some(), "aggregate_id ="),
-            (filter.event_type.is_some(), "event_type ="),
-            (filter.from.is_some(), "at >="),
-            (filter.to.is_some(), "at <"),
+        let asked: [(&str, Option<Value>); 4] = [
+            ("aggregate_id =", filter.aggregate_id.as_deref().map(Value::from)),
+            ("event_type =", filter.event_type.as_deref().map(Value::from)),
+            ("at >=", filter.from.map(Value::from)),
+            ("at <", filter.to.map(Value::from)),
         ];
-        let mut conditions = vec!["position > $1".to_owned()];
-        for (_, condition) in asked.into_iter().filter(|(asked, _)| *asked) {
-            conditions.push(format!("{condition} ${}", conditions.len() + 1));
+        let (mut conditions, mut values) = (vec!["position > $1".to_owned()], vec![Value::from(filter.after)]);
+        for (condition, value) in asked {
+            let Some(value) = value else { continue };
+            values.push(value);
+            conditions.push(format!("{condition} ${}", values.len()));
         }
-        let sql = format!("{COLUMNS} WHERE {} ORDER BY position LIMIT {limit}", conditions.join(" AND "));
-        macro_rules! fetch {
-            ($pool:expr) => {{
-                let mut query = sqlx::query_as::<_, Row>(&sql).bind(filter.after);
-                if let Some(id) = &filter.aggregate_id {
-                    query = query.bind(id);
-                }
-                if let Some(event_type) = &filter.event_type {
-                    query = query.bind(event_type);
-                }
-                for instant in [filter.from, filter.to].into_iter().flatten() {
-                    query = query.bind(instant);
-                }
-                query.fetch_all($pool)
-            }};
-        }
-        let rows = read!(&self.database, pool => fetch!(pool))?;
+        let select = format!("{COLUMNS} WHERE {} ORDER BY position LIMIT {limit}", conditions.join(" AND "));
+        let rows: Vec<Row> = values.into_iter().fold(sql(select), Query::bind).fetch_all(&self.database).await?;
         let upcasters = (self.upcasters)();
         Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
@@ -148,10 +136,12 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn type_before(&self, event: &Recorded) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3";
-        let before = event.sequence - 1;
-        Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
-            .bind(&event.aggregate).bind(&event.aggregate_id).bind(before).fetch_optional(pool))?)
+        Ok(sql("SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3")
+            .bind(&event.aggregate)
+            .bind(&event.aggregate_id)
+            .bind(event.sequence - 1)
+            .scalar_optional(&self.database)
+            .await?)
     }
 
     /// Whether something happened in an aggregate's stream after a position, apart from events of one type.
@@ -164,10 +154,16 @@ impl Store {
         position: i64,
         except: &str,
     ) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position > $3 \
-                   AND event_type <> $4)";
-        Ok(read!(&self.database, pool => sqlx::query_scalar(sql)
-            .bind(aggregate).bind(id).bind(position).bind(except).fetch_one(pool))?)
+        Ok(sql(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position > $3 \
+             AND event_type <> $4)",
+        )
+        .bind(aggregate)
+        .bind(id)
+        .bind(position)
+        .bind(except)
+        .scalar(&self.database)
+        .await?)
     }
 
     /// The position of the last event; 0 in an empty journal.
@@ -175,8 +171,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn head(&self) -> Result<i64, StoreError> {
-        let head: Option<i64> =
-            read!(&self.database, pool => sqlx::query_scalar("SELECT max(position) FROM events").fetch_one(pool))?;
+        let head: Option<i64> = sql("SELECT max(position) FROM events").scalar(&self.database).await?;
         Ok(head.unwrap_or(0))
     }
 }
@@ -184,7 +179,7 @@ impl Store {
 /// Reads events after a position and decodes them.
 async fn entries<'c, D, X, E>(
     on: X,
-    payload: &str,
+    dialect: Dialect,
     position: i64,
     limit: i64,
     upcasters: Upcasters,
@@ -199,12 +194,13 @@ where
     for<'r> &'r str: sqlx::Decode<'r, D> + sqlx::Type<D>,
     for<'q> D::Arguments<'q>: sqlx::IntoArguments<'q, D>,
 {
-    let sql = format!(
-        "SELECT position, aggregate_type, aggregate_id, event_type, event_version, {payload}, at FROM events \
-         WHERE position > $1 ORDER BY position LIMIT $2"
+    let select = format!(
+        "SELECT position, aggregate_type, aggregate_id, event_type, event_version, {}, at FROM events \
+         WHERE position > $1 ORDER BY position LIMIT $2",
+        dialect.text_of_json("payload")
     );
     let upcasters = upcasters();
-    let mut rows = sqlx::query(&sql).bind(position).bind(limit).fetch(on);
+    let mut rows = sqlx::query(&select).bind(position).bind(limit).fetch(on);
     let mut entries = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let head = Head { aggregate: row.try_get(1)?, event_type: row.try_get(3)?, version: row.try_get(4)? };

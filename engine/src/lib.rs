@@ -4,7 +4,6 @@
 //! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
 
 mod append;
-mod bulk;
 mod cache;
 mod connection;
 mod database;
@@ -15,20 +14,20 @@ mod journal;
 mod load;
 mod metadata;
 mod migrate;
+mod open;
 mod outbox;
 mod projections;
 mod recorded;
 mod schema;
+mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;
 mod wake;
-mod write;
 mod writer;
 
 pub use sqlx;
 
-pub use bulk::{Bulk, fetch_among};
 pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
@@ -42,9 +41,9 @@ pub use recorded::Recorded;
 #[cfg(feature = "testing")]
 pub use recorded::json;
 pub use schema::Schema;
+pub use sql::{Bulk, Dialect, On, Query, Row, Value, sql};
 pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
-pub use write::{Value, Write};
 pub use writer::{Turn, Writer};
 
 use append::Appender;

@@ -2,9 +2,8 @@
 //! the program's clock), `leased_until` (on the database's) and `ended_at`.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
 
-use crate::{Database, read, returning};
+use crate::{Database, Row, sql};
 
 /// Which rows of which outbox.
 #[derive(Debug, Clone, Copy)]
@@ -23,36 +22,29 @@ pub struct Outbox<'a> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_due<T>(
+pub async fn take_due<T: Row>(
     database: &Database,
     Outbox { table, columns, only, set }: Outbox<'_>,
     (now, lease): (DateTime<Utc>, TimeDelta),
     limit: i64,
-) -> Result<Vec<T>, sqlx::Error>
-where
-    T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
+) -> Result<Vec<T>, sqlx::Error> {
     let among = only.map(|(column, _)| format!(" AND {column} = $3")).unwrap_or_default();
     let waiting = "ended_at IS NULL AND due_at <= $1";
     if only.is_none() {
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {waiting})");
-        if !read!(database, pool => sqlx::query_scalar::<_, bool>(&sql).bind(now).fetch_one(pool))? {
+        let is_any = sql(format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {waiting})")).bind(now);
+        if !is_any.scalar::<bool>(database).await? {
             return Ok(Vec::new());
         }
     }
     let set = set.map(|set| format!(", {set}")).unwrap_or_default();
-    let sql = format!(
+    let dialect = database.dialect();
+    let take = sql(format!(
         "UPDATE {table} SET leased_until = {}{set} WHERE id IN (SELECT id FROM {table} WHERE {waiting}{among} \
          AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT $2{}) RETURNING {columns}",
-        database.clock(lease.num_seconds()),
-        database.clock(0),
-        database.skip_locked()
-    );
-    returning!(database, on => {
-        let mut query = sqlx::query_as(&sql).bind(now).bind(limit);
-        if let Some((_, value)) = only {
-            query = query.bind(value);
-        }
-        query.fetch_all(on)
-    })
+        dialect.clock(lease.num_seconds()),
+        dialect.clock(0),
+        dialect.skip_locked()
+    ));
+    let take = only.into_iter().fold(take.bind(now).bind(limit), |take, (_, value)| take.bind(value));
+    take.fetch_all(database.writing()).await
 }

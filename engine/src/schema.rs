@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Database, Migrations, StoreError, read};
+use crate::{Database, Migrations, StoreError, sql};
 
 /// How a database's schema compares with the program's migrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +23,16 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn schema(&self, migrations: &Migrations) -> Result<Schema, StoreError> {
-        let sql = match self {
+        let tables: i64 = sql(match self {
             Self::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'",
             Self::Postgres(_) => "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",
-        };
-        let tables: i64 = read!(self, pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+        })
+        .scalar(self)
+        .await?;
         if tables == 0 {
             return Ok(Schema::Missing);
         }
-        let sql = "SELECT version FROM _sqlx_migrations WHERE success";
-        let applied: Vec<i64> = read!(self, pool => sqlx::query_scalar(sql).fetch_all(pool))?;
+        let applied: Vec<i64> = sql("SELECT version FROM _sqlx_migrations WHERE success").scalars(self).await?;
         let applied: BTreeSet<_> = applied.into_iter().collect();
         let known: BTreeSet<_> = migrations.of(self).iter().map(|migration| migration.version).collect();
         Ok(if applied.is_empty() {

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 
 use crate::{
-    Bulk, CommitError, ExecuteError, Metadata, Store, StoreError, Write,
+    Bulk, CommitError, ExecuteError, Metadata, Query, Store, StoreError,
     cache::{AnyState, Key, State},
 };
 
@@ -40,7 +40,7 @@ pub struct Unit {
     events: Vec<NewEvent>,
     /// The aggregates as they are after the collected events.
     states: HashMap<Key, AnyState>,
-    writes: Vec<Write>,
+    writes: Vec<Query>,
 }
 
 impl Unit {
@@ -90,7 +90,7 @@ impl Unit {
     }
 
     /// Adds a write to a row that belongs to the events.
-    pub fn write(&mut self, write: Write) {
+    pub fn write(&mut self, write: Query) {
         self.writes.push(write);
     }
 
@@ -174,7 +174,7 @@ async fn decide<A: Aggregate<Services = ()>>(
 pub(crate) struct Submission {
     pub(crate) events: Vec<NewEvent>,
     pub(crate) states: HashMap<Key, AnyState>,
-    pub(crate) writes: Vec<Write>,
+    pub(crate) writes: Vec<Query>,
     /// JSON.
     pub(crate) metadata: String,
     pub(crate) at: DateTime<Utc>,
@@ -208,7 +208,7 @@ pub(crate) const COLUMNS: &str =
 /// The rows of events, in the order in which they are to be inserted: both engines read arrays out in their order.
 pub(crate) fn bulk<'a>(events: &[Appended<'a>]) -> Bulk<'a> {
     let texts = |text: fn(&'a NewEvent) -> &'a str| events.iter().map(move |(_, event)| text(event));
-    Bulk::default()
+    Bulk::new()
         .text("aggregate_type", texts(|event| event.aggregate_type))
         .text("aggregate_id", texts(|event| &event.aggregate_id))
         .int("sequence", events.iter().map(|(_, event)| event.sequence))

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, TokenId, account::Plan};
-use engine::{Database, StoreError, Tx, execute, read};
+use engine::{Database, StoreError, Tx, sql};
 
 /// A stored feed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -19,9 +19,12 @@ pub struct Feed {
 /// # Errors
 /// When the database fails.
 pub async fn feed(database: &Database, account: AccountId, plan: Plan) -> Result<Option<Feed>, StoreError> {
-    let sql = "SELECT posts, fetched_at FROM feeds WHERE account_id = $1 ORDER BY CASE plan WHEN $2 THEN 0 ELSE 1 END LIMIT 1";
-    Ok(read!(database, pool =>
-        sqlx::query_as(sql).bind(account.to_string()).bind(plan.name()).fetch_optional(pool))?)
+    Ok(sql("SELECT posts, fetched_at FROM feeds WHERE account_id = $1 \
+            ORDER BY CASE plan WHEN $2 THEN 0 ELSE 1 END LIMIT 1")
+    .bind(account.to_string())
+    .bind(plan.name())
+    .fetch_optional(database)
+    .await?)
 }
 
 /// When the feed of each plan was fetched.
@@ -29,9 +32,10 @@ pub async fn feed(database: &Database, account: AccountId, plan: Plan) -> Result
 /// # Errors
 /// When the database fails.
 pub async fn fetched_at(database: &Database, account: AccountId) -> Result<Vec<(Plan, DateTime<Utc>)>, StoreError> {
-    let sql = "SELECT plan, fetched_at FROM feeds WHERE account_id = $1";
-    let rows: Vec<(String, DateTime<Utc>)> =
-        read!(database, pool => sqlx::query_as(sql).bind(account.to_string()).fetch_all(pool))?;
+    let rows: Vec<(String, DateTime<Utc>)> = sql("SELECT plan, fetched_at FROM feeds WHERE account_id = $1")
+        .bind(account.to_string())
+        .fetch_all(database)
+        .await?;
     rows.into_iter().map(|(plan, at)| Ok((crate::parse(&plan)?, at))).collect()
 }
 
@@ -47,9 +51,15 @@ pub async fn store(
     fetched_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for plan in plans {
-        let sql = "INSERT INTO feeds (account_id, plan, posts, fetched_at) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (account_id, plan) DO UPDATE SET posts = excluded.posts, fetched_at = excluded.fetched_at";
-        execute!(&mut *tx, sqlx::query(sql).bind(account.to_string()).bind(plan.name()).bind(posts).bind(fetched_at))?;
+        sql("INSERT INTO feeds (account_id, plan, posts, fetched_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (account_id, plan) DO UPDATE SET posts = excluded.posts, \
+             fetched_at = excluded.fetched_at")
+        .bind(account.to_string())
+        .bind(plan.name())
+        .bind(posts)
+        .bind(fetched_at)
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }
@@ -59,8 +69,10 @@ pub async fn store(
 /// # Errors
 /// When the database fails.
 pub async fn heard_at(database: &Database, account: AccountId) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let sql = "SELECT checked_at FROM checks WHERE account_id = $1";
-    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(account.to_string()).fetch_optional(pool))?)
+    Ok(sql("SELECT checked_at FROM checks WHERE account_id = $1")
+        .bind(account.to_string())
+        .scalar_optional(database)
+        .await?)
 }
 
 /// Notes that Meta said something about a token just now.
@@ -68,9 +80,13 @@ pub async fn heard_at(database: &Database, account: AccountId) -> Result<Option<
 /// # Errors
 /// When the database fails.
 pub async fn heard(tx: &mut Tx, account: AccountId, token: TokenId, at: DateTime<Utc>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO checks (account_id, token_id, checked_at) VALUES ($1, $2, $3) \
-               ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, checked_at = excluded.checked_at";
-    execute!(tx, sqlx::query(sql).bind(account.to_string()).bind(token.to_string()).bind(at))?;
+    sql("INSERT INTO checks (account_id, token_id, checked_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, checked_at = excluded.checked_at")
+    .bind(account.to_string())
+    .bind(token.to_string())
+    .bind(at)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
@@ -79,7 +95,10 @@ pub async fn heard(tx: &mut Tx, account: AccountId, token: TokenId, at: DateTime
 /// # Errors
 /// When the database fails.
 pub async fn heard_since(database: &Database, connection: Connection, since: DateTime<Utc>) -> Result<i64, StoreError> {
-    let sql = "SELECT count(*) FROM checks c JOIN account_status_v1 s ON s.account_id = c.account_id \
-               WHERE c.checked_at > $1 AND s.connection = $2 AND s.status = 'active'";
-    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(since).bind(connection.name()).fetch_one(pool))?)
+    Ok(sql("SELECT count(*) FROM checks c JOIN account_status_v1 s ON s.account_id = c.account_id \
+            WHERE c.checked_at > $1 AND s.connection = $2 AND s.status = 'active'")
+    .bind(since)
+    .bind(connection.name())
+    .scalar(database)
+    .await?)
 }

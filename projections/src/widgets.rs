@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, WidgetId, account::Plan};
-use engine::{Database, StoreError, read};
+use engine::{Database, StoreError, sql};
 
 use crate::{account, parse};
 
@@ -46,8 +46,8 @@ const SELECT: &str = "SELECT w.widget_id, w.account_id, w.plan, w.removed, w.add
 /// # Errors
 /// When the database fails.
 pub async fn widget(database: &Database, id: WidgetId) -> Result<Option<Widget>, StoreError> {
-    let sql = format!("{SELECT} WHERE w.widget_id = $1");
-    let row: Option<Row> = read!(database, pool => sqlx::query_as(&sql).bind(id.to_string()).fetch_optional(pool))?;
+    let row: Option<Row> =
+        sql(format!("{SELECT} WHERE w.widget_id = $1")).bind(id.to_string()).fetch_optional(database).await?;
     row.as_ref().map(of_row).transpose()
 }
 
@@ -56,8 +56,11 @@ pub async fn widget(database: &Database, id: WidgetId) -> Result<Option<Widget>,
 /// # Errors
 /// When the database fails.
 pub async fn of_account(database: &Database, id: AccountId) -> Result<Vec<Widget>, StoreError> {
-    let sql = format!("{SELECT} WHERE w.account_id = $1 AND NOT w.removed ORDER BY w.added_at, w.widget_id");
-    let rows: Vec<Row> = read!(database, pool => sqlx::query_as(&sql).bind(id.to_string()).fetch_all(pool))?;
+    let rows: Vec<Row> =
+        sql(format!("{SELECT} WHERE w.account_id = $1 AND NOT w.removed ORDER BY w.added_at, w.widget_id"))
+            .bind(id.to_string())
+            .fetch_all(database)
+            .await?;
     rows.iter().map(of_row).collect()
 }
 

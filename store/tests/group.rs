@@ -6,7 +6,7 @@ use chrono::DateTime;
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Authority, Connection, UserId, WidgetId, account::Plan,
 };
-use engine::{CommitError, Decision, ExecuteError, Store, StoreError, Unit, Write, on_both_engines};
+use engine::{CommitError, Decision, ExecuteError, Store, StoreError, Unit, on_both_engines, sql};
 use futures::future::join_all;
 use store::Metadata;
 use store::testing::{self, TestDatabase};
@@ -192,7 +192,7 @@ on_both_engines! {
         // Somebody keeps the database from writing for a while.
         let mut slow = store.database().begin().await.expect("begins");
         if store.database().is_shared() {
-            engine::execute!(&mut slow, engine::sqlx::query("LOCK TABLE events IN EXCLUSIVE MODE")).expect("locked");
+            sql("LOCK TABLE events IN EXCLUSIVE MODE").execute(&mut slow).await.expect("locked");
         }
         let commits: Vec<_> = units.into_iter().map(|unit| tokio::spawn(unit.commit())).collect();
         while !commits.iter().any(tokio::task::JoinHandle::is_finished) {
@@ -218,10 +218,10 @@ on_both_engines! {
             units.push(unit(&store, account(), connect()).await);
         }
         let mut odd = unit(&store, account(), connect()).await;
-        odd.write(Write::new("INSERT INTO there_is_no_such_table VALUES ($1)").bind("x"));
+        odd.write(sql("INSERT INTO there_is_no_such_table VALUES ($1)").bind("x"));
         units.insert(2, odd);
         let mut guarded = unit(&store, account(), connect()).await;
-        guarded.write(Write::new("UPDATE vault SET key_id = $1 WHERE account_id = 'nobody'").bind("x").guarded());
+        guarded.write(sql("UPDATE vault SET key_id = $1 WHERE account_id = 'nobody'").bind("x").guarded());
         units.insert(4, guarded);
         let answers = join_all(units.into_iter().map(Unit::commit)).await;
         assert!(matches!(answers[2], Err(CommitError::Database(_))), "{:?}", answers[2]);

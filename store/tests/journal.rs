@@ -8,7 +8,7 @@ use std::{
 
 use chrono::DateTime;
 use domain::{Account, AccountCommand, AccountId, Connection, UserId};
-use engine::{Database, Options, Store, Tx, execute, on_both_engines, testing::Engine};
+use engine::{Database, Options, Store, Tx, on_both_engines, sql, testing::Engine};
 use store::testing::{self, TestDatabase};
 use uuid::Uuid;
 
@@ -22,10 +22,14 @@ async fn connected(store: &Store) -> i64 {
 
 /// Appends by hand, in a transaction that the test ends when it likes.
 async fn append(tx: &mut Tx) {
-    let sql = "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
-               at) VALUES ('account', $1, 1, 'Disconnected', '1', '\"Disconnected\"', '{}', $2)";
     let at = DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
-    execute!(tx, sqlx::query(sql).bind(Uuid::now_v7().to_string()).bind(at)).expect("inserts");
+    sql("INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
+         at) VALUES ('account', $1, 1, 'Disconnected', '1', '\"Disconnected\"', '{}', $2)")
+    .bind(Uuid::now_v7().to_string())
+    .bind(at)
+    .execute(&mut *tx)
+    .await
+    .expect("inserts");
 }
 
 async fn positions_after(store: &Store, position: i64) -> Vec<i64> {
@@ -170,5 +174,5 @@ async fn goes_on(database: &TestDatabase, before: &[engine::Recorded]) {
     let head = store.head().await.expect("a head");
     assert!(connected(&store).await > head);
     let mut tx = store.database().begin().await.expect("begins");
-    assert!(execute!(&mut tx, sqlx::query("DELETE FROM events")).is_err(), "still append-only");
+    assert!(sql("DELETE FROM events").execute(&mut tx).await.is_err(), "still append-only");
 }

@@ -1,6 +1,6 @@
 //! What a database's schema is found to be, and that looking changes nothing.
 
-use engine::{Database, Options, Schema, StoreError, autocommit, on_both_engines};
+use engine::{Database, Options, Schema, StoreError, on_both_engines, sql};
 use store::testing::TestDatabase;
 
 async fn opened(database: &TestDatabase) -> Database {
@@ -17,11 +17,11 @@ on_both_engines! {
         let database = opened(&test).await;
         assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Current);
         let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
-        autocommit!(&database, on => sqlx::query(newest).execute(on)).expect("deleted");
+        sql(newest).execute(&database).await.expect("deleted");
         assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Older);
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
-        autocommit!(&database, on => sqlx::query(newer).execute(on)).expect("inserted");
+        sql(newer).execute(&database).await.expect("inserted");
         assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Newer);
     }
 }

@@ -7,7 +7,7 @@ use domain::{
     Account, AccountCommand, AccountError, AccountEvent, AccountId, Authority, Connection, UserId, WidgetId,
     account::Plan,
 };
-use engine::{CommitError, Decision, ExecuteError, Filter, Store, StoreError, Unit, Write, on_both_engines, read};
+use engine::{CommitError, Decision, ExecuteError, Filter, Query, Store, StoreError, Unit, on_both_engines, sql};
 use store::Metadata;
 use store::{
     Event,
@@ -43,8 +43,8 @@ fn add_widget() -> AccountCommand {
     AccountCommand::AddWidget { widget: WidgetId::new(Uuid::now_v7()), plan: Plan::Free, by: Authority::Staff }
 }
 
-fn guarded(sql: &'static str) -> Write {
-    Write::new(sql).guarded()
+fn guarded(text: &'static str) -> Query {
+    sql(text).guarded()
 }
 
 /// Adds a widget, a little late, so that rivals meet.
@@ -108,12 +108,12 @@ on_both_engines! {
         let store = database.store().await;
         let mut unit = store.unit(metadata());
         unit.execute::<Account>(account(), connect()).await.expect("connects");
-        unit.write(Write::new("INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $2, 'admin', $3)")
+        unit.write(sql("INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $2, 'admin', $3)")
             .bind("u").bind("e").bind(at()));
         unit.write(guarded("UPDATE users SET email = 'x' WHERE id = 'nobody'"));
         assert!(matches!(unit.commit().await, Err(CommitError::Refused)));
         assert_eq!(store.head().await.expect("reads"), 0);
-        let users: i64 = read!(store.database(), pool => sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(pool))
+        let users: i64 = sql("SELECT count(*) FROM users").scalar(store.database()).await
             .expect("counts");
         assert_eq!(users, 0);
     }
@@ -209,7 +209,7 @@ on_both_engines! {
         }
         for change in changes {
             let mut tx = store.database().begin().await.expect("begins");
-            let refused = engine::execute!(&mut tx, sqlx::query(&change)).expect_err(&change);
+            let refused = sql(change.clone()).execute(&mut tx).await.expect_err(&change);
             assert!(refused.to_string().contains("append-only"), "{change}: {refused}");
         }
     }

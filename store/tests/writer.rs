@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Database, Options, execute, read, sqlx, testing::Engine};
+use engine::{Database, Options, sql, sqlx, testing::Engine};
 use store::testing::TestDatabase;
 
 const KEEP: &str = "INSERT INTO checkpoints (name, version, position) VALUES ($1, 1, 0)";
@@ -16,12 +16,12 @@ async fn opened() -> (TestDatabase, Database) {
 
 async fn keep(database: &Database) {
     let mut tx = database.begin().await.expect("begins");
-    execute!(&mut tx, sqlx::query(KEEP).bind("kept")).expect("writes");
+    sql(KEEP).bind("kept").execute(&mut tx).await.expect("writes");
     tx.commit().await.expect("commits");
 }
 
 async fn kept(database: &Database) -> i64 {
-    read!(database, pool => sqlx::query_scalar("SELECT count(*) FROM checkpoints").fetch_one(pool)).expect("counts")
+    sql("SELECT count(*) FROM checkpoints").scalar(database).await.expect("counts")
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn a_dropped_transaction_is_rolled_back_before_the_next() {
     let before = kept(&database).await;
     for _ in 0..20 {
         let mut tx = database.begin().await.expect("begins");
-        execute!(&mut tx, sqlx::query(KEEP).bind("dropped")).expect("writes");
+        sql(KEEP).bind("dropped").execute(&mut tx).await.expect("writes");
     }
     keep(&database).await;
     assert_eq!(kept(&database).await, before + 1);
@@ -52,12 +52,12 @@ async fn a_full_disk_is_an_error_and_no_more() {
     let fill = format!("INSERT INTO checkpoints (name, version, position) VALUES (hex(zeroblob({})), 1, 0)", 1 << 20);
     for _ in 0..3 {
         let mut tx = database.begin().await.expect("begins");
-        execute!(&mut tx, sqlx::query("PRAGMA max_page_count = 1")).expect("no more than it has");
-        let error = execute!(&mut tx, sqlx::query(&fill)).expect_err("the disk is full");
+        sql("PRAGMA max_page_count = 1").execute(&mut tx).await.expect("no more than it has");
+        let error = sql(fill.clone()).execute(&mut tx).await.expect_err("the disk is full");
         assert!(error.to_string().contains("full"), "{error}");
     }
     let mut tx = database.begin().await.expect("begins");
-    execute!(&mut tx, sqlx::query("PRAGMA max_page_count = 4294967294")).expect("enough again");
+    sql("PRAGMA max_page_count = 4294967294").execute(&mut tx).await.expect("enough again");
     drop(tx);
     keep(&database).await;
     assert_eq!(kept(&database).await, before + 1);

@@ -8,6 +8,7 @@ use domain::{
     Account, AccountCommand, AccountId, AttemptId, Connection, Token, TokenCommand, TokenId, UserId,
     token::{Grant, Way},
 };
+use engine::sql;
 use futures::{StreamExt, stream};
 use projections::accounts::{Viewer, counts};
 use secrecy::SecretString;
@@ -34,9 +35,10 @@ impl Relight {
     /// # Panics
     /// When the database fails.
     pub async fn statuses(&self) -> BTreeMap<String, String> {
-        let sql = "SELECT account_id, status FROM account_status_v1";
-        let rows: Vec<(String, String)> =
-            engine::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_all(pool)).expect("there");
+        let rows: Vec<(String, String)> = sql("SELECT account_id, status FROM account_status_v1")
+            .fetch_all(self.store().database())
+            .await
+            .expect("there");
         rows.into_iter().collect()
     }
 
@@ -47,9 +49,11 @@ impl Relight {
     pub async fn work_of(&self, account: &str) -> String {
         let id = account.parse().expect("an id");
         let waiting = projections::queue::waiting(self.store().database(), Some(id), 20).await.expect("read");
-        let held: Vec<(String, i64)> = engine::read!(self.store().database(), pool =>
-            sqlx::query_as("SELECT reason, failures FROM verdicts WHERE account_id = $1").bind(account).fetch_all(pool))
-        .expect("read");
+        let held: Vec<(String, i64)> = sql("SELECT reason, failures FROM verdicts WHERE account_id = $1")
+            .bind(account)
+            .fetch_all(self.store().database())
+            .await
+            .expect("read");
         let journal = self.journal(account).await;
         let events: Vec<_> = journal.iter().map(|event| format!("{} {}", event.at, event.payload)).collect();
         format!("now {}, {waiting:#?}, held {held:?}, {events:#?}", self.clock.now())
@@ -61,9 +65,10 @@ impl Relight {
     /// When the database fails.
     pub async fn told_and_forgotten(&self, before: DateTime<Utc>) -> [i64; 2] {
         self.commands().forget_told(before).await.expect("forgotten");
-        let sql = "SELECT (SELECT count(*) FROM mails), (SELECT count(*) FROM notices)";
-        let (mails, notices) =
-            engine::read!(self.store().database(), pool => sqlx::query_as(sql).fetch_one(pool)).expect("counted");
+        let (mails, notices) = sql("SELECT (SELECT count(*) FROM mails), (SELECT count(*) FROM notices)")
+            .fetch_one(self.store().database())
+            .await
+            .expect("counted");
         [mails, notices]
     }
 
@@ -72,8 +77,10 @@ impl Relight {
     /// # Panics
     /// When the database fails.
     pub async fn username(&self, account: &str) -> String {
-        let sql = "SELECT username FROM profiles WHERE account_id = $1";
-        engine::read!(self.store().database(), pool => sqlx::query_scalar(sql).bind(account).fetch_one(pool))
+        sql("SELECT username FROM profiles WHERE account_id = $1")
+            .bind(account)
+            .scalar(self.store().database())
+            .await
             .expect("there")
     }
 

@@ -14,7 +14,7 @@ use api::{
 use chrono::TimeDelta;
 use commands::{Clock, Commands};
 use domain::{AccountId, Connection, account::Plan};
-use engine::{Recorded, Store, testing::Engine};
+use engine::{Recorded, Store, sql, testing::Engine};
 use sandbox::{Action, Sandbox};
 use secrecy::{ExposeSecret, SecretString};
 use store::testing::TestDatabase;
@@ -164,8 +164,10 @@ impl Relight {
     /// # Panics
     /// When the database fails.
     pub async fn accounts(&self) -> Vec<String> {
-        let sql = "SELECT account_id FROM account_status_v1 ORDER BY account_id";
-        engine::read!(self.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("accounts")
+        sql("SELECT account_id FROM account_status_v1 ORDER BY account_id")
+            .scalars(self.store().database())
+            .await
+            .expect("accounts")
     }
 
     /// The mails that were sent to somebody: subjects and texts.

@@ -1,7 +1,7 @@
 //! When Relight has done all that there is to do: so tests show that something did not happen.
 
 use chrono::TimeDelta;
-use engine::testing::found;
+use engine::{sql, testing::found};
 
 use crate::relight::Relight;
 
@@ -23,8 +23,7 @@ impl Relight {
     /// When the database fails.
     pub async fn due(&self) -> i64 {
         let now = self.clock.now();
-        engine::read!(self.store().database(), pool => sqlx::query_scalar(DUE).bind(now).fetch_one(pool))
-            .expect("counted")
+        sql(DUE).bind(now).scalar(self.store().database()).await.expect("counted")
     }
 
     /// Waits until nothing is due or under way, on any node: what has not happened by then does not happen at this time.

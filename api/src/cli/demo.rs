@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use commands::Clock;
 use domain::{Connection, account::Plan};
+use engine::sql;
 use sandbox::{Action, Sandbox};
 use secrecy::SecretString;
 use url::Url;
@@ -101,9 +102,10 @@ pub(super) async fn run(options: Options) -> Result<()> {
         users.set(email, &password, role, service.app.commands.clock.now()).await.map_err(refused)?;
     }
     fill(&service, &sandbox, &base, &password).await?;
-    let widget = engine::read!(service.app.database(), pool =>
-        sqlx::query_scalar::<_, String>("SELECT widget_id FROM widgets_v1 WHERE NOT removed ORDER BY added_at LIMIT 1")
-            .fetch_optional(pool))?;
+    // One engine: the demo's database is a SQLite file.
+    let widget = sql("SELECT widget_id FROM widgets_v1 WHERE NOT removed ORDER BY added_at LIMIT 1")
+        .scalar_optional::<String>(service.app.database())
+        .await?;
     tell(&base, &sandbox, &password, widget.as_deref());
     service.run().await
 }
@@ -205,8 +207,8 @@ async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &Secre
 
 async fn wait_for_feeds(service: &Service) -> Result<()> {
     for _ in 0..100 {
-        let sql = "SELECT count(*) FROM feeds";
-        let feeds: i64 = engine::read!(service.app.database(), pool => sqlx::query_scalar(sql).fetch_one(pool))?;
+        // One engine: the demo's database is a SQLite file.
+        let feeds: i64 = sql("SELECT count(*) FROM feeds").scalar(service.app.database()).await?;
         if usize::try_from(feeds)? >= SEEDS.len() {
             return Ok(());
         }

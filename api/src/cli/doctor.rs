@@ -24,7 +24,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     };
     match database::existing(&config).await {
         Ok(database) => {
-            say(true, format!("{} answers: {}", database.engine(), database::shown(&config)));
+            say(true, format!("{} answers: {}", database.dialect().name(), database::shown(&config)));
             match vault(&config, &database).await {
                 Ok(sentence) => say(true, sentence),
                 Err(error) => say(false, format!("{error:#}")),

@@ -9,7 +9,7 @@ use crate::{config::Config, pages::login::setup_path, service::Service, sign_in:
 pub(super) async fn run(config: Config) -> Result<()> {
     let service = Service::start(config, Clock::default()).await?;
     let app = &service.app;
-    let engine = app.database().engine();
+    let engine = app.database().dialect().name();
     tracing::info!(address = %service.address, public_url = app.config.public_url(), engine, "ready");
     if !app.config.is_https() {
         tracing::warn!("http.public_url is not https: good for a test on this machine only");

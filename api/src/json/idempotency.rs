@@ -12,7 +12,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use commands::vault::{Sealed, tables::ANSWERS};
-use engine::{Database, execute, read};
+use engine::{Database, sql};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -122,9 +122,12 @@ fn hash(parts: &Parts, body: &Bytes) -> Vec<u8> {
 }
 
 async fn kept(app: &App, caller: &str, key: &str, hash: &[u8], bound_to: &str) -> Result<Option<Kept>, Error> {
-    let sql = "SELECT request_hash, status, key_id, sealed FROM answers WHERE caller_id = $1 AND key = $2";
-    let row: Option<(Vec<u8>, i64, String, Vec<u8>)> = read!(app.database(), pool =>
-        sqlx::query_as(sql).bind(caller).bind(key).fetch_optional(pool))?;
+    let row: Option<(Vec<u8>, i64, String, Vec<u8>)> =
+        sql("SELECT request_hash, status, key_id, sealed FROM answers WHERE caller_id = $1 AND key = $2")
+            .bind(caller)
+            .bind(key)
+            .fetch_optional(app.database())
+            .await?;
     let Some((known, status, key_id, bytes)) = row else { return Ok(None) };
     if known != hash {
         return Err(Error::Rule("This Idempotency-Key was used for another request.".to_owned()));
@@ -142,20 +145,18 @@ async fn keep(
     status: StatusCode,
     sealed: Sealed,
 ) -> Result<(), Error> {
-    let sql = "INSERT INTO answers (caller_id, key, request_hash, status, key_id, sealed, answered_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller_id, key) DO NOTHING";
     let mut tx = app.database().begin().await?;
-    execute!(
-        &mut tx,
-        sqlx::query(sql)
-            .bind(caller)
-            .bind(key)
-            .bind(hash)
-            .bind(i64::from(status.as_u16()))
-            .bind(&sealed.key_id)
-            .bind(&sealed.bytes)
-            .bind(app.commands.clock.now())
-    )?;
+    sql("INSERT INTO answers (caller_id, key, request_hash, status, key_id, sealed, answered_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller_id, key) DO NOTHING")
+    .bind(caller)
+    .bind(key)
+    .bind(hash)
+    .bind(i64::from(status.as_u16()))
+    .bind(&sealed.key_id)
+    .bind(&sealed.bytes)
+    .bind(app.commands.clock.now())
+    .execute(&mut tx)
+    .await?;
     Ok(tx.commit().await?)
 }
 
@@ -165,6 +166,6 @@ async fn keep(
 /// When the database fails.
 pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut tx = database.begin().await?;
-    execute!(&mut tx, sqlx::query("DELETE FROM answers WHERE answered_at < $1").bind(at))?;
+    sql("DELETE FROM answers WHERE answered_at < $1").bind(at).execute(&mut tx).await?;
     tx.commit().await
 }

@@ -15,7 +15,7 @@ use axum::{
 use axum_login::AuthSession;
 use commands::attempt::Phase;
 use domain::AccountId;
-use engine::{StoreError, read};
+use engine::{StoreError, sql};
 use futures::Stream;
 use projections::{
     accounts::{Viewer, account_for},
@@ -188,16 +188,19 @@ fn stream(
 /// When the database fails.
 pub async fn state(app: &App, accounts: &[AccountId]) -> Result<String, StoreError> {
     if accounts.is_empty() {
-        let sql = "SELECT position FROM checkpoints WHERE name = 'account_status'";
-        let position: Option<i64> = read!(app.database(), pool => sqlx::query_scalar(sql).fetch_optional(pool))?;
+        let position: Option<i64> = sql("SELECT position FROM checkpoints WHERE name = 'account_status'")
+            .scalar_optional(app.database())
+            .await?;
         return Ok(position.unwrap_or(0).to_string());
     }
     let mut state = DefaultHasher::new();
     for account in accounts {
-        let sql = "SELECT s.position, c.checked_at FROM account_status_v1 s \
-                   LEFT JOIN checks c ON c.account_id = s.account_id WHERE s.account_id = $1";
         let row: Option<(i64, Option<chrono::DateTime<chrono::Utc>>)> =
-            read!(app.database(), pool => sqlx::query_as(sql).bind(account.to_string()).fetch_optional(pool))?;
+            sql("SELECT s.position, c.checked_at FROM account_status_v1 s \
+                 LEFT JOIN checks c ON c.account_id = s.account_id WHERE s.account_id = $1")
+            .bind(account.to_string())
+            .fetch_optional(app.database())
+            .await?;
         row.hash(&mut state);
         feeds::fetched_at(app.database(), *account).await?.hash(&mut state);
     }

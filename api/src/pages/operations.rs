@@ -117,7 +117,7 @@ pub async fn operations(
         csrf,
         warnings: warnings(&app),
         addresses: addresses.collect(),
-        engine: app.database().engine(),
+        engine: app.database().dialect().name(),
         vault: app.proof.ask(&app).await?,
         keys: app.commands.vault.key_ids().collect::<Vec<_>>().join(", "),
         meta: reach::meta(&app.config, META_TIMEOUT).await,

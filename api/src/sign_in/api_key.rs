@@ -7,7 +7,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use commands::Context;
 use domain::{Actor, Authority, UserId};
-use engine::{Database, StoreError, execute, read};
+use engine::{Database, StoreError, sql};
 use projections::accounts::Viewer;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -60,10 +60,16 @@ pub async fn create(
     now: DateTime<Utc>,
 ) -> Result<SecretString, StoreError> {
     let key = format!("{PREFIX}{}", commands::attempt::random_text::<32>());
-    let sql = "INSERT INTO api_keys (id, name, role, key_hash, created_at) VALUES ($1, $2, $3, $4, $5)";
     let id = commands::new_id().to_string();
     let mut tx = database.begin().await?;
-    execute!(&mut tx, sqlx::query(sql).bind(&id).bind(name).bind(role.name()).bind(hash(&key)).bind(now))?;
+    sql("INSERT INTO api_keys (id, name, role, key_hash, created_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(&id)
+        .bind(name)
+        .bind(role.name())
+        .bind(hash(&key))
+        .bind(now)
+        .execute(&mut tx)
+        .await?;
     tx.commit().await?;
     Ok(key.into())
 }
@@ -80,9 +86,10 @@ impl FromRequestParts<App> for Caller {
         let refused = || app.limits.failures.failed(Door::ApiKey, from).err().unwrap_or(Error::BadKey);
         let header = parts.headers.get(header::AUTHORIZATION).ok_or(Error::BadKey)?;
         let key: SecretString = header.to_str().ok().and_then(bearer).ok_or_else(refused)?.to_owned().into();
-        let sql = "SELECT id, role FROM api_keys WHERE key_hash = $1";
-        let row: Option<(String, String)> = read!(app.database(), pool =>
-            sqlx::query_as(sql).bind(hash(key.expose_secret())).fetch_optional(pool))?;
+        let row: Option<(String, String)> = sql("SELECT id, role FROM api_keys WHERE key_hash = $1")
+            .bind(hash(key.expose_secret()))
+            .fetch_optional(app.database())
+            .await?;
         let (id, role) = row.ok_or_else(refused)?;
         let unreadable = |_| StoreError::Unreadable("an API key's row".to_owned());
         let (id, role) = (id.parse().map_err(unreadable)?, role.parse().map_err(unreadable)?);

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Right, UserId};
-use engine::{Database, StoreError, autocommit, execute, read, within};
+use engine::{Database, StoreError, sql};
 
 use crate::error::Error;
 
@@ -88,27 +88,35 @@ impl Invitations {
         let (account, by) = (account.to_string(), by.to_string());
         let mut tx = self.database.begin().await?;
         // Those of a person, and those for an account, that are made at once are counted one after the other.
-        for (sql, id) in
+        for (row, id) in
             [("SELECT 1 FROM users WHERE id = $1", &by), ("SELECT 1 FROM profiles WHERE account_id = $1", &account)]
         {
-            let sql = format!("{sql}{}", self.database.locked());
-            execute!(&mut tx, sqlx::query(&sql).bind(id))?;
+            sql(format!("{row}{}", self.database.dialect().locked())).bind(id).execute(&mut tx).await?;
         }
         let counts = "SELECT (SELECT COUNT(*) FROM invitations WHERE invited_by = $1 AND invited_at > $2), \
                       (SELECT COUNT(*) FROM invitations WHERE account_id = $3 AND invited_at > $4)";
-        let (made, waiting): (i64, i64) = within!(&mut tx, on => sqlx::query_as(counts)
-            .bind(&by).bind(now - TimeDelta::days(1)).bind(&account).bind(now - LASTS).fetch_one(on))?;
+        let (made, waiting): (i64, i64) = sql(counts)
+            .bind(&by)
+            .bind(now - TimeDelta::days(1))
+            .bind(&account)
+            .bind(now - LASTS)
+            .fetch_one(&mut tx)
+            .await?;
         if made >= A_DAY || waiting >= OF_ACCOUNT {
             return Err(Error::Rule("There are too many invitations. Please try again tomorrow.".to_owned()));
         }
-        let sql = "INSERT INTO invitations (id, account_id, email, \"right\", invited_by, invited_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, email) DO UPDATE SET id = excluded.id, \
-                   \"right\" = excluded.\"right\", invited_by = excluded.invited_by, invited_at = excluded.invited_at";
         let id = commands::new_id().to_string();
-        execute!(
-            &mut tx,
-            sqlx::query(sql).bind(&id).bind(&account).bind(email).bind(right.name()).bind(&by).bind(now)
-        )?;
+        sql("INSERT INTO invitations (id, account_id, email, \"right\", invited_by, invited_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, email) DO UPDATE SET id = excluded.id, \
+             \"right\" = excluded.\"right\", invited_by = excluded.invited_by, invited_at = excluded.invited_at")
+        .bind(&id)
+        .bind(&account)
+        .bind(email)
+        .bind(right.name())
+        .bind(&by)
+        .bind(now)
+        .execute(&mut tx)
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -117,9 +125,11 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn of_account(&self, account: AccountId, now: DateTime<Utc>) -> Result<Vec<Invitation>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE account_id = $1 AND invited_at > $2 ORDER BY email");
-        Ok(read!(&self.database, pool =>
-            sqlx::query_as(&sql).bind(account.to_string()).bind(now - LASTS).fetch_all(pool))?)
+        Ok(sql(format!("{COLUMNS} WHERE account_id = $1 AND invited_at > $2 ORDER BY email"))
+            .bind(account.to_string())
+            .bind(now - LASTS)
+            .fetch_all(&self.database)
+            .await?)
     }
 
     /// Those to an address that wait.
@@ -127,8 +137,11 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn to(&self, email: &str, now: DateTime<Utc>) -> Result<Vec<Invitation>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE email = $1 AND invited_at > $2 ORDER BY invited_at DESC LIMIT {OF_ACCOUNT}");
-        Ok(read!(&self.database, pool => sqlx::query_as(&sql).bind(email).bind(now - LASTS).fetch_all(pool))?)
+        Ok(sql(format!("{COLUMNS} WHERE email = $1 AND invited_at > $2 ORDER BY invited_at DESC LIMIT {OF_ACCOUNT}"))
+            .bind(email)
+            .bind(now - LASTS)
+            .fetch_all(&self.database)
+            .await?)
     }
 
     /// The one of this id to this address, if it waits.
@@ -136,9 +149,12 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn of(&self, id: &str, email: &str, now: DateTime<Utc>) -> Result<Option<Invitation>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE id = $1 AND email = $2 AND invited_at > $3");
-        Ok(read!(&self.database, pool =>
-            sqlx::query_as(&sql).bind(id).bind(email).bind(now - LASTS).fetch_optional(pool))?)
+        Ok(sql(format!("{COLUMNS} WHERE id = $1 AND email = $2 AND invited_at > $3"))
+            .bind(id)
+            .bind(email)
+            .bind(now - LASTS)
+            .fetch_optional(&self.database)
+            .await?)
     }
 
     /// Removes one, whether it was accepted, declined or withdrawn; whether it was there.
@@ -146,8 +162,7 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn remove(&self, id: &str) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM invitations WHERE id = $1";
-        Ok(autocommit!(&self.database, on => sqlx::query(sql).bind(id).execute(on))? > 0)
+        Ok(sql("DELETE FROM invitations WHERE id = $1").bind(id).execute(&self.database).await? > 0)
     }
 
     /// Puts one back that was removed.
@@ -155,11 +170,17 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn restore(&self, invitation: &Invitation) -> Result<(), StoreError> {
-        let sql = "INSERT INTO invitations (id, account_id, email, \"right\", invited_by, invited_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
         let Invitation { id, account_id, email, right, invited_by, invited_at } = invitation;
-        autocommit!(&self.database, on => sqlx::query(sql)
-            .bind(id).bind(account_id).bind(email).bind(right).bind(invited_by).bind(invited_at).execute(on))?;
+        sql("INSERT INTO invitations (id, account_id, email, \"right\", invited_by, invited_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
+        .bind(id)
+        .bind(account_id)
+        .bind(email)
+        .bind(right)
+        .bind(invited_by)
+        .bind(*invited_at)
+        .execute(&self.database)
+        .await?;
         Ok(())
     }
 
@@ -168,8 +189,7 @@ impl Invitations {
     /// # Errors
     /// When the database fails.
     pub async fn tidy(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let sql = "DELETE FROM invitations WHERE invited_at <= $1";
-        autocommit!(&self.database, on => sqlx::query(sql).bind(now - LASTS).execute(on))?;
+        sql("DELETE FROM invitations WHERE invited_at <= $1").bind(now - LASTS).execute(&self.database).await?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Which mails somebody wants.
 
 use domain::{Right, UserId};
-use engine::{StoreError, autocommit, read};
+use engine::{StoreError, sql};
 
 use super::Users;
 
@@ -30,8 +30,10 @@ impl Users {
     /// # Errors
     /// When the database fails.
     pub async fn mails(&self, user: UserId) -> Result<Option<Mails>, StoreError> {
-        let sql = "SELECT mails_as_owner, mails_as_developer FROM users WHERE id = $1";
-        Ok(read!(&self.database, pool => sqlx::query_as(sql).bind(user.to_string()).fetch_optional(pool))?)
+        Ok(sql("SELECT mails_as_owner, mails_as_developer FROM users WHERE id = $1")
+            .bind(user.to_string())
+            .fetch_optional(&self.database)
+            .await?)
     }
 
     /// Changes which mails somebody wants.
@@ -39,9 +41,12 @@ impl Users {
     /// # Errors
     /// When the database fails.
     pub async fn set_mails(&self, user: UserId, mails: Mails) -> Result<(), StoreError> {
-        let sql = "UPDATE users SET mails_as_owner = $1, mails_as_developer = $2 WHERE id = $3";
-        autocommit!(&self.database, pool => sqlx::query(sql)
-            .bind(mails.mails_as_owner).bind(mails.mails_as_developer).bind(user.to_string()).execute(pool))?;
+        sql("UPDATE users SET mails_as_owner = $1, mails_as_developer = $2 WHERE id = $3")
+            .bind(mails.mails_as_owner)
+            .bind(mails.mails_as_developer)
+            .bind(user.to_string())
+            .execute(&self.database)
+            .await?;
         Ok(())
     }
 
@@ -50,8 +55,7 @@ impl Users {
     /// # Errors
     /// When the database fails.
     pub async fn admins(&self) -> Result<Vec<UserId>, StoreError> {
-        let ids: Vec<String> = read!(&self.database, pool =>
-            sqlx::query_scalar("SELECT id FROM users WHERE role = 'admin'").fetch_all(pool))?;
+        let ids: Vec<String> = sql("SELECT id FROM users WHERE role = 'admin'").scalars(&self.database).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 }

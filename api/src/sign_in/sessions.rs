@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::{extract::Request, middleware::Next, response::Response};
 use axum_login::{AuthSession, AuthUser, AuthnBackend};
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Database, StoreError, autocommit, read};
+use engine::{Database, StoreError, sql};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{
@@ -124,8 +124,11 @@ impl Sessions {
     /// When the database fails.
     pub async fn tidy(&self) -> std::result::Result<(), StoreError> {
         let (now, oldest) = lasting();
-        let sql = "DELETE FROM browser_sessions WHERE expires_at <= $1 OR began_at <= $2";
-        autocommit!(&self.database, on => sqlx::query(sql).bind(now).bind(oldest).execute(on))?;
+        sql("DELETE FROM browser_sessions WHERE expires_at <= $1 OR began_at <= $2")
+            .bind(now)
+            .bind(oldest)
+            .execute(&self.database)
+            .await?;
         Ok(())
     }
 }
@@ -144,8 +147,12 @@ fn hash(id: &Id) -> Vec<u8> {
 /// The data and the end of a session that lasts.
 async fn row(database: &Database, id: &Id) -> std::result::Result<Option<(String, DateTime<Utc>)>, sqlx::Error> {
     let (now, oldest) = lasting();
-    let sql = "SELECT data, expires_at FROM browser_sessions WHERE id_hash = $1 AND expires_at > $2 AND began_at > $3";
-    read!(database, pool => sqlx::query_as(sql).bind(hash(id)).bind(now).bind(oldest).fetch_optional(pool))
+    sql("SELECT data, expires_at FROM browser_sessions WHERE id_hash = $1 AND expires_at > $2 AND began_at > $3")
+        .bind(hash(id))
+        .bind(now)
+        .bind(oldest)
+        .fetch_optional(database)
+        .await
 }
 
 fn ends(record: &Record) -> DateTime<Utc> {
@@ -160,26 +167,38 @@ fn failed(error: &sqlx::Error) -> Error {
 impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
         let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
-        let sql =
-            "INSERT INTO browser_sessions (id_hash, user_id, data, began_at, expires_at) VALUES ($1, $5, $2, $3, $4)";
         let (id, (now, _), ends) = (hash(&record.id), lasting(), ends(record));
         let user = record.data.get(SIGNED_IN).and_then(|data| data["user_id"].as_str().map(str::to_owned));
-        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).bind(&data).bind(now).bind(ends).bind(&user).execute(on))
+        sql("INSERT INTO browser_sessions (id_hash, user_id, data, began_at, expires_at) VALUES ($1, $5, $2, $3, $4)")
+            .bind(&id)
+            .bind(&data)
+            .bind(now)
+            .bind(ends)
+            .bind(&user)
+            .execute(&self.database)
+            .await
             .map_err(|error| failed(&error))?;
         if let Some(user) = user {
-            let sql = "DELETE FROM browser_sessions WHERE user_id = $1 AND id_hash NOT IN \
-                       (SELECT id_hash FROM browser_sessions WHERE user_id = $1 ORDER BY began_at DESC LIMIT $2)";
-            autocommit!(&self.database, on => sqlx::query(sql).bind(&user).bind(OF_PERSON).execute(on))
-                .map_err(|error| failed(&error))?;
+            sql("DELETE FROM browser_sessions WHERE user_id = $1 AND id_hash NOT IN \
+                 (SELECT id_hash FROM browser_sessions WHERE user_id = $1 ORDER BY began_at DESC LIMIT $2)")
+            .bind(&user)
+            .bind(OF_PERSON)
+            .execute(&self.database)
+            .await
+            .map_err(|error| failed(&error))?;
         }
         Ok(())
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
         let data = serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))?;
-        let sql = "UPDATE browser_sessions SET data = $1, expires_at = $2 WHERE id_hash = $3";
         let (id, ends) = (hash(&record.id), ends(record));
-        autocommit!(&self.database, on => sqlx::query(sql).bind(&data).bind(ends).bind(&id).execute(on))
+        sql("UPDATE browser_sessions SET data = $1, expires_at = $2 WHERE id_hash = $3")
+            .bind(&data)
+            .bind(ends)
+            .bind(&id)
+            .execute(&self.database)
+            .await
             .map_err(|error| failed(&error))?;
         Ok(())
     }
@@ -195,9 +214,12 @@ impl SessionStore for Sessions {
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        let sql = "DELETE FROM browser_sessions WHERE id_hash = $1";
         let id = hash(id);
-        autocommit!(&self.database, on => sqlx::query(sql).bind(&id).execute(on)).map_err(|error| failed(&error))?;
+        sql("DELETE FROM browser_sessions WHERE id_hash = $1")
+            .bind(&id)
+            .execute(&self.database)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(())
     }
 }

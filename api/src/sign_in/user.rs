@@ -5,7 +5,7 @@ use std::fmt;
 use axum_login::{AuthUser, AuthnBackend};
 use chrono::{DateTime, Utc};
 use domain::UserId;
-use engine::{Database, StoreError, execute, read, within};
+use engine::{Database, StoreError, sql};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -134,19 +134,25 @@ impl Users {
         let mut tx = self.database.begin().await?;
         if first {
             // The row is the lock: a second transaction waits for the first one's end, and inserts nothing.
-            let sql = "INSERT INTO set_up (id, at) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
-            let begun = execute!(&mut tx, sqlx::query(sql).bind(now))?;
-            let one: Option<i32> =
-                within!(&mut tx, on => sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(on))?;
+            let begun = sql("INSERT INTO set_up (id, at) VALUES (1, $1) ON CONFLICT (id) DO NOTHING")
+                .bind(now)
+                .execute(&mut tx)
+                .await?;
+            let one: Option<i32> = sql("SELECT 1 FROM users LIMIT 1").scalar_optional(&mut tx).await?;
             if begun == 0 || one.is_some() {
                 return Err(Error::Missing);
             }
         }
-        let sql = "INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $3, $4, $5) \
-                   ON CONFLICT (email) DO NOTHING";
         let query_id = id.to_string();
-        let added =
-            execute!(&mut tx, sqlx::query(sql).bind(&query_id).bind(email).bind(hash).bind(role.name()).bind(now))?;
+        let added = sql("INSERT INTO users (id, email, password, role, created_at) VALUES ($1, $2, $3, $4, $5) \
+                         ON CONFLICT (email) DO NOTHING")
+        .bind(&query_id)
+        .bind(email)
+        .bind(hash)
+        .bind(role.name())
+        .bind(now)
+        .execute(&mut tx)
+        .await?;
         tx.commit().await?;
         if added == 0 {
             return Err(Error::Rule("Somebody with this e-mail address is there already.".to_owned()));
@@ -164,8 +170,12 @@ impl Users {
         };
         let hash = self.hash(password, &user.email).await?;
         let mut tx = self.database.begin().await?;
-        let sql = "UPDATE users SET password = $1, role = $2 WHERE id = $3";
-        execute!(&mut tx, sqlx::query(sql).bind(&hash).bind(role.name()).bind(user.id.to_string()))?;
+        sql("UPDATE users SET password = $1, role = $2 WHERE id = $3")
+            .bind(&hash)
+            .bind(role.name())
+            .bind(user.id.to_string())
+            .execute(&mut tx)
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -174,8 +184,7 @@ impl Users {
     /// # Errors
     /// When the database fails.
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        let one: Option<i32> = read!(&self.database, pool =>
-            sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(pool))?;
+        let one: Option<i32> = sql("SELECT 1 FROM users LIMIT 1").scalar_optional(&self.database).await?;
         Ok(one.is_none())
     }
 
@@ -184,8 +193,7 @@ impl Users {
     /// # Errors
     /// When the database fails.
     pub async fn email(&self, id: UserId) -> Result<Option<String>, StoreError> {
-        Ok(read!(&self.database, pool =>
-            sqlx::query_scalar("SELECT email FROM users WHERE id = $1").bind(id.to_string()).fetch_optional(pool))?)
+        Ok(sql("SELECT email FROM users WHERE id = $1").bind(id.to_string()).scalar_optional(&self.database).await?)
     }
 
     /// Somebody by address.
@@ -194,8 +202,10 @@ impl Users {
     /// When the database fails.
     pub async fn by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let Some(email) = normal_email(email) else { return Ok(None) };
-        let sql = "SELECT id, email, role, password FROM users WHERE email = $1";
-        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(email).fetch_optional(pool))?;
+        let row: Option<Row> = sql("SELECT id, email, role, password FROM users WHERE email = $1")
+            .bind(email)
+            .fetch_optional(&self.database)
+            .await?;
         row.map(of_row).transpose()
     }
 
@@ -219,8 +229,10 @@ impl AuthnBackend for Users {
     }
 
     async fn get_user(&self, id: &String) -> Result<Option<User>, BackendError> {
-        let sql = "SELECT id, email, role, password FROM users WHERE id = $1";
-        let row: Option<Row> = read!(&self.database, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool))
+        let row: Option<Row> = sql("SELECT id, email, role, password FROM users WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.database)
+            .await
             .map_err(StoreError::from)?;
         Ok(row.map(of_row).transpose()?)
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use engine::{Outbox, StoreError, autocommit, read, take_due};
+use engine::{Outbox, StoreError, sql, take_due};
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use tokio::sync::watch;
@@ -73,13 +73,12 @@ async fn work(app: &App, under_way: &mut JoinMap<String, ()>) -> Result<bool, co
 
 /// The endpoints for which something is due that nobody has taken.
 async fn waiting(app: &App) -> Result<Vec<String>, StoreError> {
-    let sql = format!(
+    let now = app.commands.clock.now();
+    Ok(sql(format!(
         "SELECT id FROM webhook_endpoints WHERE EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = \
          webhook_endpoints.id AND d.ended_at IS NULL AND d.due_at <= $1 AND (d.leased_until IS NULL OR d.leased_until < {}))",
-        app.database().clock(0)
-    );
-    let now = app.commands.clock.now();
-    Ok(read!(app.database(), pool => sqlx::query_scalar(&sql).bind(now).fetch_all(pool))?)
+        app.database().dialect().clock(0)
+    )).bind(now).scalars(app.database()).await?)
 }
 
 /// Delivers some of what is due to an endpoint, at once.
@@ -124,9 +123,11 @@ enum NoWay {
 }
 
 async fn way(app: &App, endpoint: &str) -> Result<Result<Way, NoWay>, StoreError> {
-    let sql = "SELECT url, key_id, secret FROM webhook_endpoints WHERE id = $1 AND disabled_at IS NULL";
     let found: Option<(String, String, Vec<u8>)> =
-        read!(app.database(), pool => sqlx::query_as(sql).bind(endpoint).fetch_optional(pool))?;
+        sql("SELECT url, key_id, secret FROM webhook_endpoints WHERE id = $1 AND disabled_at IS NULL")
+            .bind(endpoint)
+            .fetch_optional(app.database())
+            .await?;
     let Some((url, key_id, secret)) = found else { return Ok(Err(NoWay::Gone)) };
     let secret = open(app, endpoint, key_id, secret).ok().and_then(|secret| Webhook::new(&secret).ok());
     let Some(secret) = secret else {
@@ -157,8 +158,11 @@ async fn deliver(app: &App, endpoint: &str, way: &Way, due: &Due) -> Result<(), 
         Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
         Ok(410) => {
             tracing::warn!(endpoint, "a web hook's endpoint answered 410 Gone, and is told nothing any more");
-            let (sql, now) = ("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2", app.commands.clock.now());
-            autocommit!(app.database(), pool => sqlx::query(sql).bind(now).bind(endpoint).execute(pool))?;
+            sql("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2")
+                .bind(app.commands.clock.now())
+                .bind(endpoint)
+                .execute(app.database())
+                .await?;
             end(app, due, "failed", "410").await
         }
         Ok(status) => again(app, due, &status.to_string()).await,
@@ -188,11 +192,15 @@ async fn send(app: &App, way: &Way, due: &Due) -> Result<u16, &'static str> {
 }
 
 async fn end(app: &App, due: &Due, outcome: &str, answer: &str) -> Result<(), commands::Error> {
-    let sql = "UPDATE webhook_deliveries SET ended_at = $1, outcome = $2, answer = $3, attempts = attempts + 1, \
-               leased_until = NULL WHERE id = $4 AND ended_at IS NULL";
     let now = app.commands.clock.now();
-    autocommit!(app.database(), pool =>
-        sqlx::query(sql).bind(now).bind(outcome).bind(answer).bind(&due.id).execute(pool))?;
+    sql("UPDATE webhook_deliveries SET ended_at = $1, outcome = $2, answer = $3, attempts = attempts + 1, \
+         leased_until = NULL WHERE id = $4 AND ended_at IS NULL")
+    .bind(now)
+    .bind(outcome)
+    .bind(answer)
+    .bind(&due.id)
+    .execute(app.database())
+    .await?;
     Ok(())
 }
 
@@ -203,9 +211,13 @@ async fn again(app: &App, due: &Due, answer: &str) -> Result<(), commands::Error
     };
     let wait = if *minutes == 0 { FIRST_AGAIN } else { TimeDelta::minutes(*minutes) };
     let due_at = app.commands.clock.now() + wait;
-    let sql = "UPDATE webhook_deliveries SET due_at = $1, answer = $2, attempts = attempts + 1, leased_until = NULL \
-               WHERE id = $3 AND ended_at IS NULL";
-    autocommit!(app.database(), pool => sqlx::query(sql).bind(due_at).bind(answer).bind(&due.id).execute(pool))?;
+    sql("UPDATE webhook_deliveries SET due_at = $1, answer = $2, attempts = attempts + 1, leased_until = NULL \
+         WHERE id = $3 AND ended_at IS NULL")
+    .bind(due_at)
+    .bind(answer)
+    .bind(&due.id)
+    .execute(app.database())
+    .await?;
     Ok(())
 }
 
@@ -214,7 +226,6 @@ async fn again(app: &App, due: &Due, answer: &str) -> Result<(), commands::Error
 /// # Errors
 /// When the database fails.
 pub async fn forget_before(app: &App, before: chrono::DateTime<chrono::Utc>) -> Result<(), engine::StoreError> {
-    let sql = "DELETE FROM webhook_deliveries WHERE ended_at < $1";
-    autocommit!(app.database(), pool => sqlx::query(sql).bind(before).execute(pool))?;
+    sql("DELETE FROM webhook_deliveries WHERE ended_at < $1").bind(before).execute(app.database()).await?;
     Ok(())
 }

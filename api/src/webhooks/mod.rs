@@ -10,7 +10,7 @@ pub mod outbox;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use commands::vault::{Sealed, tables::WEBHOOKS};
-use engine::{StoreError, autocommit, execute, read, within};
+use engine::{StoreError, sql};
 use rand::RngCore;
 
 use crate::{app::App, error::Error};
@@ -74,29 +74,39 @@ pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String
     let sealed = app.commands.vault.seal(secret.as_bytes(), &bound_to(id)).map_err(Error::from)?;
     let (head, now) = (app.store().head().await?, app.commands.clock.now());
     let mut tx = app.database().begin().await?;
-    let sql = "INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING";
-    execute!(&mut tx, sqlx::query(sql).bind(head))?;
+    sql("INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING")
+        .bind(head)
+        .execute(&mut tx)
+        .await?;
     // Held until the end: endpoints that are added at once are counted one after the other, and the cursor passes no event
     // that this endpoint must receive.
-    let sql = format!("SELECT position FROM webhook_cursor WHERE id = 1{}", app.database().locked());
-    let seen: i64 = within!(&mut tx, on => sqlx::query_scalar(&sql).fetch_one(on))?;
+    let seen: i64 =
+        sql(format!("SELECT position FROM webhook_cursor WHERE id = 1{}", app.database().dialect().locked()))
+            .scalar(&mut tx)
+            .await?;
     let since = head.max(seen);
-    let sql = "SELECT url FROM webhook_endpoints WHERE id <> $1";
-    let others: Vec<String> = within!(&mut tx, on => sqlx::query_scalar(sql).bind(id).fetch_all(on))?;
+    let others: Vec<String> = sql("SELECT url FROM webhook_endpoints WHERE id <> $1").bind(id).scalars(&mut tx).await?;
     if others.iter().any(|other| other == url.as_str()) {
         return Err(Error::Rule("This address is an endpoint already.".to_owned()));
     }
     if others.len() >= ENDPOINTS {
         return Err(Error::Rule(format!("There are {ENDPOINTS} endpoints already.")));
     }
-    let sql = "INSERT INTO webhook_endpoints (id, url, key_id, secret, since, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
-    execute!(
-        &mut tx,
-        sqlx::query(sql).bind(id).bind(url.as_str()).bind(&sealed.key_id).bind(&sealed.bytes).bind(since).bind(now)
-    )?;
-    let sql = "SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1";
-    let added: Added = within!(&mut tx, on => sqlx::query_as(sql).bind(id).fetch_one(on))?;
+    sql("INSERT INTO webhook_endpoints (id, url, key_id, secret, since, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING")
+    .bind(id)
+    .bind(url.as_str())
+    .bind(&sealed.key_id)
+    .bind(&sealed.bytes)
+    .bind(since)
+    .bind(now)
+    .execute(&mut tx)
+    .await?;
+    let added: Added =
+        sql("SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1")
+            .bind(id)
+            .fetch_one(&mut tx)
+            .await?;
     tx.commit().await?;
     let secret = open(app, id, added.key_id, added.secret)?;
     Ok((added.endpoint, secret))
@@ -115,9 +125,12 @@ struct Added {
 /// # Errors
 /// When the database fails, or the secret can't be opened.
 pub async fn secret(app: &App, id: &str) -> Result<Option<String>, Error> {
-    let sql = "SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1";
     let found: Option<Added> =
-        read!(app.database(), pool => sqlx::query_as(sql).bind(id).fetch_optional(pool)).map_err(StoreError::from)?;
+        sql("SELECT id, url, created_at, disabled_at, key_id, secret FROM webhook_endpoints WHERE id = $1")
+            .bind(id)
+            .fetch_optional(app.database())
+            .await
+            .map_err(StoreError::from)?;
     Ok(found.map(|found| open(app, id, found.key_id, found.secret)).transpose()?)
 }
 
@@ -126,8 +139,9 @@ pub async fn secret(app: &App, id: &str) -> Result<Option<String>, Error> {
 /// # Errors
 /// When the database fails.
 pub async fn list(app: &App) -> Result<Vec<Endpoint>, StoreError> {
-    let sql = "SELECT id, url, created_at, disabled_at FROM webhook_endpoints ORDER BY id";
-    Ok(read!(app.database(), pool => sqlx::query_as(sql).fetch_all(pool))?)
+    Ok(sql("SELECT id, url, created_at, disabled_at FROM webhook_endpoints ORDER BY id")
+        .fetch_all(app.database())
+        .await?)
 }
 
 /// Removes an endpoint, and what it has not been told; whether it was there.
@@ -135,8 +149,7 @@ pub async fn list(app: &App) -> Result<Vec<Endpoint>, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM webhook_endpoints WHERE id = $1";
-    Ok(autocommit!(app.database(), pool => sqlx::query(sql).bind(id).execute(pool))? > 0)
+    Ok(sql("DELETE FROM webhook_endpoints WHERE id = $1").bind(id).execute(app.database()).await? > 0)
 }
 
 /// The latest deliveries, of one endpoint or all.
@@ -145,11 +158,14 @@ pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
 /// When the database fails.
 pub async fn deliveries(app: &App, endpoint: Option<&str>, limit: i64) -> Result<Vec<Delivery>, StoreError> {
     let of = if endpoint.is_some() { "endpoint_id = $2" } else { "$2 IS NULL" };
-    let sql = format!(
+    Ok(sql(format!(
         "SELECT message_id, type, endpoint_id, account_id, created_at, due_at, attempts, ended_at, outcome, answer \
          FROM webhook_deliveries WHERE {of} ORDER BY id DESC LIMIT $1"
-    );
-    Ok(read!(app.database(), pool => sqlx::query_as(&sql).bind(limit).bind(endpoint).fetch_all(pool))?)
+    ))
+    .bind(limit)
+    .bind(endpoint)
+    .fetch_all(app.database())
+    .await?)
 }
 
 /// An endpoint's secret.

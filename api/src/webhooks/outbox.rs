@@ -1,7 +1,7 @@
 //! What endpoints are told: from the journal, each event once, in its order; and reminders, which are no events.
 
 use domain::{AccountId, TokenEvent};
-use engine::{Recorded, StoreError, Tx, execute, read, within};
+use engine::{Recorded, StoreError, Tx, sql};
 use serde_json::json;
 use store::Event;
 use uuid::Uuid;
@@ -53,8 +53,7 @@ impl Message {
 pub async fn advance(app: &App) -> Result<bool, StoreError> {
     let database = app.database();
     // Without a new event, or anybody to tell, nothing is locked.
-    let seen: Option<i64> = read!(database, pool =>
-        sqlx::query_scalar("SELECT position FROM webhook_cursor WHERE id = 1").fetch_optional(pool))?;
+    let seen: Option<i64> = sql("SELECT position FROM webhook_cursor WHERE id = 1").scalar_optional(database).await?;
     let Some(seen) = seen else { return Ok(false) };
     if seen >= *app.store().wake().listen().borrow() && seen >= *app.status_position.borrow() {
         return Ok(false);
@@ -67,8 +66,11 @@ pub async fn advance(app: &App) -> Result<bool, StoreError> {
     }
     // All is read by now: who holds the cursor waits for no second connection.
     let mut tx = database.begin().await?;
-    let sql = format!("SELECT 1 FROM webhook_cursor WHERE id = 1 AND position = $1{}", database.skip_locked());
-    let is_ours: Option<i32> = within!(&mut tx, on => sqlx::query_scalar(&sql).bind(seen).fetch_optional(on))?;
+    let is_ours: Option<i32> =
+        sql(format!("SELECT 1 FROM webhook_cursor WHERE id = 1 AND position = $1{}", database.dialect().skip_locked()))
+            .bind(seen)
+            .scalar_optional(&mut tx)
+            .await?;
     if is_ours.is_none() {
         // Another node was faster, or is at it.
         return Ok(false);
@@ -76,7 +78,7 @@ pub async fn advance(app: &App) -> Result<bool, StoreError> {
     for message in &told {
         enqueue(app, &mut tx, message).await?;
     }
-    execute!(&mut tx, sqlx::query("UPDATE webhook_cursor SET position = $1 WHERE id = 1").bind(last))?;
+    sql("UPDATE webhook_cursor SET position = $1 WHERE id = 1").bind(last).execute(&mut tx).await?;
     tx.commit().await?;
     Ok(i64::try_from(events.len()).is_ok_and(|count| count == AT_ONCE))
 }
@@ -86,27 +88,30 @@ pub async fn advance(app: &App) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
-    let sql = "SELECT id FROM webhook_endpoints WHERE disabled_at IS NULL AND (since < $1 OR $2)";
     // A reminder's cause is the login of long ago.
     let always = message.kind == "account.expiring";
     let endpoints: Vec<String> =
-        within!(&mut *tx, on => sqlx::query_scalar(sql).bind(message.position).bind(always).fetch_all(on))?;
+        sql("SELECT id FROM webhook_endpoints WHERE disabled_at IS NULL AND (since < $1 OR $2)")
+            .bind(message.position)
+            .bind(always)
+            .scalars(&mut *tx)
+            .await?;
     let now = app.commands.clock.now();
     for endpoint in endpoints {
-        let sql = "INSERT INTO webhook_deliveries (id, endpoint_id, message_id, type, account_id, body, created_at, due_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (endpoint_id, message_id) DO NOTHING";
         let id = commands::new_id().to_string();
-        execute!(
-            &mut *tx,
-            sqlx::query(sql)
-                .bind(&id)
-                .bind(&endpoint)
-                .bind(&message.id)
-                .bind(message.kind)
-                .bind(&message.account)
-                .bind(&message.body)
-                .bind(now)
-        )?;
+        sql(
+            "INSERT INTO webhook_deliveries (id, endpoint_id, message_id, type, account_id, body, created_at, due_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (endpoint_id, message_id) DO NOTHING",
+        )
+        .bind(&id)
+        .bind(&endpoint)
+        .bind(&message.id)
+        .bind(message.kind)
+        .bind(&message.account)
+        .bind(&message.body)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }

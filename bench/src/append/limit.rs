@@ -37,7 +37,7 @@ async fn insert(database: &Database, metadata: &str) -> Result<()> {
     let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default();
     let ids: Vec<_> = (0..ROWS.div_ceil(PER_AGGREGATE)).map(|_| Uuid::now_v7().to_string()).collect();
     let all = || (0..ROWS).map(|row| (row / PER_AGGREGATE, row % PER_AGGREGATE));
-    let bulk = Bulk::default()
+    let bulk = Bulk::new()
         .text("aggregate_type", all().map(|_| "account"))
         .text("aggregate_id", all().map(|(aggregate, _)| ids[aggregate as usize].as_str()))
         .int("sequence", all().map(|(_, number)| i64::from(number) + 1))
@@ -48,6 +48,6 @@ async fn insert(database: &Database, metadata: &str) -> Result<()> {
         .time("at", all().map(|_| at));
     let columns = bulk.names();
     let mut tx = database.begin().await?;
-    bulk.run(&mut tx, |rows| format!("INSERT INTO events ({columns}) {rows}")).await?;
+    bulk.execute(&mut tx, |rows| format!("INSERT INTO events ({columns}) {rows}")).await?;
     Ok(tx.commit().await?)
 }

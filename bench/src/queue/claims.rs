@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Database, autocommit, sqlx};
+use engine::{Database, sql, sqlx};
 use projections::queue::{Room, Worker, complete};
 
 use super::jobs;
@@ -73,18 +73,21 @@ pub(crate) async fn fill(database: &Database, kind: &str, waiting: u32, now: Dat
             sqlx::raw_sql("VACUUM ANALYZE work_v1").execute(pool).await?;
         }
         Database::Sqlite(_) => {
-            autocommit!(database, pool => sqlx::query("DELETE FROM work_v1").execute(pool))?;
+            sql("DELETE FROM work_v1").execute(database).await?;
             let random = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
                           || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
-            let sql = format!(
+            sql(format!(
                 "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1), \
                  new AS MATERIALIZED (SELECT n, {random} AS id FROM numbers) \
                  INSERT INTO work_v1 ({columns}) SELECT $3, id, id, 1, 0, 1, \
                  strftime('%Y-%m-%dT%H:%M:%f+00:00', $2, '-' || (n / 1000.0) || ' seconds'), n FROM new"
-            );
-            autocommit!(database, pool =>
-                sqlx::query(&sql).bind(i64::from(waiting)).bind(now).bind(kind).execute(pool))?;
-            autocommit!(database, pool => sqlx::query("ANALYZE work_v1").execute(pool))?;
+            ))
+            .bind(i64::from(waiting))
+            .bind(now)
+            .bind(kind)
+            .execute(database)
+            .await?;
+            sql("ANALYZE work_v1").execute(database).await?;
         }
     }
     Ok(())

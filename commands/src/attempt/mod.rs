@@ -10,7 +10,7 @@ use std::str::FromStr;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, AttemptId, Connection, LinkId, ParseError, UserId};
-use engine::{StoreError, Write};
+use engine::{Query, StoreError, sql};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
@@ -134,9 +134,9 @@ impl Attempt {
     }
 
     /// The writes that end it, in the unit of what it led to. They are refused if it is over already.
-    pub(crate) fn finish(&self, outcome: &Outcome, accounts: &[AccountId], at: DateTime<Utc>) -> Vec<Write> {
+    pub(crate) fn finish(&self, outcome: &Outcome, accounts: &[AccountId], at: DateTime<Utc>) -> Vec<Query> {
         let outcome = serde_json::to_string(outcome).unwrap_or_else(|_| r#"{"outcome":"interrupted"}"#.to_owned());
-        let finish = Write::new(
+        let finish = sql(
             "UPDATE attempts SET phase = 'finished', outcome = $1, finished_at = $2, sealed = NULL, sealed_key = NULL, \
              pending = NULL, asking_until = NULL WHERE id = $3 AND phase IN ('claimed', 'choosing')",
         );
@@ -146,9 +146,15 @@ impl Attempt {
     }
 
     /// The writes that say that it was about these accounts.
-    pub(crate) fn about(&self, accounts: &[AccountId]) -> Vec<Write> {
-        let sql = "INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        accounts.iter().map(|account| Write::new(sql).bind(account.to_string()).bind(self.id.to_string())).collect()
+    pub(crate) fn about(&self, accounts: &[AccountId]) -> Vec<Query> {
+        accounts
+            .iter()
+            .map(|account| {
+                sql("INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                    .bind(account.to_string())
+                    .bind(self.id.to_string())
+            })
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, AttemptId};
-use engine::{Database, autocommit, execute, read};
+use engine::{Database, sql};
 
 use super::{
     Attempt, CHOICE, INTERRUPTED, Phase, Start, Started, grant_of, hash, parse, random_text, reference, unreadable,
@@ -41,32 +41,28 @@ impl Commands {
         let id = AttemptId::new(new_id());
         let mut tx = self.store.database().begin().await?;
         let text = |id: Option<String>| id;
-        execute!(
-            &mut tx,
-            sqlx::query(
-                "INSERT INTO attempts (id, reference, state_hash, cookie_hash, purpose, connection, account_id, \
-                 user_id, link_id, link_ends_at, phase, started_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, 'started', $10)",
-            )
-            .bind(id.to_string())
-            .bind(reference())
-            .bind(hash(&state))
-            .bind(hash(start.browser))
-            .bind(start.purpose.name())
-            .bind(start.connection.name())
-            .bind(text(start.account.map(|id| id.to_string())))
-            .bind(text(start.user.map(|id| id.to_string())))
-            .bind(text(start.link.map(|id| id.to_string())))
-            .bind(self.clock.now())
-            .bind(start.link_ends_at)
-        )?;
+        sql("INSERT INTO attempts (id, reference, state_hash, cookie_hash, purpose, connection, account_id, \
+             user_id, link_id, link_ends_at, phase, started_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, 'started', $10)")
+        .bind(id.to_string())
+        .bind(reference())
+        .bind(hash(&state))
+        .bind(hash(start.browser))
+        .bind(start.purpose.name())
+        .bind(start.connection.name())
+        .bind(text(start.account.map(|id| id.to_string())))
+        .bind(text(start.user.map(|id| id.to_string())))
+        .bind(text(start.link.map(|id| id.to_string())))
+        .bind(self.clock.now())
+        .bind(start.link_ends_at)
+        .execute(&mut tx)
+        .await?;
         if let Some(account) = start.account {
-            execute!(
-                &mut tx,
-                sqlx::query("INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2)")
-                    .bind(account.to_string())
-                    .bind(id.to_string())
-            )?;
+            sql("INSERT INTO attempt_accounts (account_id, attempt_id) VALUES ($1, $2)")
+                .bind(account.to_string())
+                .bind(id.to_string())
+                .execute(&mut tx)
+                .await?;
         }
         tx.commit().await?;
         Ok(Started { state })
@@ -74,9 +70,10 @@ impl Commands {
 
     /// The attempt of a `state` that came back.
     pub(crate) async fn attempt_of_state(&self, state: &str) -> Result<Option<Attempt>, Error> {
-        let sql = format!("{COLUMNS} WHERE state_hash = $1");
-        let row: Option<Row> = read!(self.store.database(), pool =>
-            sqlx::query_as(&sql).bind(hash(state)).fetch_optional(pool))?;
+        let row: Option<Row> = sql(format!("{COLUMNS} WHERE state_hash = $1"))
+            .bind(hash(state))
+            .fetch_optional(self.store.database())
+            .await?;
         row.map(|row| self.attempt(row)).transpose()
     }
 
@@ -85,9 +82,10 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn attempt_of_reference(&self, reference: &str) -> Result<Option<Attempt>, Error> {
-        let sql = format!("{COLUMNS} WHERE reference = $1");
-        let row: Option<Row> = read!(self.store.database(), pool =>
-            sqlx::query_as(&sql).bind(reference).fetch_optional(pool))?;
+        let row: Option<Row> = sql(format!("{COLUMNS} WHERE reference = $1"))
+            .bind(reference)
+            .fetch_optional(self.store.database())
+            .await?;
         row.map(|row| self.attempt(row)).transpose()
     }
 
@@ -96,12 +94,14 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn attempts_of_account(&self, account: AccountId, limit: i64) -> Result<Vec<Attempt>, Error> {
-        let sql = format!(
+        let rows: Vec<Row> = sql(format!(
             "{COLUMNS} WHERE id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1) \
              ORDER BY started_at DESC LIMIT $2"
-        );
-        let rows: Vec<Row> = read!(self.store.database(), pool =>
-            sqlx::query_as(&sql).bind(account.to_string()).bind(limit).fetch_all(pool))?;
+        ))
+        .bind(account.to_string())
+        .bind(limit)
+        .fetch_all(self.store.database())
+        .await?;
         rows.into_iter().map(|row| self.attempt(row)).collect()
     }
 
@@ -110,28 +110,36 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn accounts_of_attempt(&self, attempt: AttemptId) -> Result<Vec<AccountId>, Error> {
-        let ids: Vec<String> = read!(self.store.database(), pool =>
-            sqlx::query_scalar("SELECT account_id FROM attempt_accounts WHERE attempt_id = $1 ORDER BY account_id")
-                .bind(attempt.to_string()).fetch_all(pool))?;
+        let ids: Vec<String> = sql("SELECT account_id FROM attempt_accounts WHERE attempt_id = $1 ORDER BY account_id")
+            .bind(attempt.to_string())
+            .scalars(self.store.database())
+            .await?;
         ids.iter().map(|id| parse(id)).collect()
     }
 
     /// Takes the right to work on an attempt, once for all callbacks with its state.
     pub(crate) async fn claim(&self, attempt: &Attempt) -> Result<bool, Error> {
-        let sql = "UPDATE attempts SET phase = 'claimed', claimed_at = $1 WHERE id = $2 AND phase = 'started'";
         let (now, id) = (self.clock.now(), attempt.id.to_string());
-        let claimed = autocommit!(self.store.database(), pool => sqlx::query(sql).bind(now).bind(&id).execute(pool))?;
+        let claimed = sql("UPDATE attempts SET phase = 'claimed', claimed_at = $1 WHERE id = $2 AND phase = 'started'")
+            .bind(now)
+            .bind(&id)
+            .execute(self.store.database())
+            .await?;
         Ok(claimed == 1)
     }
 
     /// Lets the grant of a login wait, sealed, for a choice among the accounts that it reaches.
     pub(crate) async fn await_choice(&self, attempt: &Attempt, login: &Login) -> Result<(), Error> {
         let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
-        let sql = "UPDATE attempts SET phase = 'choosing', choose_until = $1, sealed = $2, sealed_key = $3 \
-                   WHERE id = $4 AND phase = 'claimed'";
         let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
-        autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(until).bind(&sealed.bytes).bind(&sealed.key_id).bind(&id).execute(pool))?;
+        sql("UPDATE attempts SET phase = 'choosing', choose_until = $1, sealed = $2, sealed_key = $3 \
+             WHERE id = $4 AND phase = 'claimed'")
+        .bind(until)
+        .bind(&sealed.bytes)
+        .bind(&sealed.key_id)
+        .bind(&id)
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
@@ -140,34 +148,47 @@ impl Commands {
     pub(crate) async fn keep_grant(&self, attempt: &Attempt, login: &Login) -> Result<(), Error> {
         let sealed = self.vault.seal(&login.to_bytes(), &grant_of(attempt.id))?;
         let why = serde_json::to_string(&Outcome::Interrupted).map_err(|error| unreadable(&error.to_string()))?;
-        let sql = "UPDATE attempts SET phase = 'choosing', asking_until = $1, choose_until = $2, sealed = $3, \
-                   sealed_key = $4, pending = $5 WHERE id = $6 AND phase = 'claimed'";
         let (until, id) = (self.clock.now() + INTERRUPTED, attempt.id.to_string());
-        autocommit!(self.store.database(), pool => sqlx::query(sql)
-            .bind(until).bind(until + CHOICE).bind(&sealed.bytes).bind(&sealed.key_id).bind(&why).bind(&id)
-            .execute(pool))?;
+        sql("UPDATE attempts SET phase = 'choosing', asking_until = $1, choose_until = $2, sealed = $3, \
+             sealed_key = $4, pending = $5 WHERE id = $6 AND phase = 'claimed'")
+        .bind(until)
+        .bind(until + CHOICE)
+        .bind(&sealed.bytes)
+        .bind(&sealed.key_id)
+        .bind(&why)
+        .bind(&id)
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
     /// Takes the right to ask Meta about the accounts of a grant that waits: one at a time. The grant is kept meanwhile, also
     /// past its time.
     pub(crate) async fn ask_again(&self, attempt: &Attempt) -> Result<bool, Error> {
-        let sql = "UPDATE attempts SET asking_until = $1 WHERE id = $2 AND phase = 'choosing' AND choose_until >= $3 \
-                   AND (asking_until IS NULL OR asking_until <= $3)";
         let (now, id) = (self.clock.now(), attempt.id.to_string());
-        let asks = autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(now + INTERRUPTED).bind(&id).bind(now).execute(pool))?;
+        let asks =
+            sql("UPDATE attempts SET asking_until = $1 WHERE id = $2 AND phase = 'choosing' AND choose_until >= $3 \
+                 AND (asking_until IS NULL OR asking_until <= $3)")
+            .bind(now + INTERRUPTED)
+            .bind(&id)
+            .bind(now)
+            .execute(self.store.database())
+            .await?;
         Ok(asks == 1)
     }
 
     /// Lets the grant that is kept wait to be tried again. It waits no longer than from its first time on.
     pub(crate) async fn await_again(&self, attempt: &Attempt, why: &Outcome) -> Result<(), Error> {
         let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
-        let sql = "UPDATE attempts SET asking_until = NULL, pending = $1, \
-                   choose_until = CASE WHEN choose_until < $2 THEN choose_until ELSE $2 END \
-                   WHERE id = $3 AND phase = 'choosing'";
         let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
-        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(&why).bind(until).bind(&id).execute(pool))?;
+        sql("UPDATE attempts SET asking_until = NULL, pending = $1, \
+             choose_until = CASE WHEN choose_until < $2 THEN choose_until ELSE $2 END \
+             WHERE id = $3 AND phase = 'choosing'")
+        .bind(&why)
+        .bind(until)
+        .bind(&id)
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
@@ -179,9 +200,11 @@ impl Commands {
 
     /// The grant that waits for a choice, or to be tried again.
     pub(crate) async fn waiting_grant(&self, attempt: &Attempt) -> Result<Option<Login>, Error> {
-        let row: Option<(Vec<u8>, String)> = read!(self.store.database(), pool =>
-            sqlx::query_as("SELECT sealed, sealed_key FROM attempts WHERE id = $1 AND phase = 'choosing'")
-                .bind(attempt.id.to_string()).fetch_optional(pool))?;
+        let row: Option<(Vec<u8>, String)> =
+            sql("SELECT sealed, sealed_key FROM attempts WHERE id = $1 AND phase = 'choosing'")
+                .bind(attempt.id.to_string())
+                .fetch_optional(self.store.database())
+                .await?;
         let Some((bytes, key_id)) = row else { return Ok(None) };
         let opened = self.vault.open(&crate::vault::Sealed { key_id, bytes }, &grant_of(attempt.id))?;
         Login::from_bytes(&opened).map(Some).ok_or(Error::Sealed("not a grant"))
@@ -228,10 +251,15 @@ impl Commands {
 /// When the database fails.
 pub async fn forget_unchosen(database: &Database, now: DateTime<Utc>) -> Result<u64, Error> {
     let outcome = serde_json::to_string(&Outcome::ChoiceExpired).map_err(|error| unreadable(&error.to_string()))?;
-    let sql = "UPDATE attempts SET phase = 'finished', outcome = COALESCE(pending, $1), finished_at = $2, sealed = NULL, \
-               sealed_key = NULL, pending = NULL, asking_until = NULL WHERE phase = 'choosing' AND choose_until < $2 \
-               AND (asking_until IS NULL OR asking_until <= $2)";
-    Ok(autocommit!(database, pool => sqlx::query(sql).bind(&outcome).bind(now).execute(pool))?)
+    Ok(sql(
+        "UPDATE attempts SET phase = 'finished', outcome = COALESCE(pending, $1), finished_at = $2, sealed = NULL, \
+         sealed_key = NULL, pending = NULL, asking_until = NULL WHERE phase = 'choosing' AND choose_until < $2 \
+         AND (asking_until IS NULL OR asking_until <= $2)",
+    )
+    .bind(&outcome)
+    .bind(now)
+    .execute(database)
+    .await?)
 }
 
 /// Forgets attempts that began before an instant.
@@ -239,6 +267,5 @@ pub async fn forget_unchosen(database: &Database, now: DateTime<Utc>) -> Result<
 /// # Errors
 /// When the database fails.
 pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<u64, Error> {
-    let sql = "DELETE FROM attempts WHERE started_at < $1";
-    Ok(autocommit!(database, pool => sqlx::query(sql).bind(at).execute(pool))?)
+    Ok(sql("DELETE FROM attempts WHERE started_at < $1").bind(at).execute(database).await?)
 }

@@ -8,7 +8,7 @@ pub mod outbox;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
-use engine::{Filter, StoreError, Tx, execute, read, within};
+use engine::{Filter, StoreError, Tx, sql};
 use store::Event;
 
 use crate::{Commands, Error, new_id};
@@ -106,11 +106,14 @@ impl Commands {
         if !matches!(news.kind, NoticeKind::Recovered | NoticeKind::RefreshedByVisitor) {
             return Ok(Some(news));
         }
-        let sql = "SELECT n.kind FROM notices n JOIN mails m ON m.id = n.mail_id \
-                   WHERE n.account_id = $1 AND n.user_id = $2 AND n.cause < $3 AND (n.sent_at IS NOT NULL OR m.unsure \
-                   OR (m.leased_until IS NOT NULL AND m.ended_at IS NULL)) ORDER BY n.cause DESC, n.created_at DESC LIMIT 1";
-        let last: Option<String> = read!(self.store.database(), pool => sqlx::query_scalar(sql)
-            .bind(news.account.to_string()).bind(user.to_string()).bind(news.cause).fetch_optional(pool))?;
+        let told = sql("SELECT n.kind FROM notices n JOIN mails m ON m.id = n.mail_id \
+                        WHERE n.account_id = $1 AND n.user_id = $2 AND n.cause < $3 AND (n.sent_at IS NOT NULL \
+                        OR m.unsure OR (m.leased_until IS NOT NULL AND m.ended_at IS NULL)) \
+                        ORDER BY n.cause DESC, n.created_at DESC LIMIT 1")
+        .bind(news.account.to_string())
+        .bind(user.to_string())
+        .bind(news.cause);
+        let last: Option<String> = told.scalar_optional(self.store.database()).await?;
         let was_told = last.is_some_and(|kind| kind == NoticeKind::Expired.name());
         Ok(match news.kind {
             _ if was_told => Some(News { kind: NoticeKind::Recovered, ..news }),
@@ -128,26 +131,23 @@ impl Commands {
         let now = self.clock.now();
         let mail = self.gathering(tx, user, kind).await?;
         for news in news {
-            let sql = "INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
             let link = LinkId::new(new_id()).to_string();
-            execute!(
-                &mut *tx,
-                sqlx::query(sql)
-                    .bind(&link)
-                    .bind(&mail)
-                    .bind(news.account.to_string())
-                    .bind(user.to_string())
-                    .bind(kind.name())
-                    .bind(news.cause)
-                    .bind(i64::from(news.days_left.unwrap_or_default()))
-                    .bind(now)
-            )?;
+            sql("INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
+            .bind(&link)
+            .bind(&mail)
+            .bind(news.account.to_string())
+            .bind(user.to_string())
+            .bind(kind.name())
+            .bind(news.cause)
+            .bind(i64::from(news.days_left.unwrap_or_default()))
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
         }
-        let sql = "SELECT count(*) FROM notices WHERE mail_id = $1";
-        let told: i64 = within!(&mut *tx, on => sqlx::query_scalar(sql).bind(&mail).fetch_one(on))?;
+        let told: i64 = sql("SELECT count(*) FROM notices WHERE mail_id = $1").bind(&mail).scalar(&mut *tx).await?;
         if told == 0 {
-            execute!(&mut *tx, sqlx::query("DELETE FROM mails WHERE id = $1").bind(&mail))?;
+            sql("DELETE FROM mails WHERE id = $1").bind(&mail).execute(&mut *tx).await?;
         }
         Ok(())
     }
@@ -157,20 +157,33 @@ impl Commands {
     async fn gathering(&self, tx: &mut Tx, user: UserId, kind: NoticeKind) -> Result<String, Error> {
         let (user, now) = (user.to_string(), self.clock.now());
         // Locked until the commit, so that nobody sends it meanwhile.
-        let sql = "UPDATE mails SET due_at = due_at WHERE user_id = $1 AND kind = $2 AND ended_at IS NULL \
-                   AND leased_until IS NULL AND attempts = 0 AND due_at > $3 RETURNING id";
-        let open: Vec<String> = within!(&mut *tx, on =>
-            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now).fetch_all(on))?;
+        let open: Vec<String> =
+            sql("UPDATE mails SET due_at = due_at WHERE user_id = $1 AND kind = $2 AND ended_at IS NULL \
+                 AND leased_until IS NULL AND attempts = 0 AND due_at > $3 RETURNING id")
+            .bind(&user)
+            .bind(kind.name())
+            .bind(now)
+            .scalars(&mut *tx)
+            .await?;
         if let Some(open) = open.into_iter().next() {
             return Ok(open);
         }
-        let sql = "SELECT due_at FROM mails WHERE user_id = $1 AND kind = $2 AND due_at > $3 \
-                   AND (outcome IS NULL OR outcome = 'sent') ORDER BY due_at DESC LIMIT 1";
-        let last: Option<DateTime<Utc>> = within!(&mut *tx, on =>
-            sqlx::query_scalar(sql).bind(&user).bind(kind.name()).bind(now - FURTHER).fetch_optional(on))?;
+        let last: Option<DateTime<Utc>> =
+            sql("SELECT due_at FROM mails WHERE user_id = $1 AND kind = $2 AND due_at > $3 \
+                 AND (outcome IS NULL OR outcome = 'sent') ORDER BY due_at DESC LIMIT 1")
+            .bind(&user)
+            .bind(kind.name())
+            .bind(now - FURTHER)
+            .scalar_optional(&mut *tx)
+            .await?;
         let (mail, due_at) = (new_id().to_string(), last.map_or(now, |last| last.min(now) + FURTHER));
-        let sql = "INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)";
-        execute!(&mut *tx, sqlx::query(sql).bind(&mail).bind(&user).bind(kind.name()).bind(due_at))?;
+        sql("INSERT INTO mails (id, user_id, kind, due_at) VALUES ($1, $2, $3, $4)")
+            .bind(&mail)
+            .bind(&user)
+            .bind(kind.name())
+            .bind(due_at)
+            .execute(&mut *tx)
+            .await?;
         Ok(mail)
     }
 
@@ -179,11 +192,13 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn notices_of(&self, account: AccountId, limit: i64) -> Result<Vec<Notice>, StoreError> {
-        let sql = "SELECT n.id, n.user_id, n.kind, n.sent_at, n.opened_at, m.outcome, m.problem, m.attempts, m.unsure \
-                   FROM notices n JOIN mails m ON m.id = n.mail_id WHERE n.account_id = $1 \
-                   ORDER BY n.created_at DESC, n.id DESC LIMIT $2";
-        Ok(read!(self.store.database(), pool =>
-            sqlx::query_as(sql).bind(account.to_string()).bind(limit).fetch_all(pool))?)
+        Ok(sql("SELECT n.id, n.user_id, n.kind, n.sent_at, n.opened_at, m.outcome, m.problem, m.attempts, m.unsure \
+                FROM notices n JOIN mails m ON m.id = n.mail_id WHERE n.account_id = $1 \
+                ORDER BY n.created_at DESC, n.id DESC LIMIT $2")
+        .bind(account.to_string())
+        .bind(limit)
+        .fetch_all(self.store.database())
+        .await?)
     }
 
     /// Forgets mails that were over before a time, what was told in them, and incidents that were. The journal goes on
@@ -193,12 +208,12 @@ impl Commands {
     /// When the database fails.
     pub async fn forget_told(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.store.database().begin().await?;
-        for sql in [
+        for statement in [
             "DELETE FROM notices WHERE mail_id IN (SELECT id FROM mails WHERE ended_at < $1)",
             "DELETE FROM mails WHERE ended_at < $1",
             "DELETE FROM incidents WHERE closed_at < $1",
         ] {
-            execute!(&mut tx, sqlx::query(sql).bind(before))?;
+            sql(statement).bind(before).execute(&mut tx).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way,
 };
-use engine::{Decision, Filter, Outbox, StoreError, Unit, Write, autocommit, read, take_due};
+use engine::{Decision, Filter, Outbox, StoreError, Unit, sql, take_due};
 use store::Event;
 
 use super::News;
@@ -76,9 +76,11 @@ impl Commands {
     }
 
     async fn news_of(&self, mail: &str, kind: NoticeKind) -> Result<Vec<(LinkId, News)>, Error> {
-        let sql = "SELECT id, account_id, cause, days_left FROM notices WHERE mail_id = $1 ORDER BY id";
         let rows: Vec<(String, String, i64, i64)> =
-            read!(self.store.database(), pool => sqlx::query_as(sql).bind(mail).fetch_all(pool))?;
+            sql("SELECT id, account_id, cause, days_left FROM notices WHERE mail_id = $1 ORDER BY id")
+                .bind(mail)
+                .fetch_all(self.store.database())
+                .await?;
         let read = |(id, account, cause, days): (String, String, i64, i64)| {
             let link = id.parse().map_err(|_| unreadable())?;
             let account = account.parse().map_err(|_| unreadable())?;
@@ -152,10 +154,14 @@ impl Commands {
         problem: &str,
         unsure: bool,
     ) -> Result<(), Error> {
-        let sql = "UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL, \
-                   unsure = (unsure OR $4) WHERE id = $3 AND ended_at IS NULL";
-        autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(due_at).bind(problem).bind(&mail.id).bind(unsure).execute(pool))?;
+        sql("UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL, \
+             unsure = (unsure OR $4) WHERE id = $3 AND ended_at IS NULL")
+        .bind(due_at)
+        .bind(problem)
+        .bind(&mail.id)
+        .bind(unsure)
+        .execute(self.store.database())
+        .await?;
         Ok(())
     }
 
@@ -164,9 +170,12 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn mail_waits(&self, mail: &Mail, due_at: DateTime<Utc>, why: &str) -> Result<(), Error> {
-        let sql = "UPDATE mails SET due_at = $1, problem = $2, leased_until = NULL WHERE id = $3 AND ended_at IS NULL";
-        autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(due_at).bind(why).bind(&mail.id).execute(pool))?;
+        sql("UPDATE mails SET due_at = $1, problem = $2, leased_until = NULL WHERE id = $3 AND ended_at IS NULL")
+            .bind(due_at)
+            .bind(why)
+            .bind(&mail.id)
+            .execute(self.store.database())
+            .await?;
         Ok(())
     }
 
@@ -180,12 +189,13 @@ impl Commands {
             End::GivenUp(problem) => ("given_up", Some(problem)),
             End::Dropped => ("dropped", None),
         };
-        let (sql, now) = (
-            "UPDATE mails SET ended_at = $1, outcome = $2, problem = $3 WHERE id = $4 AND ended_at IS NULL",
-            self.clock.now(),
-        );
-        autocommit!(self.store.database(), pool =>
-            sqlx::query(sql).bind(now).bind(outcome).bind(&problem).bind(&mail.id).execute(pool))?;
+        sql("UPDATE mails SET ended_at = $1, outcome = $2, problem = $3 WHERE id = $4 AND ended_at IS NULL")
+            .bind(self.clock.now())
+            .bind(outcome)
+            .bind(&problem)
+            .bind(&mail.id)
+            .execute(self.store.database())
+            .await?;
         Ok(())
     }
 
@@ -194,9 +204,12 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn link_opened(&self, link: LinkId) -> Result<(), Error> {
-        let sql = "UPDATE notices SET opened_at = $1 WHERE id = $2 AND opened_at IS NULL";
         let now = self.clock.now();
-        autocommit!(self.store.database(), pool => sqlx::query(sql).bind(now).bind(link.to_string()).execute(pool))?;
+        sql("UPDATE notices SET opened_at = $1 WHERE id = $2 AND opened_at IS NULL")
+            .bind(now)
+            .bind(link.to_string())
+            .execute(self.store.database())
+            .await?;
         Ok(())
     }
 
@@ -205,10 +218,10 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn refused_address(&self, user: UserId) -> Result<Option<String>, Error> {
-        let sql = "SELECT CASE WHEN outcome = 'refused' THEN problem END FROM mails \
-                   WHERE user_id = $1 AND outcome IN ('sent', 'refused') ORDER BY id DESC LIMIT 1";
-        let said: Option<Option<String>> = read!(self.store.database(), pool =>
-            sqlx::query_scalar(sql).bind(user.to_string()).fetch_optional(pool))?;
+        let said = sql("SELECT CASE WHEN outcome = 'refused' THEN problem END FROM mails \
+                        WHERE user_id = $1 AND outcome IN ('sent', 'refused') ORDER BY id DESC LIMIT 1")
+        .bind(user.to_string());
+        let said: Option<Option<String>> = said.scalar_optional(self.store.database()).await?;
         Ok(said.flatten())
     }
 }
@@ -235,10 +248,13 @@ impl Decision for Sent<'_> {
                 at,
             };
             known(unit.execute::<Account>(*account, record).await.map_err(Error::from))?;
-            unit.write(Write::new("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(link.to_string()));
+            unit.write(sql("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(link.to_string()));
         }
-        let sql = "UPDATE mails SET ended_at = $1, outcome = 'sent', problem = NULL WHERE id = $2";
-        unit.write(Write::new(sql).bind(at).bind(self.mail.id.as_str()));
+        unit.write(
+            sql("UPDATE mails SET ended_at = $1, outcome = 'sent', problem = NULL WHERE id = $2")
+                .bind(at)
+                .bind(self.mail.id.as_str()),
+        );
         Ok(())
     }
 }

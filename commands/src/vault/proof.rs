@@ -6,7 +6,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use engine::{Database, read};
+use engine::{Database, sql};
 
 use super::{
     Sealed, Vault,
@@ -121,8 +121,11 @@ async fn first(
 ) -> Result<Option<Row>, sqlx::Error> {
     let (key_id, (one, two), counts) = (table.key_id, table.pair(), table.counts());
     let two = if two == "''" { String::new() } else { format!(", {two}") };
-    let sql = format!("{} WHERE {counts} AND {key_id} > $2 ORDER BY {key_id}, {one}{two} LIMIT 1", table.select());
-    read!(database, pool => sqlx::query_as(&sql).bind(now).bind(after).fetch_optional(pool))
+    sql(format!("{} WHERE {counts} AND {key_id} > $2 ORDER BY {key_id}, {one}{two} LIMIT 1", table.select()))
+        .bind(now)
+        .bind(after)
+        .fetch_optional(database)
+        .await
 }
 
 /// A key's last row.
@@ -133,8 +136,11 @@ async fn last(
     now: DateTime<Utc>,
 ) -> Result<Option<Row>, sqlx::Error> {
     let (key_id, (one, _), counts) = (table.key_id, table.pair(), table.counts());
-    let sql = format!("{} WHERE {counts} AND {key_id} = $2 ORDER BY {one} DESC LIMIT 1", table.select());
-    read!(database, pool => sqlx::query_as(&sql).bind(now).bind(key).fetch_optional(pool))
+    sql(format!("{} WHERE {counts} AND {key_id} = $2 ORDER BY {one} DESC LIMIT 1", table.select()))
+        .bind(now)
+        .bind(key)
+        .fetch_optional(database)
+        .await
 }
 
 /// How many rows of a table a key has.

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use engine::{Database, execute, read, within};
+use engine::{Database, sql};
 
 use super::{
     Vault,
@@ -54,9 +54,11 @@ impl Vault {
     pub async fn outdated(&self, database: &Database) -> Result<i64, Error> {
         let mut outdated = 0;
         for table in tables() {
-            let sql = format!("SELECT count(*) FROM {} WHERE {} <> $1", table.name, table.key_id);
             let first = self.sealing_key();
-            outdated += read!(database, pool => sqlx::query_scalar::<_, i64>(&sql).bind(first).fetch_one(pool))?;
+            outdated += sql(format!("SELECT count(*) FROM {} WHERE {} <> $1", table.name, table.key_id))
+                .bind(first)
+                .scalar::<i64>(database)
+                .await?;
         }
         Ok(outdated)
     }
@@ -104,9 +106,9 @@ impl Vault {
     /// The ids of other keys than the first that a table's rows need, and how many rows.
     async fn older_keys(&self, database: &Database, table: &SealedTable) -> Result<Vec<(String, i64)>, Error> {
         let (name, key_id) = (table.name, table.key_id);
-        let sql =
+        let select =
             format!("SELECT {key_id}, count(*) FROM {name} WHERE {key_id} <> $1 GROUP BY {key_id} ORDER BY {key_id}");
-        Ok(read!(database, pool => sqlx::query_as(&sql).bind(self.sealing_key()).fetch_all(pool))?)
+        Ok(sql(select).bind(self.sealing_key()).fetch_all(database).await?)
     }
 
     async fn reseal_batch(
@@ -116,7 +118,6 @@ impl Vault {
         key_id: &str,
         after: &mut (String, String),
     ) -> Result<Batch, Error> {
-        let sql = format!("{}{}", page(table), database.skip_locked());
         let (one, two) = table.pair();
         let update = format!(
             "UPDATE {} SET {key} = $1, {sealed} = $2 WHERE {one} = $3 AND {two} = $4 AND {key} = $5 AND {sealed} = $6",
@@ -126,8 +127,12 @@ impl Vault {
         );
         let mut batch = Batch::default();
         let mut tx = database.begin().await?;
-        let rows: Vec<Row> = within!(&mut tx, on =>
-            sqlx::query_as(&sql).bind(key_id).bind(&after.0).bind(&after.1).fetch_all(on))?;
+        let rows: Vec<Row> = sql(format!("{}{}", page(table), database.dialect().skip_locked()))
+            .bind(key_id)
+            .bind(&after.0)
+            .bind(&after.1)
+            .fetch_all(&mut tx)
+            .await?;
         for row in rows {
             batch.read += 1;
             *after = (row.2.clone(), row.3.clone());
@@ -137,16 +142,15 @@ impl Vault {
             };
             let sealed = self.seal(&secret, &table.bound_to_row(&row))?;
             let (old_key, old_bytes, one, two) = row;
-            batch.sealed += execute!(
-                &mut tx,
-                sqlx::query(&update)
-                    .bind(&sealed.key_id)
-                    .bind(&sealed.bytes)
-                    .bind(&one)
-                    .bind(&two)
-                    .bind(&old_key)
-                    .bind(&old_bytes)
-            )?;
+            batch.sealed += sql(update.clone())
+                .bind(&sealed.key_id)
+                .bind(&sealed.bytes)
+                .bind(&one)
+                .bind(&two)
+                .bind(&old_key)
+                .bind(&old_bytes)
+                .execute(&mut tx)
+                .await?;
         }
         tx.commit().await?;
         Ok(batch)

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, TokenId};
-use engine::{Database, Write, read};
+use engine::{Database, Query, sql};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Sealed, Vault, tables::TOKENS};
@@ -28,13 +28,11 @@ impl Vault {
         id: TokenId,
         token: &SecretString,
         at: DateTime<Utc>,
-    ) -> Result<Write, Error> {
+    ) -> Result<Query, Error> {
         let sealed = self.seal(token.expose_secret().as_bytes(), &bound_to(account, id))?;
-        Ok(Write::new(
-            "INSERT INTO vault (account_id, token_id, key_id, sealed, sealed_at) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, key_id = excluded.key_id, \
-             sealed = excluded.sealed, sealed_at = excluded.sealed_at",
-        )
+        Ok(sql("INSERT INTO vault (account_id, token_id, key_id, sealed, sealed_at) VALUES ($1, $2, $3, $4, $5) \
+                ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, key_id = excluded.key_id, \
+                sealed = excluded.sealed, sealed_at = excluded.sealed_at")
         .bind(account.to_string())
         .bind(id.to_string())
         .bind(sealed.key_id)
@@ -51,34 +49,37 @@ impl Vault {
         id: TokenId,
         token: &SecretString,
         at: DateTime<Utc>,
-    ) -> Result<Write, Error> {
+    ) -> Result<Query, Error> {
         let sealed = self.seal(token.expose_secret().as_bytes(), &bound_to(account, id))?;
-        let sql = "UPDATE vault SET token_id = $1, key_id = $2, sealed = $3, sealed_at = $4 \
-                   WHERE account_id = $5 AND token_id = $6";
-        let write = Write::new(sql)
-            .bind(id.to_string())
-            .bind(sealed.key_id)
-            .bind(sealed.bytes)
-            .bind(at)
-            .bind(account.to_string());
+        let write = sql("UPDATE vault SET token_id = $1, key_id = $2, sealed = $3, sealed_at = $4 \
+                         WHERE account_id = $5 AND token_id = $6")
+        .bind(id.to_string())
+        .bind(sealed.key_id)
+        .bind(sealed.bytes)
+        .bind(at)
+        .bind(account.to_string());
         Ok(write.bind(previous.to_string()).guarded())
     }
 
     /// The write that changes nothing, and refuses the unit unless this is the account's current token.
-    pub(crate) fn guard(account: AccountId, token: TokenId) -> Write {
-        let sql = "UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2";
-        Write::new(sql).bind(account.to_string()).bind(token.to_string()).guarded()
+    pub(crate) fn guard(account: AccountId, token: TokenId) -> Query {
+        sql("UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2")
+            .bind(account.to_string())
+            .bind(token.to_string())
+            .guarded()
     }
 
     /// The write that destroys the account's token.
-    pub(crate) fn destroy(account: AccountId) -> Write {
-        Write::new("DELETE FROM vault WHERE account_id = $1").bind(account.to_string())
+    pub(crate) fn destroy(account: AccountId) -> Query {
+        sql("DELETE FROM vault WHERE account_id = $1").bind(account.to_string())
     }
 
     pub(crate) async fn open_token(&self, database: &Database, account: AccountId) -> Result<Opened, Error> {
-        let row: Option<(String, String, Vec<u8>)> = read!(database, pool =>
-            sqlx::query_as("SELECT token_id, key_id, sealed FROM vault WHERE account_id = $1")
-                .bind(account.to_string()).fetch_optional(pool))?;
+        let row: Option<(String, String, Vec<u8>)> =
+            sql("SELECT token_id, key_id, sealed FROM vault WHERE account_id = $1")
+                .bind(account.to_string())
+                .fetch_optional(database)
+                .await?;
         let (id, key_id, bytes) = row.ok_or(Error::Missing("token"))?;
         let id: TokenId = id.parse().map_err(|_| Error::Sealed("a token without an id"))?;
         let secret = self.open(&Sealed { key_id, bytes }, &bound_to(account, id))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use engine::{Database, StoreError, read};
+use engine::{Database, StoreError, sql};
 
 use super::{
     Vault,
@@ -50,8 +50,9 @@ pub async fn key_ids(database: &Database) -> Result<BTreeSet<String>, Error> {
     let mut ids = BTreeSet::new();
     for table in ALL {
         let (name, key_id) = (table.name, table.key_id);
-        let sql = format!("SELECT DISTINCT {key_id} FROM {name} WHERE {key_id} IS NOT NULL");
-        let found: Vec<String> = read!(database, pool => sqlx::query_scalar(&sql).fetch_all(pool))?;
+        // One engine: only beside a SQLite file can a key file be missing.
+        let found: Vec<String> =
+            sql(format!("SELECT DISTINCT {key_id} FROM {name} WHERE {key_id} IS NOT NULL")).scalars(database).await?;
         ids.extend(found);
     }
     Ok(ids)
@@ -78,14 +79,13 @@ pub(super) async fn counts_of(
     now: DateTime<Utc>,
 ) -> Result<Vec<(String, Count)>, Error> {
     let (name, key_id, counts, until) = (table.name, table.key_id, table.counts(), table.until());
-    // The type of `NULL` has to be said to PostgreSQL.
-    let until =
-        if database.is_shared() { format!("CAST(max({until}) AS TIMESTAMPTZ)") } else { format!("max({until})") };
-    let sql = format!(
+    let until = database.dialect().instant(&format!("max({until})"));
+    let rows: Vec<(String, i64, Option<DateTime<Utc>>)> = sql(format!(
         "SELECT {key_id}, count(*), {until} FROM {name} WHERE {key_id} IS NOT NULL AND {counts} GROUP BY {key_id}"
-    );
-    let rows: Vec<(String, i64, Option<DateTime<Utc>>)> =
-        read!(database, pool => sqlx::query_as(&sql).bind(now).fetch_all(pool))?;
+    ))
+    .bind(now)
+    .fetch_all(database)
+    .await?;
     Ok(rows.into_iter().map(|(key_id, rows, until)| (key_id, Count { table: name, rows, until })).collect())
 }
 
@@ -125,11 +125,14 @@ impl Vault {
         let mut unopened = 0;
         for table in ALL.iter().filter(|table| table.ends.is_none()) {
             let mut after = (String::new(), String::new());
-            let sql = page(table);
             loop {
-                let rows: Vec<Row> = read!(database, pool =>
-                    sqlx::query_as(&sql).bind(key_id).bind(&after.0).bind(&after.1).fetch_all(pool))
-                .map_err(StoreError::from)?;
+                let rows: Vec<Row> = sql(page(table))
+                    .bind(key_id)
+                    .bind(&after.0)
+                    .bind(&after.1)
+                    .fetch_all(database)
+                    .await
+                    .map_err(StoreError::from)?;
                 let Some(last) = rows.last() else { break };
                 after = (last.2.clone(), last.3.clone());
                 unopened += rows.iter().filter(|row| self.open_row(table, row).is_err()).map(|_| 1).sum::<i64>();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, SqliteConnection, error::ErrorKind};
+use sqlx::error::ErrorKind;
 
 use crate::{
-    CommitError, Database, Tx,
+    CommitError, Database, On,
     connection::Connection,
-    fetch_among,
+    sql,
     unit::{self, Appended, COLUMNS, Submission},
 };
 
@@ -34,10 +34,10 @@ pub(super) async fn write(
     // Events alone are one statement, which is its own transaction: one round trip.
     if units.iter().all(|unit| unit.writes.is_empty()) {
         let inserted = match database {
-            Database::Sqlite(on) => insert_sqlite(&mut *on.writer.turn().await.map_err(not_written)?, &events).await,
+            Database::Sqlite(on) => insert(&mut *on.writer.turn().await.map_err(not_written)?, &events).await,
             Database::Postgres(pool) => {
                 let mut on = own.take(pool).await.map_err(not_written)?;
-                let inserted = insert_postgres(&mut on, &events).await;
+                let inserted = insert(&mut on, &events).await;
                 own.keep(on, inserted.as_ref().err());
                 inserted
             }
@@ -48,8 +48,8 @@ pub(super) async fn write(
     // Rows first: the journal's order is locked from the events' insert to the commit, so that stays short.
     for (index, unit) in units.iter().enumerate() {
         for write in &unit.writes {
-            match write.run(&mut tx).await {
-                Ok(0) if write.guarded => return Err(Failure::Unit(index, CommitError::Refused)),
+            match write.execute(&mut tx).await {
+                Ok(0) if write.is_guarded() => return Err(Failure::Unit(index, CommitError::Refused)),
                 Ok(_) => {}
                 // A row that is there only once, such as one that holds a name.
                 Err(error) if is_conflict(&error) => return Err(Failure::Unit(index, CommitError::Conflict)),
@@ -59,11 +59,7 @@ pub(super) async fn write(
     }
     let mut last = None;
     if !events.is_empty() {
-        let inserted = match &mut tx {
-            Tx::Sqlite(tx) => insert_sqlite(tx, &events).await,
-            Tx::Postgres(tx) => insert_postgres(tx, &events).await,
-        };
-        last = Some(inserted.map_err(|error| failure(error, CommitError::Database))?);
+        last = Some(insert(&mut tx, &events).await.map_err(|error| failure(error, CommitError::Database))?);
     }
     tx.commit().await.map_err(|error| failure(error, CommitError::Unknown))?;
     Ok(last)
@@ -83,30 +79,30 @@ fn is_conflict(error: &sqlx::Error) -> bool {
     cause.kind() == ErrorKind::UniqueViolation || matches!(cause.code().as_deref(), Some("40001" | "40P01"))
 }
 
-/// The trigger that keeps the order runs before the first position is drawn.
-async fn insert_postgres(on: &mut PgConnection, events: &[Appended<'_>]) -> Result<i64, sqlx::Error> {
-    let insert = |rows: &str| {
-        let insert = format!("INSERT INTO events ({COLUMNS}) {rows} RETURNING position");
-        format!("WITH inserted AS ({insert}) SELECT max(position) FROM inserted")
-    };
-    unit::bulk(events).run_postgres(on, insert).await
-}
-
-async fn insert_sqlite(on: &mut SqliteConnection, events: &[Appended<'_>]) -> Result<i64, sqlx::Error> {
+/// Inserts events; the position of the last.
+async fn insert(on: impl Into<On<'_>>, events: &[Appended<'_>]) -> Result<i64, sqlx::Error> {
     let insert = |rows: &str| format!("INSERT INTO events ({COLUMNS}) {rows}");
-    Ok(unit::bulk(events).run_sqlite(on, insert).await?.last_insert_rowid())
+    match on.into() {
+        On::Sqlite(on) => unit::bulk(events).insert_sqlite(on, insert).await,
+        on => {
+            // The trigger that keeps the order runs before the first position is drawn.
+            let last = |rows: &str| {
+                format!("WITH inserted AS ({} RETURNING position) SELECT max(position) FROM inserted", insert(rows))
+            };
+            let last: Vec<(i64,)> = unit::bulk(events).fetch_all(on, last).await?;
+            last.first().map(|(last,)| *last).ok_or(sqlx::Error::RowNotFound)
+        }
+    }
 }
 
 /// How far the streams of these units have come.
 pub(super) async fn heads(database: &Database, units: &[&Submission]) -> Result<super::Heads, sqlx::Error> {
-    let ids: Vec<_> = units.iter().flat_map(|unit| &unit.events).map(|event| event.aggregate_id.as_str()).collect();
-    let mut tx = database.begin().await?;
-    let select = |among: &str| {
-        format!(
-            "SELECT aggregate_type, aggregate_id, max(sequence) FROM events WHERE aggregate_id {among} \
-             GROUP BY aggregate_type, aggregate_id"
-        )
-    };
-    let rows: Vec<(String, String, i64)> = fetch_among(&mut tx, &ids, select).await?;
+    let ids: Vec<_> = units.iter().flat_map(|unit| &unit.events).map(|event| event.aggregate_id.clone()).collect();
+    let heads = sql(format!(
+        "SELECT aggregate_type, aggregate_id, max(sequence) FROM events WHERE aggregate_id {} \
+         GROUP BY aggregate_type, aggregate_id",
+        database.dialect().among("$1")
+    ));
+    let rows: Vec<(String, String, i64)> = heads.bind(ids).fetch_all(database).await?;
     Ok(rows.into_iter().map(|(aggregate, id, head)| ((aggregate, id), head)).collect())
 }

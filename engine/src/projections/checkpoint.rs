@@ -1,6 +1,6 @@
 //! Checkpoints: how far projections are.
 
-use crate::{Store, StoreError, autocommit, read};
+use crate::{Store, StoreError, sql};
 
 /// How far a projection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,10 @@ struct Row {
 /// # Errors
 /// When the database fails.
 pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
-    let sql = "SELECT name, version, position, failed_position, failure FROM checkpoints ORDER BY name, version";
-    let rows: Vec<Row> = read!(store.database(), pool => sqlx::query_as(sql).fetch_all(pool))?;
+    let rows: Vec<Row> =
+        sql("SELECT name, version, position, failed_position, failure FROM checkpoints ORDER BY name, version")
+            .fetch_all(store.database())
+            .await?;
     let state = |row: Row| State {
         name: row.name,
         version: row.version,
@@ -52,14 +54,19 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     /// That of a name, if there is one.
     pub(super) async fn of(store: &Store, name: &str) -> Result<Option<Self>, StoreError> {
-        let sql = "SELECT position, version, failed_position FROM checkpoints WHERE name = $1";
-        Ok(read!(store.database(), pool => sqlx::query_as(sql).bind(name).fetch_optional(pool))?)
+        Ok(sql("SELECT position, version, failed_position FROM checkpoints WHERE name = $1")
+            .bind(name)
+            .fetch_optional(store.database())
+            .await?)
     }
 
     /// Makes one, unless there is one.
     pub(super) async fn begin(store: &Store, name: &str, version: i64) -> Result<Self, StoreError> {
-        let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        autocommit!(store.database(), pool => sqlx::query(sql).bind(name).bind(version).execute(pool))?;
+        sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .bind(version)
+            .execute(store.database())
+            .await?;
         let begun = Self { position: 0, version, failed_position: None };
         Ok(Self::of(store, name).await?.unwrap_or(begun))
     }
@@ -71,9 +78,13 @@ impl Checkpoint {
         position: i64,
         failure: &str,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version <= $4";
-        autocommit!(store.database(), pool =>
-            sqlx::query(sql).bind(position).bind(failure).bind(name).bind(version).execute(pool))?;
+        sql("UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version <= $4")
+            .bind(position)
+            .bind(failure)
+            .bind(name)
+            .bind(version)
+            .execute(store.database())
+            .await?;
         Ok(())
     }
 }

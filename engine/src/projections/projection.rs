@@ -1,6 +1,6 @@
 //! What a projection is: which events it folds, and into which tables.
 
-use crate::{Entry, EventSet, StoreError, Tx, execute};
+use crate::{Entry, EventSet, StoreError, Tx, sql};
 
 /// Which of a projection's tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub trait Projection: Send + Sync + 'static {
             for table in Self::TABLES {
                 let beside = Target::Beside.table(table);
                 for (from, to) in [(*table, "swapped"), (&beside, table), ("swapped", &beside)] {
-                    execute!(&mut *tx, sqlx::query(&format!("ALTER TABLE {from} RENAME TO {to}")))?;
+                    sql(format!("ALTER TABLE {from} RENAME TO {to}")).execute(&mut *tx).await?;
                 }
             }
             Ok(())

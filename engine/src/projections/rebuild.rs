@@ -7,7 +7,7 @@ use super::{
     projection::{Projection, Target},
     runner::{Runner, Step, TURN},
 };
-use crate::{Store, StoreError, Tx, execute, within};
+use crate::{Store, StoreError, Tx, sql};
 
 /// How many events are folded between two words on the progress.
 const STEP: i64 = 200_000;
@@ -71,9 +71,12 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
         return Ok(());
     }
     empty::<P>(&mut tx).await?;
-    execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
-    let sql = "INSERT INTO checkpoints (name, version) VALUES ($1, $2)";
-    execute!(&mut tx, sqlx::query(sql).bind(beside.name()).bind(Runner::<P>::VERSION))?;
+    sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
+    sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2)")
+        .bind(beside.name())
+        .bind(Runner::<P>::VERSION)
+        .execute(&mut tx)
+        .await?;
     Ok(tx.commit().await?)
 }
 
@@ -95,10 +98,13 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
     }
     serving.projection.swap(&mut tx).await?;
     empty::<P>(&mut tx).await?;
-    let sql =
-        "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3";
-    execute!(&mut tx, sqlx::query(sql).bind(Runner::<P>::VERSION).bind(reached).bind(serving.name()))?;
-    execute!(&mut tx, sqlx::query("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()))?;
+    sql("UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3")
+        .bind(Runner::<P>::VERSION)
+        .bind(reached)
+        .bind(serving.name())
+        .execute(&mut tx)
+        .await?;
+    sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
@@ -114,17 +120,15 @@ fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreE
 
 /// Locks a checkpoint until the transaction ends: its position and version.
 async fn lock<P: Projection>(store: &Store, tx: &mut Tx, runner: &Runner<P>) -> Result<Option<(i64, i64)>, StoreError> {
-    let sql = format!("SELECT position, version FROM checkpoints WHERE name = $1{}", store.database().locked());
-    Ok(within!(tx, on => sqlx::query_as(&sql).bind(runner.name()).fetch_optional(on))?)
+    Ok(sql(format!("SELECT position, version FROM checkpoints WHERE name = $1{}", store.database().dialect().locked()))
+        .bind(runner.name())
+        .fetch_optional(&mut *tx)
+        .await?)
 }
 
 async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
-    let delete = match tx {
-        Tx::Sqlite(_) => "DELETE FROM",
-        Tx::Postgres(_) => "TRUNCATE",
-    };
     for table in P::TABLES {
-        execute!(&mut *tx, sqlx::query(&format!("{delete} {}", Target::Beside.table(table))))?;
+        sql(tx.dialect().empty(&Target::Beside.table(table))).execute(&mut *tx).await?;
     }
     Ok(())
 }

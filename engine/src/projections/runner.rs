@@ -13,7 +13,7 @@ use super::{
     checkpoint::Checkpoint,
     projection::{Projection, Target},
 };
-use crate::{Decoded, Entry, Store, StoreError, Tx, execute, within};
+use crate::{Decoded, Entry, Store, StoreError, Tx, sql};
 
 /// How many events are read at once.
 const READ: i64 = 10_000;
@@ -126,13 +126,15 @@ impl<P: Projection> Runner<P> {
         }
         let database = self.store.database();
         let mut tx = database.begin().await?;
-        let sql = format!(
+        let locked: Option<(i64, String)> = sql(format!(
             "SELECT position, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
-            database.unhurried(),
-            database.skip_locked()
-        );
-        let locked: Option<(i64, String)> = within!(&mut tx, on =>
-            sqlx::query_as(&sql).bind(self.name()).bind(Self::VERSION).fetch_optional(on))?;
+            database.dialect().unhurried(),
+            database.dialect().skip_locked()
+        ))
+        .bind(self.name())
+        .bind(Self::VERSION)
+        .fetch_optional(&mut tx)
+        .await?;
         let Some((position, _)) = locked else {
             drop(tx);
             // How far it is, whoever brought it there.
@@ -201,10 +203,11 @@ impl<P: Projection> Runner<P> {
             Err(StoreError::Database(error)) if !is_refused(&error) => return Err(error.into()),
             Err(error) => return Ok(Err(Step::Poisoned { position: last, failure: error.to_string() })),
         }
-        execute!(
-            &mut *tx,
-            sqlx::query("UPDATE checkpoints SET position = $1 WHERE name = $2").bind(last).bind(self.name())
-        )?;
+        sql("UPDATE checkpoints SET position = $1 WHERE name = $2")
+            .bind(last)
+            .bind(self.name())
+            .execute(&mut *tx)
+            .await?;
         Ok(Ok(last))
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
-use engine::{Bulk, Projection, StoreError, Target, Tx, fetch_among};
+use engine::{Bulk, Projection, StoreError, Target, Tx, sql};
 use store::Event;
 
 use crate::Entry;
@@ -68,8 +68,8 @@ impl Projection for AccountStatus {
 
     async fn load(&self, fold: &mut Fold, tx: &mut Tx, target: Target, accounts: &[&str]) -> Result<(), StoreError> {
         let table = target.table("account_status_v1");
-        let select = |among: &str| format!("SELECT {COLUMNS} FROM {table} WHERE account_id {among}");
-        let rows: Vec<Row> = fetch_among(tx, accounts, select).await?;
+        let select = format!("SELECT {COLUMNS} FROM {table} WHERE account_id {}", tx.dialect().among("$1"));
+        let rows: Vec<Row> = sql(select).bind(accounts).fetch_all(&mut *tx).await?;
         for row in &rows {
             *fold.before.entry(row.status.clone()).or_default() += 1;
         }
@@ -99,8 +99,8 @@ impl Projection for AccountStatus {
 
     async fn save(&self, fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         for table in ["account_rights_v1", "account_status_v1", "widgets_v1"].map(|table| target.table(table)) {
-            let gone = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
-            gone.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
+            let gone = Bulk::new().text("account_id", fold.erased.iter().map(String::as_str));
+            gone.execute(&mut *tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
         let mut rows: Vec<_> = fold.rows.values().collect();
         // In the order of the key: neighbours are on one page, and followers never wait for each other in a circle.

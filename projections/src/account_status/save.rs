@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::Right;
-use engine::{Bulk, StoreError, Target, Tx, execute};
+use engine::{Bulk, StoreError, Target, Tx, sql};
 
 use super::{Row, Widget};
 
 pub(super) async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> Result<(), StoreError> {
-    let bulk = Bulk::default()
+    let bulk = Bulk::new()
         .text("account_id", rows.iter().map(|row| row.account_id.as_str()))
         .text("connection", rows.iter().map(|row| row.connection.as_str()))
         .text("status", rows.iter().map(|row| row.status.as_str()))
@@ -29,7 +29,7 @@ pub(super) async fn save_rows(tx: &mut Tx, target: Target, rows: Vec<&Row>) -> R
     let table = target.table("account_status_v1");
     let insert =
         |rows: &str| format!("INSERT INTO {table} ({names}) {rows} ON CONFLICT (account_id) DO UPDATE SET {sets}");
-    bulk.run(tx, insert).await?;
+    bulk.execute(&mut *tx, insert).await?;
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn save_counts(
         *more.entry(row.status.clone()).or_default() += 1;
     }
     more.retain(|_, more| *more != 0);
-    let bulk = Bulk::default().text("status", more.keys().map(String::as_str)).int("accounts", more.values().copied());
+    let bulk = Bulk::new().text("status", more.keys().map(String::as_str)).int("accounts", more.values().copied());
     let table = target.table("account_counts_v1");
     let insert = |rows: &str| {
         format!(
@@ -53,8 +53,8 @@ pub(super) async fn save_counts(
              ON CONFLICT (status) DO UPDATE SET accounts = {table}.accounts + excluded.accounts"
         )
     };
-    if bulk.run(tx, insert).await? > 0 {
-        execute!(&mut *tx, sqlx::query(&format!("DELETE FROM {table} WHERE accounts = 0")))?;
+    if bulk.execute(&mut *tx, insert).await? > 0 {
+        sql(format!("DELETE FROM {table} WHERE accounts = 0")).execute(&mut *tx).await?;
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(super) async fn save_rights(
 ) -> Result<(), StoreError> {
     let table = target.table("account_rights_v1");
     let granted: Vec<_> = rights.iter().filter_map(|(key, right)| Some((key, (*right)?))).collect();
-    let bulk = Bulk::default()
+    let bulk = Bulk::new()
         .text("user_id", granted.iter().map(|((user, _), _)| user.as_str()))
         .text("account_id", granted.iter().map(|((_, account), _)| account.as_str()))
         .text("access", granted.iter().map(|(_, right)| right.name()));
@@ -76,12 +76,12 @@ pub(super) async fn save_rights(
              ON CONFLICT (user_id, account_id) DO UPDATE SET access = excluded.access"
         )
     };
-    bulk.run(tx, insert).await?;
+    bulk.execute(&mut *tx, insert).await?;
     let revoked: Vec<_> = rights.iter().filter(|(_, right)| right.is_none()).map(|(key, _)| key).collect();
-    let bulk = Bulk::default()
+    let bulk = Bulk::new()
         .text("user_id", revoked.iter().map(|(user, _)| user.as_str()))
         .text("account_id", revoked.iter().map(|(_, account)| account.as_str()));
-    bulk.run(tx, |rows| format!("DELETE FROM {table} WHERE (user_id, account_id) IN ({rows})")).await?;
+    bulk.execute(&mut *tx, |rows| format!("DELETE FROM {table} WHERE (user_id, account_id) IN ({rows})")).await?;
     Ok(())
 }
 
@@ -92,15 +92,15 @@ pub(super) async fn save_widgets(
 ) -> Result<(), StoreError> {
     let table = target.table("widgets_v1");
     let (added, changed): (Vec<_>, Vec<_>) = widgets.iter().partition(|(_, widget)| widget.added_at.is_some());
-    let rows = Bulk::default()
+    let rows = Bulk::new()
         .text("widget_id", added.iter().map(|((_, id), _)| id.as_str()))
         .text("account_id", added.iter().map(|((account, _), _)| account.as_str()))
         .text("plan", added.iter().map(|(_, widget)| widget.plan.name()))
         .bool("removed", added.iter().map(|(_, widget)| widget.removed))
         .time("added_at", added.iter().map(|(_, widget)| widget.added_at));
     let names = rows.names();
-    rows.run(tx, |rows| format!("INSERT INTO {table} ({names}) {rows}")).await?;
-    let rows = Bulk::default()
+    rows.execute(&mut *tx, |rows| format!("INSERT INTO {table} ({names}) {rows}")).await?;
+    let rows = Bulk::new()
         .text("widget_id", changed.iter().map(|((_, id), _)| id.as_str()))
         .text("plan", changed.iter().map(|(_, widget)| widget.plan.name()))
         .bool("removed", changed.iter().map(|(_, widget)| widget.removed));
@@ -110,6 +110,6 @@ pub(super) async fn save_widgets(
              WHERE {table}.widget_id = new.widget_id"
         )
     };
-    rows.run(tx, update).await?;
+    rows.execute(&mut *tx, update).await?;
     Ok(())
 }

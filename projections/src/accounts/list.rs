@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use domain::ParseError;
-use engine::{Database, StoreError, read};
+use engine::{Database, Dialect, Query, StoreError, Value, sql};
 
 use super::{Account, COLUMNS, Row, Viewer, of_row};
 
@@ -98,11 +98,6 @@ struct Asked {
     values: Vec<Value>,
 }
 
-enum Value {
-    Text(String),
-    Time(DateTime<Utc>),
-}
-
 impl Asked {
     /// A condition, in which each `?` is the next of the values.
     fn that(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
@@ -134,7 +129,7 @@ pub async fn list(
     asked.that("p.account_id = s.account_id", []);
     let way = by_parts(database, viewer, filter, &mut asked).await?;
     if let Viewer::User(user) = viewer {
-        asked.that("r.user_id = ? AND r.account_id = s.account_id", [Value::Text(user.to_string())]);
+        asked.that("r.user_id = ? AND r.account_id = s.account_id", [user.to_string().into()]);
     }
     let from = match (viewer, &filter.status, way) {
         (Viewer::User(_), ..) => "account_rights_v1 r CROSS JOIN account_status_v1 s CROSS JOIN profiles p".to_owned(),
@@ -145,14 +140,14 @@ pub async fn list(
         (Viewer::Staff, Some(_), Way::Through) => "account_status_v1 s CROSS JOIN profiles p".to_owned(),
     };
     if let Some(status) = &filter.status {
-        asked.that("s.status = ?", [Value::Text(status.clone())]);
+        asked.that("s.status = ?", [status.as_str().into()]);
     }
     match filter.after.clone() {
         Some(Cursor::Name(name, id)) => {
-            asked.that("(p.username_lower, p.account_id) > (?, ?)", [Value::Text(name), Value::Text(id)]);
+            asked.that("(p.username_lower, p.account_id) > (?, ?)", [name.into(), id.into()]);
         }
         Some(Cursor::Since(since, id)) => {
-            asked.that("(s.since, s.account_id) < (?, ?)", [Value::Time(since), Value::Text(id)]);
+            asked.that("(s.since, s.account_id) < (?, ?)", [since.into(), id.into()]);
         }
         None => {}
     }
@@ -160,25 +155,14 @@ pub async fn list(
         None => "p.username_lower, p.account_id",
         Some(_) => "s.since DESC, s.account_id DESC",
     };
-    let sql = format!(
+    let select = format!(
         "SELECT {COLUMNS} FROM {from} LEFT JOIN checks c ON c.account_id = s.account_id \
          WHERE {} ORDER BY {order} LIMIT {limit}",
         asked.conditions.join(" AND ")
     );
-    macro_rules! fetch {
-        ($pool:expr) => {{
-            // Not kept: the best plan depends on what is asked for, and PostgreSQL would settle on one for all.
-            let mut query = sqlx::query_as::<_, Row>(&sql).persistent(false);
-            for value in &asked.values {
-                query = match value {
-                    Value::Text(text) => query.bind(text),
-                    Value::Time(at) => query.bind(at),
-                };
-            }
-            query.fetch_all($pool)
-        }};
-    }
-    let rows = read!(database, pool => fetch!(pool))?;
+    // Planned anew: the best plan depends on what is asked for, and PostgreSQL would settle on one for all.
+    let query = asked.values.into_iter().fold(sql(select).planned_anew(), Query::bind);
+    let rows = query.fetch_all::<Row>(database).await?;
     rows.into_iter().map(of_row).collect()
 }
 
@@ -188,50 +172,52 @@ async fn by_parts(database: &Database, viewer: Viewer, filter: &Filter, asked: &
     let Some(search) = filter.search.as_ref().map(|search| search.to_lowercase()) else { return Ok(Way::Through) };
     if search.chars().count() < 3 {
         let (from, to) = (search.clone(), format!("{search}\u{10ffff}"));
-        asked.that("p.username_lower >= ? AND p.username_lower < ?", [Value::Text(from), Value::Text(to)]);
+        asked.that("p.username_lower >= ? AND p.username_lower < ?", [from.into(), to.into()]);
         return Ok(Way::Through);
     }
     // What is searched for is a text, not a pattern and not a query.
     let pattern = format!("%{}%", search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
     let phrase = format!("\"{}\"", search.replace('"', "\"\""));
-    let rare = match database {
-        // A customer's own accounts are gone through, however few of all others would fit.
-        _ if matches!(viewer, Viewer::User(_)) => false,
-        Database::Sqlite(pools) => {
-            let sql = "SELECT count(*) FROM (SELECT 1 FROM profiles_search WHERE profiles_search MATCH $1 LIMIT $2)";
-            let found: i64 = sqlx::query_scalar(sql).bind(&phrase).bind(FEW + 1).fetch_one(&pools.read).await?;
-            found <= FEW
+    // A customer's own accounts are gone through, however few of all others would fit.
+    let rare = !matches!(viewer, Viewer::User(_)) && is_rare(database, filter, &phrase, &pattern).await?;
+    match (database.dialect(), rare) {
+        (Dialect::Sqlite, true) => {
+            asked.that("profiles_search MATCH ? AND p.number = profiles_search.rowid", [phrase.into()]);
+            Ok(Way::Parts("profiles_search".to_owned()))
         }
-        Database::Postgres(pool) => {
-            let sql = format!(
-                "SELECT count(*) FROM (SELECT 1 FROM (SELECT username_lower FROM profiles WHERE username_lower >= $2 \
-                 ORDER BY username_lower, account_id LIMIT {NEAR}) AS near WHERE username_lower LIKE $1 LIMIT {ENOUGH}) AS found"
+        (Dialect::Postgres, true) => {
+            asked.that("found.account_id = p.account_id", []);
+            let pattern = asked.value(pattern.into());
+            // OFFSET 0 keeps the planner from mixing this with the rest.
+            Ok(Way::Parts(format!(
+                "(SELECT account_id FROM profiles WHERE username_lower LIKE {pattern} ESCAPE '\\' OFFSET 0) AS found"
+            )))
+        }
+        // No index and no estimate leads the planners away from the list's order.
+        (dialect, false) => {
+            asked.that(&format!("{} > 0", dialect.place("p.username_lower", "?")), [search.into()]);
+            Ok(Way::Through)
+        }
+    }
+}
+
+/// Whether so few accounts have what is searched for that they are better found first.
+async fn is_rare(database: &Database, filter: &Filter, phrase: &str, pattern: &str) -> Result<bool, StoreError> {
+    let from = if let Some(Cursor::Name(name, _)) = &filter.after { name } else { "" };
+    let (count, searched, few) = match database.dialect() {
+        Dialect::Sqlite => {
+            let matches = "SELECT 1 FROM profiles_search WHERE profiles_search MATCH $1 AND $2 = $2";
+            (format!("SELECT count(*) FROM ({matches} LIMIT {})", FEW + 1), phrase, FEW)
+        }
+        Dialect::Postgres => {
+            let near = format!(
+                "SELECT username_lower FROM profiles WHERE username_lower >= $2 ORDER BY username_lower, account_id LIMIT {NEAR}"
             );
-            let from = if let Some(Cursor::Name(name, _)) = &filter.after { name } else { "" };
-            let found: i64 = sqlx::query_scalar(&sql).bind(&pattern).bind(from).fetch_one(pool).await?;
-            found < ENOUGH
+            let matches = format!("SELECT 1 FROM ({near}) AS near WHERE username_lower LIKE $1 LIMIT {ENOUGH}");
+            (format!("SELECT count(*) FROM ({matches}) AS found"), pattern, ENOUGH - 1)
         }
     };
-    match (database, rare) {
-        (Database::Sqlite(_), true) => {
-            asked.that("profiles_search MATCH ? AND p.number = profiles_search.rowid", [Value::Text(phrase)]);
-        }
-        (Database::Postgres(_), true) => asked.that("found.account_id = p.account_id", []),
-        // No index and no estimate leads the planners away from the list's order.
-        (Database::Sqlite(_), false) => asked.that("instr(p.username_lower, ?) > 0", [Value::Text(search)]),
-        (Database::Postgres(_), false) => asked.that("strpos(p.username_lower, ?) > 0", [Value::Text(search)]),
-    }
-    Ok(match (database, rare) {
-        (_, false) => Way::Through,
-        (Database::Sqlite(_), true) => Way::Parts("profiles_search".to_owned()),
-        (Database::Postgres(_), true) => {
-            let pattern = asked.value(Value::Text(pattern));
-            // OFFSET 0 keeps the planner from mixing this with the rest.
-            Way::Parts(format!(
-                "(SELECT account_id FROM profiles WHERE username_lower LIKE {pattern} ESCAPE '\\' OFFSET 0) AS found"
-            ))
-        }
-    })
+    Ok(sql(count).bind(searched).bind(from).scalar::<i64>(database).await? <= few)
 }
 
 /// How many of the viewer's accounts have each status: active, expired, disconnected.
@@ -240,14 +226,13 @@ async fn by_parts(database: &Database, viewer: Viewer, filter: &Filter, asked: &
 /// When the database fails.
 pub async fn counts(database: &Database, viewer: Viewer) -> Result<[i64; 3], StoreError> {
     let rows: Vec<(String, i64)> = match viewer {
-        Viewer::Staff => {
-            let sql = "SELECT status, accounts FROM account_counts_v1";
-            read!(database, pool => sqlx::query_as(sql).fetch_all(pool))?
-        }
+        Viewer::Staff => sql("SELECT status, accounts FROM account_counts_v1").fetch_all(database).await?,
         Viewer::User(user) => {
-            let sql = "SELECT s.status, count(*) FROM account_rights_v1 r \
-                       JOIN account_status_v1 s ON s.account_id = r.account_id WHERE r.user_id = $1 GROUP BY s.status";
-            read!(database, pool => sqlx::query_as(sql).bind(user.to_string()).fetch_all(pool))?
+            sql("SELECT s.status, count(*) FROM account_rights_v1 r \
+                 JOIN account_status_v1 s ON s.account_id = r.account_id WHERE r.user_id = $1 GROUP BY s.status")
+            .bind(user.to_string())
+            .fetch_all(database)
+            .await?
         }
     };
     let count = |status: &str| rows.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, Reason, Right, UserId};
-use engine::{Database, StoreError, fetch_among, read};
+use engine::{Database, StoreError, sql};
 
 use crate::{account, parse};
 
@@ -82,8 +82,10 @@ impl Status {
 /// # Errors
 /// When the database fails.
 pub async fn any_active(database: &Database, connection: Connection) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM account_status_v1 WHERE status = 'active' AND connection = $1)";
-    Ok(read!(database, pool => sqlx::query_scalar(sql).bind(connection.name()).fetch_one(pool))?)
+    Ok(sql("SELECT EXISTS (SELECT 1 FROM account_status_v1 WHERE status = 'active' AND connection = $1)")
+        .bind(connection.name())
+        .scalar(database)
+        .await?)
 }
 
 /// Which of these accounts have an upgraded widget, and how they are connected.
@@ -94,15 +96,13 @@ pub async fn upgraded_among(
     database: &Database,
     accounts: &[AccountId],
 ) -> Result<HashMap<AccountId, Connection>, StoreError> {
-    let ids: Vec<_> = accounts.iter().map(AccountId::to_string).collect();
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    let select = |among: &str| {
-        format!(
-            "SELECT account_id, connection FROM account_status_v1 WHERE upgraded_widgets > 0 AND account_id {among}"
-        )
-    };
-    let mut tx = database.begin().await?;
-    let rows: Vec<(String, String)> = fetch_among(&mut tx, &ids, select).await?;
+    let rows: Vec<(String, String)> = sql(format!(
+        "SELECT account_id, connection FROM account_status_v1 WHERE upgraded_widgets > 0 AND account_id {}",
+        database.dialect().among("$1")
+    ))
+    .bind(accounts.iter().map(AccountId::to_string).collect::<Vec<_>>())
+    .fetch_all(database)
+    .await?;
     rows.iter().map(|(id, connection)| Ok((account(id)?, parse(connection)?))).collect()
 }
 
@@ -149,13 +149,15 @@ pub async fn account_for(database: &Database, id: AccountId, viewer: Viewer) -> 
          LEFT JOIN checks c ON c.account_id = s.account_id WHERE s.account_id = $1"
     );
     let row: Option<Row> = match viewer {
-        Viewer::Staff => read!(database, pool => sqlx::query_as(&select).bind(id.to_string()).fetch_optional(pool))?,
+        Viewer::Staff => sql(select).bind(id.to_string()).fetch_optional(database).await?,
         Viewer::User(user) => {
-            let sql = format!(
+            sql(format!(
                 "{select} AND EXISTS (SELECT 1 FROM account_rights_v1 r WHERE r.account_id = $1 AND r.user_id = $2)"
-            );
-            read!(database, pool =>
-                sqlx::query_as(&sql).bind(id.to_string()).bind(user.to_string()).fetch_optional(pool))?
+            ))
+            .bind(id.to_string())
+            .bind(user.to_string())
+            .fetch_optional(database)
+            .await?
         }
     };
     row.map(of_row).transpose()
@@ -178,13 +180,14 @@ pub struct Other {
 pub async fn another_active(database: &Database, than: AccountId) -> Result<Option<Other>, StoreError> {
     for is_held in [false, true] {
         let not = if is_held { "" } else { "NOT " };
-        let sql = format!(
+        let found: Option<String> = sql(format!(
             "SELECT s.account_id FROM account_status_v1 s WHERE s.status = 'active' AND s.account_id <> $1 \
              AND s.connection = (SELECT connection FROM account_status_v1 WHERE account_id = $1) \
              AND {not}EXISTS (SELECT 1 FROM verdicts v WHERE v.account_id = s.account_id) ORDER BY s.since DESC LIMIT 1"
-        );
-        let found: Option<String> =
-            read!(database, pool => sqlx::query_scalar(&sql).bind(than.to_string()).fetch_optional(pool))?;
+        ))
+        .bind(than.to_string())
+        .scalar_optional(database)
+        .await?;
         if let Some(id) = found {
             return Ok(Some(Other { account: account(&id)?, is_held }));
         }
@@ -197,9 +200,11 @@ pub async fn another_active(database: &Database, than: AccountId) -> Result<Opti
 /// # Errors
 /// When the database fails.
 pub async fn rights(database: &Database, id: AccountId) -> Result<Vec<(UserId, Right)>, StoreError> {
-    let sql = "SELECT user_id, access FROM account_rights_v1 WHERE account_id = $1 ORDER BY access DESC, user_id";
     let rows: Vec<(String, String)> =
-        read!(database, pool => sqlx::query_as(sql).bind(id.to_string()).fetch_all(pool))?;
+        sql("SELECT user_id, access FROM account_rights_v1 WHERE account_id = $1 ORDER BY access DESC, user_id")
+            .bind(id.to_string())
+            .fetch_all(database)
+            .await?;
     rows.into_iter().map(|(user, right)| Ok((parse(&user)?, parse(&right)?))).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
-use engine::{Connection, Database, StoreError, read};
+use engine::{Connection, Database, StoreError, sql};
 
 use super::{Claimed, Lease, Priority};
 use crate::{LEASE, account, parse};
@@ -61,30 +61,25 @@ pub(super) async fn take(
     from: impl Fn(Priority) -> DateTime<Utc>,
 ) -> Result<(Lease, Vec<Row>), StoreError> {
     let lease = Lease(format!("{node}:{}", CLAIMS.fetch_add(1, Ordering::Relaxed)));
-    if let Database::Sqlite(pools) = database {
-        // An idle queue is looked at without a write, for there is one writer. Each class is a range of the index.
+    if !database.is_shared() {
+        // Each class is a range of the index.
         let due = |class: &Class| {
             format!("EXISTS (SELECT 1 FROM work_v1 WHERE priority = {} AND due_at <= $1)", class.priority.number())
         };
-        let sql = format!("SELECT {}", classes.iter().map(due).collect::<Vec<_>>().join(" OR "));
+        // One engine: SQLite has one writer, so an idle queue is looked at without a write.
+        let is_any = sql(format!("SELECT {}", classes.iter().map(due).collect::<Vec<_>>().join(" OR ")));
         let now = classes.iter().map(|class| class.until).max();
-        if !sqlx::query_scalar(&sql).bind(now).fetch_one(&pools.read).await? {
+        if !is_any.bind(now).scalar::<bool>(database).await? {
             return Ok((lease, Vec::new()));
         }
     }
-    let sql = statement(database, limit, classes);
-    macro_rules! rows {
-        ($on:expr) => {{
-            let query = sqlx::query_as(&sql).bind(&lease.0);
-            let bound = classes.iter().fold(query, |query, class| query.bind(from(class.priority)).bind(class.until));
-            bound.fetch_all($on).await
-        }};
-    }
+    let query = sql(statement(database, limit, classes)).bind(&lease.0);
+    let query = classes.iter().fold(query, |query, class| query.bind(from(class.priority)).bind(class.until));
     let mut rows: Vec<Row> = match database {
-        Database::Sqlite(pools) => rows!(&mut *pools.writer.turn().await?)?,
+        Database::Sqlite(_) => query.fetch_all(database.writing()).await?,
         Database::Postgres(pool) => {
             let mut taken = own.take(pool).await?;
-            let rows = rows!(&mut taken);
+            let rows = query.fetch_all(&mut taken).await;
             own.keep(taken, rows.as_ref().err());
             rows?
         }
@@ -95,18 +90,20 @@ pub(super) async fn take(
 
 /// Whether something of a class was due at some time, and nobody works on it.
 pub(super) async fn waits(database: &Database, priority: Priority, until: DateTime<Utc>) -> Result<bool, StoreError> {
-    let sql = format!(
+    Ok(sql(format!(
         "SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = {} AND due_at <= $1 \
          AND (leased_until IS NULL OR leased_until < {}))",
         priority.number(),
-        database.clock(0),
-    );
-    Ok(read!(database, pool => sqlx::query_scalar(&sql).bind(until).fetch_one(pool))?)
+        database.dialect().clock(0),
+    ))
+    .bind(until)
+    .scalar(database)
+    .await?)
 }
 
 /// Selects a class; its two times are parameters, after those of the classes before.
 fn select(database: &Database, number: usize, class: &Class) -> String {
-    let (now, lock) = (database.clock(0), database.skip_locked());
+    let (now, lock) = (database.dialect().clock(0), database.dialect().skip_locked());
     let limit = match class.after {
         Some(after) => {
             let taken = format!("(SELECT count(*) FROM class{after})");
@@ -136,7 +133,7 @@ fn statement(database: &Database, limit: u32, classes: &[Class]) -> String {
          RETURNING kind, account_id, priority, due_at, attempts, cause, free_widgets, upgraded_widgets, {}",
         with.collect::<String>(),
         all.join(" UNION ALL "),
-        database.clock(LEASE.num_seconds()),
-        database.unhurried(),
+        database.dialect().clock(LEASE.num_seconds()),
+        database.dialect().unhurried(),
     )
 }

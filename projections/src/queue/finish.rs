@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use engine::{Bulk, Database, StoreError, Tx, autocommit, execute};
+use engine::{Bulk, Database, Dialect, StoreError, Tx, sql};
 
 use super::{Claimed, Kind, Priority, tries};
 
@@ -35,8 +35,8 @@ pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -
         lock(tx, keys(done).iter().map(String::as_str)).await?;
     }
     let mut held: HashSet<(String, String)> = HashSet::new();
-    held.extend(bulk(&rows, &keys(&rows)).fetch::<(String, String)>(tx, update).await?);
-    held.extend(bulk(&ends, &keys(&ends)).fetch::<(String, String)>(tx, delete).await?);
+    held.extend(bulk(&rows, &keys(&rows)).fetch_all::<(String, String)>(&mut *tx, update).await?);
+    held.extend(bulk(&ends, &keys(&ends)).fetch_all::<(String, String)>(&mut *tx, delete).await?);
     let is_held =
         |(claimed, _): &(&Claimed, _)| held.contains(&(claimed.kind.name().to_owned(), claimed.account.to_string()));
     Ok(done.iter().map(is_held).collect())
@@ -44,10 +44,11 @@ pub async fn complete(tx: &mut Tx, done: &[(&Claimed, Option<DateTime<Utc>>)]) -
 
 /// Whoever changes several rows of the queue locks them first, in one order: nobody waits for one who waits for them.
 pub(crate) async fn lock<'a>(tx: &mut Tx, keys: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
-    if let Tx::Postgres(_) = tx {
+    if tx.dialect() == Dialect::Postgres {
         let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
-        let rows = Bulk::default().text("id", keys.into_iter());
+        // One engine: on SQLite a transaction that writes is alone.
+        let rows = Bulk::new().text("id", keys.into_iter());
         // Row by row, whatever the planner knows of the table.
         let select = |ids: &str| {
             format!(
@@ -55,13 +56,13 @@ pub(crate) async fn lock<'a>(tx: &mut Tx, keys: impl Iterator<Item = &'a str>) -
                  (SELECT 1 FROM work_v1 WHERE account_id = ids.id ORDER BY kind, key FOR UPDATE) AS locked"
             )
         };
-        rows.run(tx, select).await?;
+        rows.execute(&mut *tx, select).await?;
     }
     Ok(())
 }
 
 fn bulk<'a>(done: &'a [(&'a Claimed, Option<DateTime<Utc>>)], keys: &'a [String]) -> Bulk<'a> {
-    Bulk::default()
+    Bulk::new()
         .text("kind", done.iter().map(|(claimed, _)| claimed.kind.name()))
         .text("key", keys.iter().map(String::as_str))
         .text("lease", done.iter().map(|(claimed, _)| claimed.lease.0.as_str()))
@@ -88,21 +89,20 @@ pub struct Retry<'a> {
 pub async fn retry(database: &Database, claimed: &Claimed, failed: Retry<'_>) -> Result<(), StoreError> {
     // Somebody who waits doesn't for ever: after a few tries it stands in line with the others.
     let patience = if failed.in_line { 0 } else { 3 };
-    let sql = "UPDATE work_v1 SET due_at = $1, priority = CASE WHEN priority = 0 AND attempts >= $6 THEN 1 ELSE priority END, \
-               attempts = attempts + 1, last_error = $2, lease = NULL, leased_until = NULL \
-               WHERE kind = $3 AND key = $4 AND lease = $5";
     let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
     let mut tx = database.begin().await?;
-    let held = execute!(
-        &mut tx,
-        sqlx::query(sql)
-            .bind(failed.due_at)
-            .bind(failed.error)
-            .bind(kind)
-            .bind(&key)
-            .bind(&claimed.lease.0)
-            .bind(patience)
-    )?;
+    let held = sql("UPDATE work_v1 SET due_at = $1, \
+                    priority = CASE WHEN priority = 0 AND attempts >= $6 THEN 1 ELSE priority END, \
+                    attempts = attempts + 1, last_error = $2, lease = NULL, leased_until = NULL \
+                    WHERE kind = $3 AND key = $4 AND lease = $5")
+    .bind(failed.due_at)
+    .bind(failed.error)
+    .bind(kind)
+    .bind(&key)
+    .bind(&claimed.lease.0)
+    .bind(patience)
+    .execute(&mut tx)
+    .await?;
     if held == 0 {
         return Ok(());
     }
@@ -120,11 +120,16 @@ pub async fn postpone(
     due_at: DateTime<Utc>,
     why: &str,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE work_v1 SET due_at = $1, last_error = $2, lease = NULL, leased_until = NULL \
-               WHERE kind = $3 AND key = $4 AND lease = $5";
     let (kind, key) = (claimed.kind.name(), claimed.account.to_string());
-    autocommit!(database, pool =>
-        sqlx::query(sql).bind(due_at).bind(why).bind(kind).bind(&key).bind(&claimed.lease.0).execute(pool))?;
+    sql("UPDATE work_v1 SET due_at = $1, last_error = $2, lease = NULL, leased_until = NULL \
+         WHERE kind = $3 AND key = $4 AND lease = $5")
+    .bind(due_at)
+    .bind(why)
+    .bind(kind)
+    .bind(&key)
+    .bind(&claimed.lease.0)
+    .execute(database)
+    .await?;
     Ok(())
 }
 
@@ -133,9 +138,12 @@ pub async fn postpone(
 /// # Errors
 /// When the database fails.
 pub async fn ask_again(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let sql = "UPDATE work_v1 SET due_at = $1, attempts = 0 WHERE kind = 'check' AND key = $2 AND lease IS NULL \
-               AND due_at > $1";
-    autocommit!(database, pool => sqlx::query(sql).bind(now).bind(account.to_string()).execute(pool))?;
+    sql("UPDATE work_v1 SET due_at = $1, attempts = 0 WHERE kind = 'check' AND key = $2 AND lease IS NULL \
+         AND due_at > $1")
+    .bind(now)
+    .bind(account.to_string())
+    .execute(database)
+    .await?;
     Ok(())
 }
 
@@ -145,14 +153,17 @@ pub async fn ask_again(database: &Database, account: AccountId, now: DateTime<Ut
 /// # Errors
 /// When the database fails.
 pub async fn ask_check(database: &Database, account: AccountId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let sql = format!(
+    sql(format!(
         "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
          VALUES ('check', $1, $1, 0, 0, {first}, $2, 0) ON CONFLICT (kind, key) DO UPDATE SET priority = {first}, \
          due_at = excluded.due_at WHERE work_v1.lease IS NULL AND work_v1.attempts = 0 \
          AND work_v1.due_at > excluded.due_at RETURNING {}",
-        database.unhurried(),
+        database.dialect().unhurried(),
         first = Priority::First.number(),
-    );
-    autocommit!(database, pool => sqlx::query(&sql).bind(account.to_string()).bind(now).execute(pool))?;
+    ))
+    .bind(account.to_string())
+    .bind(now)
+    .execute(database)
+    .await?;
     Ok(())
 }

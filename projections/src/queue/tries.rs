@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use engine::{Database, StoreError, Tx, autocommit, execute, read};
+use engine::{Database, StoreError, Tx, sql};
 
 use super::Retry;
 
@@ -22,11 +22,19 @@ const KEPT: i64 = 20;
 
 /// Notes one, and forgets those of the account that are too many.
 pub(super) async fn note(tx: &mut Tx, account: &str, kind: &str, failed: Retry<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)";
-    execute!(&mut *tx, sqlx::query(sql).bind(account).bind(kind).bind(failed.at).bind(failed.error))?;
-    let sql = "DELETE FROM tries WHERE account_id = $1 AND at <= \
-               (SELECT at FROM tries WHERE account_id = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)";
-    execute!(&mut *tx, sqlx::query(sql).bind(account).bind(KEPT))?;
+    sql("INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)")
+        .bind(account)
+        .bind(kind)
+        .bind(failed.at)
+        .bind(failed.error)
+        .execute(&mut *tx)
+        .await?;
+    sql("DELETE FROM tries WHERE account_id = $1 AND at <= \
+         (SELECT at FROM tries WHERE account_id = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)")
+    .bind(account)
+    .bind(KEPT)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
@@ -35,8 +43,10 @@ pub(super) async fn note(tx: &mut Tx, account: &str, kind: &str, failed: Retry<'
 /// # Errors
 /// When the database fails.
 pub async fn tries(database: &Database, account: AccountId) -> Result<Vec<Try>, StoreError> {
-    let sql = "SELECT kind, at, problem FROM tries WHERE account_id = $1 ORDER BY at DESC";
-    Ok(read!(database, pool => sqlx::query_as(sql).bind(account.to_string()).fetch_all(pool))?)
+    Ok(sql("SELECT kind, at, problem FROM tries WHERE account_id = $1 ORDER BY at DESC")
+        .bind(account.to_string())
+        .fetch_all(database)
+        .await?)
 }
 
 /// Forgets tries from before an instant.
@@ -44,6 +54,6 @@ pub async fn tries(database: &Database, account: AccountId) -> Result<Vec<Try>, 
 /// # Errors
 /// When the database fails.
 pub async fn forget_tries(database: &Database, before: DateTime<Utc>) -> Result<(), StoreError> {
-    autocommit!(database, pool => sqlx::query("DELETE FROM tries WHERE at < $1").bind(before).execute(pool))?;
+    sql("DELETE FROM tries WHERE at < $1").bind(before).execute(database).await?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use engine::{Database, StoreError, read};
+use engine::{Database, StoreError, sql};
 
 /// Something that waits or is under way, as support sees it.
 #[derive(Debug, Clone, serde::Serialize, sqlx::FromRow)]
@@ -33,12 +33,17 @@ pub async fn waiting(database: &Database, account: Option<AccountId>, limit: i64
     let columns = "SELECT kind, account_id, priority, due_at, cause, attempts, last_error, leased_until FROM work_v1";
     let rows = match account {
         Some(account) => {
-            let sql = format!("{columns} WHERE account_id = $1 ORDER BY priority, due_at LIMIT $2");
-            read!(database, pool => sqlx::query_as(&sql).bind(account.to_string()).bind(limit).fetch_all(pool))?
+            sql(format!("{columns} WHERE account_id = $1 ORDER BY priority, due_at LIMIT $2"))
+                .bind(account.to_string())
+                .bind(limit)
+                .fetch_all(database)
+                .await?
         }
         None => {
-            let sql = format!("{columns} WHERE due_at IS NOT NULL ORDER BY priority, due_at LIMIT $1");
-            read!(database, pool => sqlx::query_as(&sql).bind(limit).fetch_all(pool))?
+            sql(format!("{columns} WHERE due_at IS NOT NULL ORDER BY priority, due_at LIMIT $1"))
+                .bind(limit)
+                .fetch_all(database)
+                .await?
         }
     };
     Ok(rows)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Connection, Database, StoreError, autocommit};
+use engine::{Connection, Database, StoreError, sql};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
@@ -114,8 +114,10 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn release(&self) -> Result<u64, StoreError> {
-        let sql = "UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'";
-        Ok(autocommit!(&self.database, pool => sqlx::query(sql).bind(&self.node).execute(pool))?)
+        Ok(sql("UPDATE work_v1 SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'")
+            .bind(&self.node)
+            .execute(&self.database)
+            .await?)
     }
 
     async fn take_one(&self, priority: Priority, until: DateTime<Utc>, limit: u32) -> Result<Vec<Claimed>, StoreError> {

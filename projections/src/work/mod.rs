@@ -12,7 +12,7 @@ use std::{
 };
 
 use domain::{AccountEvent, schedule::Schedule};
-use engine::{Bulk, Projection, StoreError, Target, Tx, execute};
+use engine::{Bulk, Projection, StoreError, Target, Tx, sql};
 use store::Event;
 
 use crate::{Entry, queue};
@@ -73,8 +73,8 @@ impl Projection for Work {
         }
         // What workers made of an erased account goes with it, wherever it was rebuilt.
         for table in [work.as_str(), "feeds", "checks", "tries"] {
-            let erased = Bulk::default().text("account_id", fold.erased.iter().map(String::as_str));
-            erased.run(tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
+            let erased = Bulk::new().text("account_id", fold.erased.iter().map(String::as_str));
+            erased.execute(&mut *tx, |ids| format!("DELETE FROM {table} WHERE account_id IN ({ids})")).await?;
         }
         pulls::save(tx, &work, &fold.pulls).await?;
         timers::save(tx, &work, &fold.timers).await
@@ -83,7 +83,7 @@ impl Projection for Work {
     /// Reconciled: what workers made of a row since its cause stays as it is.
     async fn swap(&self, tx: &mut Tx) -> Result<(), StoreError> {
         pulls::rested(tx, self.schedule.pull).await?;
-        for sql in [
+        for statement in [
             "DELETE FROM work_v1 WHERE NOT EXISTS (SELECT 1 FROM work_v1_rebuild AS new \
              WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
             "UPDATE work_v1 SET free_widgets = new.free_widgets, upgraded_widgets = new.upgraded_widgets \
@@ -95,7 +95,7 @@ impl Projection for Work {
             "INSERT INTO work_v1 SELECT * FROM work_v1_rebuild AS new WHERE NOT EXISTS \
              (SELECT 1 FROM work_v1 WHERE work_v1.kind = new.kind AND work_v1.key = new.key)",
         ] {
-            execute!(&mut *tx, sqlx::query(sql))?;
+            sql(statement).execute(&mut *tx).await?;
         }
         Ok(())
     }

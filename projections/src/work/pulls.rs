@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
-use engine::{Bulk, StoreError, Tx, within};
+use engine::{Bulk, StoreError, Tx, sql};
 use store::Event;
 
 use crate::{Entry, account, queue::Priority};
@@ -77,18 +77,19 @@ impl Pull {
 /// Rows that were lost and whose feed is younger than their cause need no pull now: when they are due again comes from the
 /// feed, as if they had never been lost.
 pub(super) async fn rested(tx: &mut Tx, intervals: PullIntervals) -> Result<(), StoreError> {
-    let sql = "SELECT new.key, new.upgraded_widgets, max(f.fetched_at) FROM work_v1_rebuild AS new \
-               JOIN feeds f ON f.account_id = new.key WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
-               AND NOT EXISTS (SELECT 1 FROM work_v1 AS old WHERE old.kind = new.kind AND old.key = new.key) \
-               GROUP BY new.key, new.upgraded_widgets";
-    let rows: Vec<(String, i64, DateTime<Utc>)> = within!(&mut *tx, on => sqlx::query_as(sql).fetch_all(on))?;
+    let rows: Vec<(String, i64, DateTime<Utc>)> =
+        sql("SELECT new.key, new.upgraded_widgets, max(f.fetched_at) FROM work_v1_rebuild AS new \
+             JOIN feeds f ON f.account_id = new.key WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
+             AND NOT EXISTS (SELECT 1 FROM work_v1 AS old WHERE old.kind = new.kind AND old.key = new.key) \
+             GROUP BY new.key, new.upgraded_widgets")
+        .fetch_all(&mut *tx)
+        .await?;
     let mut next = Vec::new();
     for (key, upgraded, fetched_at) in &rows {
         let plan = if *upgraded > 0 { Plan::Upgraded } else { Plan::Free };
         next.push(intervals.next_pull(account(key)?, plan, *fetched_at));
     }
-    let bulk =
-        Bulk::default().text("key", rows.iter().map(|(key, ..)| key.as_str())).time("due_at", next.iter().copied());
+    let bulk = Bulk::new().text("key", rows.iter().map(|(key, ..)| key.as_str())).time("due_at", next.iter().copied());
     let normal = Priority::Normal.number();
     let update = |rows: &str| {
         format!(
@@ -96,7 +97,7 @@ pub(super) async fn rested(tx: &mut Tx, intervals: PullIntervals) -> Result<(), 
              WHERE row.kind = 'pull' AND row.key = new.key"
         )
     };
-    bulk.run(tx, update).await?;
+    bulk.execute(&mut *tx, update).await?;
     Ok(())
 }
 
@@ -109,7 +110,7 @@ pub(super) async fn save(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>
 
 async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
     let created: Vec<_> = pulls.iter().filter_map(|(account, pull)| Some((account.as_str(), pull.created?))).collect();
-    let rows = Bulk::default()
+    let rows = Bulk::new()
         .text("account_id", created.iter().map(|(account, _)| *account))
         .int("cause", created.iter().map(|(_, cause)| *cause));
     let normal = Priority::Normal.number();
@@ -120,13 +121,13 @@ async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -
              ON CONFLICT (kind, key) DO NOTHING"
         )
     };
-    rows.run(tx, insert).await?;
+    rows.execute(&mut *tx, insert).await?;
     Ok(())
 }
 
 async fn save_counts(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
     let counted: Vec<_> = pulls.iter().filter(|(_, pull)| pull.free != 0 || pull.upgraded != 0).collect();
-    let rows = Bulk::default()
+    let rows = Bulk::new()
         .text("account_id", counted.iter().map(|(account, _)| account.as_str()))
         .int("free", counted.iter().map(|(_, pull)| pull.free))
         .int("upgraded", counted.iter().map(|(_, pull)| pull.upgraded));
@@ -137,7 +138,7 @@ async fn save_counts(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) ->
              WHERE kind = 'pull' AND key = new.account_id"
         )
     };
-    rows.run(tx, update).await?;
+    rows.execute(&mut *tx, update).await?;
     Ok(())
 }
 
@@ -158,7 +159,7 @@ async fn save_due(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Re
         (sooner, String::new(), "AND row.due_at IS NOT NULL "),
     ];
     for (due, sets, condition) in changes {
-        let bulk = Bulk::default()
+        let bulk = Bulk::new()
             .text("account_id", due.iter().map(|(account, ..)| *account))
             .time("due_at", due.iter().map(|(_, at, _)| *at))
             .int("cause", due.iter().map(|(.., cause)| *cause));
@@ -169,7 +170,7 @@ async fn save_due(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Re
                  AND row.cause < new.cause"
             )
         };
-        bulk.run(tx, update).await?;
+        bulk.execute(&mut *tx, update).await?;
     }
     Ok(())
 }

@@ -68,14 +68,13 @@ impl Timers {
 /// Writes each row that changed, once.
 pub(super) async fn save(tx: &mut Tx, work: &str, timers: &BTreeMap<String, Timers>) -> Result<(), StoreError> {
     let kinds = Kind::TIMERS.map(|kind| format!("'{}'", kind.name())).join(", ");
-    let gone =
-        Bulk::default().text("key", timers.iter().filter(|(_, timers)| timers.gone).map(|(key, _)| key.as_str()));
-    gone.run(tx, |keys| format!("DELETE FROM {work} WHERE kind IN ({kinds}) AND key IN ({keys})")).await?;
+    let gone = Bulk::new().text("key", timers.iter().filter(|(_, timers)| timers.gone).map(|(key, _)| key.as_str()));
+    gone.execute(&mut *tx, |keys| format!("DELETE FROM {work} WHERE kind IN ({kinds}) AND key IN ({keys})")).await?;
     let set: Vec<_> = timers
         .iter()
         .flat_map(|(key, timers)| timers.set.iter().map(move |(kind, (due, cause))| (*kind, key, *due, *cause)))
         .collect();
-    let rows = Bulk::default()
+    let rows = Bulk::new()
         .text("kind", set.iter().map(|(kind, ..)| *kind))
         .text("key", set.iter().map(|(_, key, ..)| key.as_str()))
         .time("due_at", set.iter().map(|(_, _, due, _)| *due))
@@ -90,6 +89,6 @@ pub(super) async fn save(tx: &mut Tx, work: &str, timers: &BTreeMap<String, Time
              leased_until = NULL WHERE {work}.cause < excluded.cause"
         )
     };
-    rows.run(tx, insert).await?;
+    rows.execute(&mut *tx, insert).await?;
     Ok(())
 }

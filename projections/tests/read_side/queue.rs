@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
-use engine::{Database, Store, execute, on_both_engines, testing::until};
+use engine::{Database, Store, on_both_engines, sql, testing::until};
 use projections::queue::{Claimed, Retry, Room, Worker, complete, forget_tries, retry, tries};
 use sqlx::{PgConnection, PgPool};
 use store::testing::TestDatabase;
@@ -21,11 +21,16 @@ fn now() -> DateTime<Utc> {
 /// Puts a pull into the queue that has been due for so many minutes.
 async fn put(store: &Store, priority: i64, minutes: i64) -> AccountId {
     let id = AccountId::new(Uuid::now_v7());
-    let sql = "INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
-               VALUES ('pull', $1, $1, 1, 0, $2, $3, 1)";
     let mut tx = store.database().begin().await.expect("begins");
     let due_at = now() - TimeDelta::minutes(minutes);
-    execute!(&mut tx, sqlx::query(sql).bind(id.to_string()).bind(priority).bind(due_at)).expect("inserts");
+    sql("INSERT INTO work_v1 (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
+         VALUES ('pull', $1, $1, 1, 0, $2, $3, 1)")
+    .bind(id.to_string())
+    .bind(priority)
+    .bind(due_at)
+    .execute(&mut tx)
+    .await
+    .expect("inserts");
     tx.commit().await.expect("commits");
     id
 }
@@ -135,7 +140,7 @@ on_both_engines! {
         // The lease has run out, as after a crash: somebody else gets it.
         let mut tx = store.database().begin().await.expect("begins");
         let ended = DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
-        execute!(&mut tx, sqlx::query("UPDATE work_v1 SET leased_until = $1").bind(ended)).expect("set");
+        sql("UPDATE work_v1 SET leased_until = $1").bind(ended).execute(&mut tx).await.expect("set");
         tx.commit().await.expect("commits");
         let other = take(&store, "other", 1).await.remove(0);
         assert_eq!(other.account, id);

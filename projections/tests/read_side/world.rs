@@ -8,7 +8,7 @@ use domain::{
     failure::Call,
     token::{Grant, Revocation, Way},
 };
-use engine::{Store, execute, sqlx, states};
+use engine::{Store, sql, states};
 use store::Metadata;
 use store::testing;
 use uuid::Uuid;
@@ -101,9 +101,9 @@ pub(crate) async fn views(store: &Store) -> String {
     all
 }
 
-pub(crate) async fn do_sql(store: &Store, sql: &str) {
+pub(crate) async fn do_sql(store: &Store, text: &str) {
     let mut tx = store.database().begin().await.expect("begins");
-    execute!(&mut tx, sqlx::query(sql)).expect(sql);
+    sql(text.to_owned()).execute(&mut tx).await.expect(text);
     tx.commit().await.expect("commits");
 }
 

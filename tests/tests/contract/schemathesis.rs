@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use engine::{on_both_engines, read};
+use engine::{on_both_engines, sql};
 use tests::relight::Relight;
 use tokio::process::Command;
 
@@ -25,10 +25,10 @@ const REAL: f64 = 0.67;
 async fn settings(relight: &Relight) -> String {
     let (mut widgets, mut hooks) = (Vec::new(), Vec::new());
     let (database, accounts) = (relight.store().database(), relight.accounts().await);
-    for (sql, ids) in
+    for (select, ids) in
         [("SELECT widget_id FROM widgets_v1", &mut widgets), ("SELECT id FROM webhook_endpoints", &mut hooks)]
     {
-        *ids = read!(database, pool => sqlx::query_scalar::<_, String>(sql).fetch_all(pool)).expect("ids");
+        *ids = sql(select).scalars::<String>(database).await.expect("ids");
     }
     let mut settings = SETTINGS.to_owned();
     for (name, ids) in [("accounts", &accounts), ("widgets", &widgets), ("webhooks", &hooks)] {

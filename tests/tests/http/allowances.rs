@@ -4,7 +4,7 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::{Context, allowance};
 use domain::{Account, AccountCommand, AccountId, Actor, Authority, Connection, UserId, WidgetId, account::Plan};
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use reqwest::StatusCode;
 use sandbox::person::Consent;
 use tests::{browser::Browser, relight::Relight};
@@ -41,10 +41,12 @@ async fn add(browser: &Browser, account: &str) -> reqwest::Response {
 }
 
 async fn set_used(relight: &Relight, scope: &str, used: i64) {
-    let sql = "UPDATE allowances SET used = $1 WHERE scope = $2";
-    engine::autocommit!(relight.store().database(), pool =>
-        engine::sqlx::query(sql).bind(used).bind(scope).execute(pool))
-    .expect("updated");
+    sql("UPDATE allowances SET used = $1 WHERE scope = $2")
+        .bind(used)
+        .bind(scope)
+        .execute(relight.store().database())
+        .await
+        .expect("updated");
 }
 
 on_both_engines! {

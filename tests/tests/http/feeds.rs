@@ -3,7 +3,7 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use reqwest::{Response, StatusCode};
 use sandbox::Action;
 use tests::{relight::Relight, until};
@@ -137,7 +137,7 @@ on_both_engines! {
         relight.settled().await;
         let kind = sandbox::FaultKind::Unavailable;
         relight.act(Action::Fail { kind, calls: 100_000, holder: None, path: Some("/media".to_owned()) });
-        engine::autocommit!(relight.store().database(), on => engine::sqlx::query("DELETE FROM feeds").execute(on)).expect("deleted");
+        sql("DELETE FROM feeds").execute(relight.store().database()).await.expect("deleted");
         let widget = owner.add_widget(&account, Plan::Upgraded).await;
         let answer = relight.browser().ask(&format!("/w/{widget}/feed.json")).await;
         assert_eq!((answer.status(), max_age(&answer) <= 60), (StatusCode::OK, true));

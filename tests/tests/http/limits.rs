@@ -3,7 +3,7 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use sandbox::{Action, FaultKind, person::Consent};
 use tests::{relight::Relight, until};
 
@@ -77,9 +77,8 @@ on_both_engines! {
         relight.act(Action::UseUp { percent: 97 });
         relight.pass(TimeDelta::minutes(26));
         let waits = async || {
-            let sql = "SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'";
-            engine::read!(relight.store().database(), pool =>
-                engine::sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted") > 0
+            let waiting = sql("SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'");
+            waiting.scalar::<i64>(relight.store().database()).await.expect("counted") > 0
         };
         // The call before told how near it is; from then on they wait.
         relight.pass_until("something that waits", TimeDelta::seconds(20), waits).await;

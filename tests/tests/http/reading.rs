@@ -4,7 +4,7 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use commands::attempt;
 use domain::{AccountId, Connection};
-use engine::{autocommit, on_both_engines, read, sqlx};
+use engine::{on_both_engines, sql};
 use sandbox::{
     Action, FaultKind,
     person::{Consent, values_of},
@@ -33,8 +33,10 @@ async fn kept(relight: &Relight, account: &str) -> String {
 
 /// The attempts whose grants are kept.
 async fn grants(relight: &Relight) -> Vec<String> {
-    let sql = "SELECT reference FROM attempts WHERE sealed IS NOT NULL";
-    read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("attempts")
+    sql("SELECT reference FROM attempts WHERE sealed IS NOT NULL")
+        .scalars(relight.store().database())
+        .await
+        .expect("attempts")
 }
 
 /// Sets out on a login; when this returns, Meta takes its time over the posts. The answer: the page, once there is one.
@@ -151,8 +153,10 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let rename = async |from: &str, to: &str| {
-            let sql = format!("ALTER TABLE {from} RENAME TO {to}");
-            autocommit!(relight.store().database(), on => sqlx::query(&sql).execute(on)).expect("renamed");
+            sql(format!("ALTER TABLE {from} RENAME TO {to}"))
+                .execute(relight.store().database())
+                .await
+                .expect("renamed");
         };
         rename("profiles", "profiles_away").await;
         let failed = owner.log_in("/connect/consumer", &[], &luma(&relight)).await;

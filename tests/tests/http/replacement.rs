@@ -3,7 +3,7 @@
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use domain::{Connection, account::Plan};
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use sandbox::{Action, FaultKind, person::Consent};
 use tests::{browser::Browser, relight::Relight};
 
@@ -134,9 +134,11 @@ on_both_engines! {
     async fn an_unknown_grantor_is_another_person(engine: Engine) {
         let relight = Relight::start(engine).await;
         let (_, account) = shared_page(&relight).await;
-        let sql = "UPDATE profiles SET grantor_id = NULL WHERE account_id = $1";
-        engine::autocommit!(relight.store().database(), pool =>
-            engine::sqlx::query(sql).bind(&account).execute(pool)).expect("updated");
+        sql("UPDATE profiles SET grantor_id = NULL WHERE account_id = $1")
+            .bind(&account)
+            .execute(relight.store().database())
+            .await
+            .expect("updated");
         let page = relight.browser().result("/token/business", &[], &login(&relight, KEN)).await;
         page.says("@hoshi.tea already works until");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::api::sign_in::{Role, sessions::Sessions};
 use domain::Connection;
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use futures::future::join_all;
 use reqwest::{Response, StatusCode};
 use sandbox::person::values_of;
@@ -41,9 +41,8 @@ on_both_engines! {
         let relight = Relight::start(engine).await;
         relight.signed_in("ann@example.com", Role::Owner).await;
         let id = session_of(&relight.browser().post("/login", &FIELDS).await).expect("a session");
-        let sql = "SELECT data FROM browser_sessions";
         let rows: Vec<String> =
-            engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_all(pool)).expect("rows");
+            sql("SELECT data FROM browser_sessions").scalars(relight.store().database()).await.expect("rows");
         assert!(!rows.is_empty());
         for row in rows {
             assert!(!row.contains(&id) && !row.contains("argon2") && !row.contains("$v=19"), "{row}");
@@ -61,8 +60,10 @@ on_both_engines! {
         set_began(&relight, began).await;
         assert_eq!(ann.ask("/accounts").await.status(), StatusCode::SEE_OTHER, "over, however busy it was");
         Sessions::new(relight.store().database().clone()).tidy().await.expect("tidied");
-        let sql = "SELECT COUNT(*) FROM browser_sessions";
-        let rows: i64 = engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+        let rows: i64 = sql("SELECT COUNT(*) FROM browser_sessions")
+            .scalar(relight.store().database())
+            .await
+            .expect("a count");
         assert_eq!(rows, 0);
     }
 
@@ -71,8 +72,10 @@ on_both_engines! {
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;
         ann.open("/settings").await;
         assert_eq!(session_of(&ann.ask("/settings").await), None, "nothing is written a second time");
-        let sql = "UPDATE browser_sessions SET data = REPLACE(data, '\"extended\":', '\"extended\":1,\"old\":')";
-        engine::autocommit!(relight.store().database(), on => sqlx::query(sql).execute(on)).expect("aged");
+        sql("UPDATE browser_sessions SET data = REPLACE(data, '\"extended\":', '\"extended\":1,\"old\":')")
+            .execute(relight.store().database())
+            .await
+            .expect("aged");
         assert!(session_of(&ann.ask("/settings").await).is_some(), "an hour later it is extended");
     }
 
@@ -105,9 +108,8 @@ on_both_engines! {
             relight.browser().sign_in("ann@example.com", PASSWORD).await;
         }
         assert_eq!(ann.ask("/accounts").await.status(), StatusCode::SEE_OTHER, "the first of them is over");
-        let sql = "SELECT COUNT(*) FROM browser_sessions";
         let rows: i64 =
-            engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+            sql("SELECT COUNT(*) FROM browser_sessions").scalar(relight.store().database()).await.expect("a count");
         assert_eq!(rows, 20);
     }
 
@@ -119,8 +121,7 @@ on_both_engines! {
             relight.browser().post(&path, &[("email", &email), ("password", PASSWORD)]).await.status()
         });
         let made = join_all(tries).await.into_iter().filter(|status| *status == StatusCode::SEE_OTHER).count();
-        let sql = "SELECT COUNT(*) FROM users";
-        let users: i64 = engine::read!(relight.store().database(), pool => sqlx::query_scalar(sql).fetch_one(pool)).expect("a count");
+        let users: i64 = sql("SELECT COUNT(*) FROM users").scalar(relight.store().database()).await.expect("a count");
         assert_eq!((made, users), (1, 1));
     }
 
@@ -144,6 +145,5 @@ async fn token(browser: &Browser) -> String {
 }
 
 async fn set_began(relight: &Relight, at: chrono::DateTime<chrono::Utc>) {
-    let sql = "UPDATE browser_sessions SET began_at = $1";
-    engine::autocommit!(relight.store().database(), on => sqlx::query(sql).bind(at).execute(on)).expect("aged");
+    sql("UPDATE browser_sessions SET began_at = $1").bind(at).execute(relight.store().database()).await.expect("aged");
 }

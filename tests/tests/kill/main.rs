@@ -14,7 +14,7 @@ use std::{
 
 use domain::{Account, AccountId, Connection, Token, account::Standing};
 use engine::{
-    Database, Recorded, Store, on_both_engines, read,
+    Database, Recorded, Store, on_both_engines, sql,
     testing::{rows, use_durable_postgres},
 };
 use projections::accounts::{Status, Viewer, account_for};
@@ -179,8 +179,8 @@ async fn look_at(store: &Store) {
         stories.entry(event.aggregate_id.clone()).or_default().push(event);
     }
     let database = store.database();
-    let accounts = |sql: &'static str| async move {
-        let rows: Vec<(String, String)> = read!(database, pool => sqlx::query_as(sql).fetch_all(pool)).expect("rows");
+    let accounts = |select: &'static str| async move {
+        let rows: Vec<(String, String)> = sql(select).fetch_all(database).await.expect("rows");
         rows.into_iter().collect::<BTreeMap<_, _>>()
     };
     let vault = accounts("SELECT account_id, token_id FROM vault").await;

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use domain::{Connection, account::Plan};
-use engine::{Store, execute, on_both_engines};
+use engine::{Store, on_both_engines, sql};
 use sandbox::{Action, person::values_of};
 use serde_json::{Value, json};
 use store::testing::TestDatabase;
@@ -45,8 +45,11 @@ async fn leases_end(store: &Store) {
     let past = chrono::DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
     let mut tx = store.database().begin().await.expect("begins");
     for table in ["mails", "webhook_deliveries", "work_v1"] {
-        let sql = format!("UPDATE {table} SET leased_until = $1 WHERE leased_until IS NOT NULL");
-        execute!(&mut tx, sqlx::query(&sql).bind(past)).expect("set");
+        sql(format!("UPDATE {table} SET leased_until = $1 WHERE leased_until IS NOT NULL"))
+            .bind(past)
+            .execute(&mut tx)
+            .await
+            .expect("set");
     }
     tx.commit().await.expect("commits");
 }
@@ -55,7 +58,7 @@ async fn leases_end(store: &Store) {
 async fn mails_are_due(store: &Store) {
     let past = chrono::DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
     let mut tx = store.database().begin().await.expect("begins");
-    execute!(&mut tx, sqlx::query("UPDATE work_v1 SET due_at = $1 WHERE kind = 'notify'").bind(past)).expect("set");
+    sql("UPDATE work_v1 SET due_at = $1 WHERE kind = 'notify'").bind(past).execute(&mut tx).await.expect("set");
     tx.commit().await.expect("commits");
 }
 
@@ -120,8 +123,10 @@ on_both_engines! {
             process = settings.start().await;
         }
         let told = async || {
-            let sql = "SELECT count(*) FROM events WHERE event_type = 'NoticeSent'";
-            engine::read!(store.database(), pool => sqlx::query_scalar::<_, i64>(sql).fetch_one(pool)).expect("counted")
+            sql("SELECT count(*) FROM events WHERE event_type = 'NoticeSent'")
+                .scalar::<i64>(store.database())
+                .await
+                .expect("counted")
         };
         found("all mails and messages", async || {
             let all = told().await >= 6 && heard.lock().expect("unbroken").len() >= 6;

@@ -1,7 +1,7 @@
 //! The vault proves itself: keys that are missing, wrong or dropped stop the start, and how an old key goes out of use.
 
 use domain::Connection;
-use engine::{Store, autocommit, on_both_engines, read, testing::Engine};
+use engine::{Store, on_both_engines, sql, testing::Engine};
 use sandbox::Sandbox;
 use serde_json::Value;
 use store::testing::TestDatabase;
@@ -91,12 +91,11 @@ fn key(settings: &Settings, id: &str) -> Value {
 }
 
 async fn rows_under(store: &Store, key: &str) -> i64 {
-    let sql = "SELECT count(*) FROM vault WHERE key_id = $1";
-    read!(store.database(), pool => sqlx::query_scalar(sql).bind(key).fetch_one(pool)).expect("counted")
+    sql("SELECT count(*) FROM vault WHERE key_id = $1").bind(key).scalar(store.database()).await.expect("counted")
 }
 
-async fn say(store: &Store, sql: &str) {
-    autocommit!(store.database(), on => sqlx::query(sql).execute(on)).expect("said");
+async fn say(store: &Store, text: &'static str) {
+    sql(text).execute(store.database()).await.expect("said");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path};
 
-use engine::{Schema, autocommit, on_both_engines, testing::Engine};
+use engine::{Schema, on_both_engines, sql, testing::Engine};
 use store::testing::TestDatabase;
 use tests::{process::Settings, relight::PASSWORD};
 
@@ -73,12 +73,12 @@ on_both_engines! {
         let settings = Settings::new(&sandbox, &database, folder.path());
         let store = database.store().await;
         let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
-        autocommit!(store.database(), on => sqlx::query(newest).execute(on)).expect("deleted");
+        sql(newest).execute(store.database()).await.expect("deleted");
         all_refuse(&settings, "the schema of an older version: run `relight migrate`");
         assert_eq!(store.database().schema(&store::MIGRATIONS).await.expect("looks"), Schema::Older, "it is left so");
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
-        autocommit!(store.database(), on => sqlx::query(newer).execute(on)).expect("inserted");
+        sql(newer).execute(store.database()).await.expect("inserted");
         all_refuse(&settings, "the schema of a newer version");
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "no file is made");
     }

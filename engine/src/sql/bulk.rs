@@ -3,25 +3,26 @@
 //! PostgreSQL takes an array a column; SQLite takes all of it as one JSON array, or one row as it is. Each gives a `SELECT`
 //! to insert or join.
 
+use std::panic::Location;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sqlx::{
-    Arguments as _, FromRow, PgConnection, Postgres, Row, SqliteConnection,
-    error::BoxDynError,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-    sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow},
+    Arguments as _, Error, SqliteConnection, error::BoxDynError, postgres::PgArguments, sqlite::SqliteArguments,
 };
 
-use crate::Tx;
-
-type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
+use super::{
+    Dialect, On, Row,
+    run::{self, Parameters},
+};
 
 /// Rows, column by column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[must_use = "rows do nothing before a statement runs with them"]
 pub struct Bulk<'a> {
     names: Vec<&'static str>,
     columns: Vec<Column<'a>>,
+    site: &'static Location<'static>,
 }
 
 #[derive(Debug)]
@@ -34,32 +35,34 @@ enum Column<'a> {
 }
 
 impl<'a> Bulk<'a> {
+    /// Rows without columns.
+    #[expect(clippy::new_without_default, reason = "a default would not know where it was called")]
+    #[track_caller]
+    pub fn new() -> Self {
+        Self { names: Vec::new(), columns: Vec::new(), site: Location::caller() }
+    }
+
     /// A column of texts.
-    #[must_use]
     pub fn text<T: Into<Option<&'a str>>>(self, name: &'static str, values: impl Iterator<Item = T>) -> Self {
         self.column(name, Column::Text(values.map(Into::into).collect()))
     }
 
     /// A column of numbers.
-    #[must_use]
     pub fn int(self, name: &'static str, values: impl Iterator<Item = i64>) -> Self {
         self.column(name, Column::Int(values.collect()))
     }
 
     /// A column of instants.
-    #[must_use]
     pub fn time<T: Into<Option<DateTime<Utc>>>>(self, name: &'static str, values: impl Iterator<Item = T>) -> Self {
         self.column(name, Column::Time(values.map(Into::into).collect()))
     }
 
     /// A column of yes and no.
-    #[must_use]
     pub fn bool(self, name: &'static str, values: impl Iterator<Item = bool>) -> Self {
         self.column(name, Column::Bool(values.collect()))
     }
 
     /// A column of JSON texts.
-    #[must_use]
     pub fn json(self, name: &'static str, values: impl Iterator<Item = &'a str>) -> Self {
         self.column(name, Column::Json(values.collect()))
     }
@@ -79,57 +82,61 @@ impl<'a> Bulk<'a> {
         self.columns.first().map_or(0, Column::len)
     }
 
-    /// Runs a statement around the rows: `statement` is given the `SELECT` that yields them. No rows: nothing is done.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Executes a statement around the rows: `statement` is given the `SELECT` that yields them. How many rows it touched;
+    /// without rows, nothing is done.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn run(self, tx: &mut Tx, statement: impl FnOnce(&str) -> String) -> Result<u64, sqlx::Error> {
-        if self.len() == 0 {
+    pub async fn execute(self, on: impl Into<On<'_>>, statement: impl FnOnce(&str) -> String) -> Result<u64, Error> {
+        if self.is_empty() {
             return Ok(0);
         }
-        match tx {
-            Tx::Sqlite(tx) => Ok(self.run_sqlite(tx, statement).await?.rows_affected()),
-            Tx::Postgres(tx) => {
-                let sql = statement(&self.postgres());
-                Ok(self.bind(sqlx::query(&sql)).execute(&mut **tx).await?.rows_affected())
-            }
-        }
+        let on = on.into();
+        run::execute(&statement(&self.select(on.dialect())), &self, on).await
     }
 
     /// The same for a statement that returns rows.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn fetch<T>(self, tx: &mut Tx, statement: impl FnOnce(&str) -> String) -> Result<Vec<T>, sqlx::Error>
-    where
-        T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        if self.len() == 0 {
+    /// When the database fails, or a row can't be read.
+    pub async fn fetch_all<T: Row>(
+        self,
+        on: impl Into<On<'_>>,
+        statement: impl FnOnce(&str) -> String,
+    ) -> Result<Vec<T>, Error> {
+        if self.is_empty() {
             return Ok(Vec::new());
         }
-        match tx {
-            Tx::Sqlite(tx) => {
-                let sql = statement(&self.sqlite());
-                sqlx::query_as_with(&sql, self.sqlite_arguments()?).fetch_all(&mut **tx).await
-            }
-            Tx::Postgres(tx) => {
-                let sql = statement(&self.postgres());
-                let rows = self.bind(sqlx::query(&sql)).fetch_all(&mut **tx).await?;
-                rows.iter().map(T::from_row).collect()
-            }
-        }
+        let on = on.into();
+        run::fetch_all(&statement(&self.select(on.dialect())), &self, on).await
     }
 
-    pub(crate) async fn run_sqlite(
+    /// Executes an `INSERT` on SQLite; the id of the last row.
+    pub(crate) async fn insert_sqlite(
         self,
         on: &mut SqliteConnection,
         statement: impl FnOnce(&str) -> String,
-    ) -> Result<SqliteQueryResult, sqlx::Error> {
-        sqlx::query_with(&statement(&self.sqlite()), self.sqlite_arguments()?).execute(on).await
+    ) -> Result<i64, Error> {
+        #[cfg(feature = "testing")]
+        super::sites::note(self.site, Dialect::Sqlite);
+        let sql = statement(&self.select(Dialect::Sqlite));
+        let done = sqlx::query_with(&sql, self.sqlite()?).execute(on).await?;
+        Ok(done.last_insert_rowid())
+    }
+
+    fn select(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Sqlite => self.select_sqlite(),
+            Dialect::Postgres => self.select_postgres(),
+        }
     }
 
     /// The rows, from one JSON array; a single one from a parameter each, which costs half as much.
-    fn sqlite(&self) -> String {
+    fn select_sqlite(&self) -> String {
         // Without the WHERE, SQLite would take an ON CONFLICT for the condition of a join; without the LIMIT, it might read
         // the JSON again for each row of a table that the rows are joined with.
         let select = |value: fn(usize) -> String, from: &str| {
@@ -142,7 +149,17 @@ impl<'a> Bulk<'a> {
         }
     }
 
-    fn sqlite_arguments<'q>(&self) -> Result<SqliteArguments<'q>, sqlx::Error> {
+    /// The rows, from one array a column.
+    fn select_postgres(&self) -> String {
+        let types = self.columns.iter().enumerate().map(|(index, c)| format!("${}::{}[]", index + 1, c.postgres()));
+        let types = types.collect::<Vec<_>>().join(", ");
+        let names = self.names();
+        format!("SELECT {names} FROM unnest({types}) AS rows ({names})")
+    }
+}
+
+impl Parameters for Bulk<'_> {
+    fn sqlite(&self) -> Result<SqliteArguments<'_>, Error> {
         let mut arguments = SqliteArguments::default();
         let added = match self.len() {
             1 => self.columns.iter().try_for_each(|column| column.add_first(&mut arguments)),
@@ -151,37 +168,21 @@ impl<'a> Bulk<'a> {
                 arguments.add(Value::Array(rows.collect()).to_string())
             }
         };
-        added.map_err(sqlx::Error::Encode)?;
-        Ok(arguments)
+        added.map(|()| arguments).map_err(Error::Encode)
     }
 
-    /// Runs a statement that answers with one number.
-    pub(crate) async fn run_postgres(
-        self,
-        on: &mut PgConnection,
-        statement: impl FnOnce(&str) -> String,
-    ) -> Result<i64, sqlx::Error> {
-        let sql = statement(&self.postgres());
-        self.bind(sqlx::query(&sql)).fetch_one(on).await?.try_get(0)
+    fn postgres(&self) -> Result<PgArguments, Error> {
+        let mut arguments = PgArguments::default();
+        let added = self.columns.iter().try_for_each(|column| column.add_all(&mut arguments));
+        added.map(|()| arguments).map_err(Error::Encode)
     }
 
-    /// The rows, from one array a column.
-    fn postgres(&self) -> String {
-        let types = self.columns.iter().enumerate().map(|(index, c)| format!("${}::{}[]", index + 1, c.postgres()));
-        let types = types.collect::<Vec<_>>().join(", ");
-        let names = self.names();
-        format!("SELECT {names} FROM unnest({types}) AS rows ({names})")
-    }
-
-    fn bind<'q>(self, query: PgQuery<'q>) -> PgQuery<'q>
-    where
-        'a: 'q,
-    {
-        self.columns.into_iter().fold(query, |query, column| column.bind(query))
+    fn site(&self) -> &'static Location<'static> {
+        self.site
     }
 }
 
-impl<'a> Column<'a> {
+impl Column<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Text(values) => values.len(),
@@ -223,40 +224,13 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn bind<'q>(self, query: PgQuery<'q>) -> PgQuery<'q>
-    where
-        'a: 'q,
-    {
+    fn add_all(&self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {
         match self {
-            Self::Text(values) => query.bind(values),
-            Self::Int(values) => query.bind(values),
-            Self::Time(values) => query.bind(values),
-            Self::Bool(values) => query.bind(values),
-            Self::Json(values) => query.bind(values),
+            Self::Text(values) => arguments.add(values),
+            Self::Int(values) => arguments.add(values),
+            Self::Time(values) => arguments.add(values),
+            Self::Bool(values) => arguments.add(values),
+            Self::Json(values) => arguments.add(values),
         }
-    }
-}
-
-/// Fetches the rows whose key is among `keys`: `select` is given the condition that follows the key's name.
-///
-/// # Errors
-/// When the database fails.
-pub async fn fetch_among<T>(
-    tx: &mut Tx,
-    keys: &[&str],
-    select: impl FnOnce(&str) -> String,
-) -> Result<Vec<T>, sqlx::Error>
-where
-    T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    match tx {
-        Tx::Sqlite(tx) => {
-            let sql = select("IN (SELECT value FROM json_each($1))");
-            sqlx::query_as(&sql).bind(serde_json::json!(keys).to_string()).fetch_all(&mut **tx).await
-        }
-        Tx::Postgres(tx) => sqlx::query_as(&select("= ANY($1)")).bind(keys).fetch_all(&mut **tx).await,
     }
 }

@@ -1,0 +1,75 @@
+//! Opening a database: how its connections are.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{Database, Options, Pools, StoreError, Writer, files};
+
+pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
+    let connect = SqliteConnectOptions::from_str(url)?;
+    let connect = if options.create {
+        files::make_private(connect.get_filename())?;
+        connect.create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+    } else if files::is_there(connect.get_filename()) {
+        connect.create_if_missing(false)
+    } else {
+        return Err(StoreError::NoFile);
+    };
+    let connect = connect
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("recursive_triggers", "on")
+        .busy_timeout(Duration::from_secs(10))
+        .optimize_on_close(true, None)
+        .disable_statement_logging();
+    let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
+    // The writer first: it creates the file and sets the journal's mode.
+    let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
+    let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
+    Ok(Database::Sqlite(Pools { read, writer }))
+}
+
+pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, StoreError> {
+    let connect = PgConnectOptions::from_str(url)?
+        .application_name("relight")
+        // Whoever holds the journal's order or a checkpoint and stops talking, as a frozen machine does, must not stop
+        // everybody else for long.
+        .options([
+            ("idle_in_transaction_session_timeout", "4s"),
+            ("statement_timeout", "60s"),
+            // Short queries of many: helpers would take longer to start than most of them last.
+            ("max_parallel_workers_per_gather", "0"),
+            ("timezone", "UTC"),
+            // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and
+            // its locks with it: another node takes over.
+            ("tcp_keepalives_idle", "2"),
+            ("tcp_keepalives_interval", "1"),
+            ("tcp_keepalives_count", "2"),
+            ("tcp_user_timeout", "4s"),
+        ])
+        .disable_statement_logging();
+    // The pool would try for as long as a caller may wait, and then say only that it waited: the first connection is made
+    // without it, so that a wrong address or password is said at once and in words.
+    connect.connect().await?.close().await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > Duration::from_secs(1) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(connect)
+        .await?;
+    Ok(Database::Postgres(pool))
+}

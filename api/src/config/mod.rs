@@ -6,7 +6,7 @@ mod environment;
 mod fields;
 mod sections;
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use chrono::TimeDelta;
 use commands::incident::Guard;
@@ -22,6 +22,9 @@ use serde::Deserialize;
 
 use environment::Environment;
 pub use sections::{Database, Facebook, Http, Incident, Instagram, Mail, Pull, Smtp, Support, Token, Vault, Webhooks};
+
+/// Thirty days: nothing that Relight waits for regularly is further apart.
+const MONTH_MINUTES: u32 = 30 * 24 * 60;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize)]
@@ -124,20 +127,12 @@ impl Config {
         if public.path() != "/" {
             return Err("http.public_url must not have a path.".to_owned());
         }
-        for (key, value) in [
-            ("pull.upgraded_minutes", self.pull.upgraded_minutes),
-            ("pull.free_minutes", self.pull.free_minutes),
-            ("pull.posts", self.pull.posts),
-            ("pull.workers", self.pull.workers),
-            ("database.connections", self.database.connections),
-            ("http.connections", self.http.connections),
-            ("http.connections_per_address", self.http.connections_per_address),
-            ("incident.accounts", self.incident.accounts),
-            ("incident.percent", self.incident.percent),
-            ("incident.minutes", self.incident.minutes),
-        ] {
-            if value == 0 {
-                return Err(format!("{key} must be at least 1."));
+        for (key, value, range) in self.numbers() {
+            let (least, most) = (range.start(), range.end());
+            match value {
+                value if value < *least => return Err(format!("{key} must be at least {least}.")),
+                value if value > *most => return Err(format!("{key} must be at most {most}.")),
+                _ => {}
             }
         }
         if self.token.renew_days > 59 || self.token.remind_days.iter().any(|days| !(1..=89).contains(days)) {
@@ -146,13 +141,25 @@ impl Config {
         if self.token.remind_days.len() > 10 {
             return Err("token.remind_days has at most 10 of them.".to_owned());
         }
-        if self.incident.percent > 100 {
-            return Err("incident.percent must be at most 100.".to_owned());
-        }
-        if self.pull.posts > 100 {
-            return Err("pull.posts must be at most 100.".to_owned());
-        }
         Ok(())
+    }
+
+    /// All numbers, and what they may be: whatever is made of them is an instant, a count or a size that there can be.
+    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 11] {
+        let Self { pull, incident, .. } = self;
+        [
+            ("pull.upgraded_minutes", pull.upgraded_minutes, 1..=MONTH_MINUTES),
+            ("pull.free_minutes", pull.free_minutes, 1..=MONTH_MINUTES),
+            ("pull.posts", pull.posts, 1..=100),
+            ("pull.workers", pull.workers, 1..=1_000),
+            ("database.connections", self.database.connections, 1..=1_000),
+            ("http.connections", self.http.connections, 1..=1_000_000),
+            ("http.connections_per_address", self.http.connections_per_address, 1..=1_000_000),
+            ("incident.accounts", incident.accounts, 1..=1_000_000),
+            ("incident.percent", incident.percent, 1..=100),
+            ("incident.minutes", incident.minutes, 1..=MONTH_MINUTES),
+            ("instagram.data_access_days", self.instagram.data_access_days, 0..=3_650),
+        ]
     }
 
     /// When what is due.
@@ -235,6 +242,7 @@ mod tests {
             ("", &[APP], "instagram.app_secret"),
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "many")], "pull.posts"),
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "0")], "pull.posts"),
+            ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "101")], "pull.posts"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__LISTEN", "here")], "http.listen"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIC_URL", "relight.example")], "http.public_url"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIK_URL", "x")], "There is no key http.publik_url."),
@@ -249,6 +257,23 @@ mod tests {
             assert!(sentence.contains(key) && !sentence.contains('\n'), "{key}: {sentence}");
             assert!(!sentence.contains("topsecret"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn every_number_has_its_bounds() {
+        let sections = include_str!("sections.rs");
+        let mut fields = 0;
+        for (section, fields_of_it) in sections.split("/// `[").skip(1).filter_map(|text| text.split_once(']')) {
+            let names =
+                fields_of_it.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.strip_suffix(": u32,"));
+            for name in names {
+                fields += 1;
+                let variable = format!("RELIGHT_{}__{}", section.to_uppercase(), name.to_uppercase());
+                let sentence = load("", &[APP, SECRET, (&variable, "4294967295")]).expect_err(&variable);
+                assert!(sentence.contains(&format!("{section}.{name}")), "{sentence}");
+            }
+        }
+        assert_eq!(fields, 12, "all of them were found");
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub fn check(password: &SecretString, email: &str) -> Result<(), Error> {
     if text.len() > PASSWORD_BYTES {
         return refuse(format!("A password has at most {PASSWORD_BYTES} bytes."));
     }
+    // A browser's form can't send it: whoever had such a password could never sign in.
+    if text.contains('\0') {
+        return refuse("A password must not contain a NUL character.".to_owned());
+    }
     let lower = text.to_lowercase();
     let email = email.to_lowercase();
     let (name, host) = email.split_once('@').unwrap_or((&email, ""));
@@ -62,6 +66,7 @@ mod tests {
             "Password123456789",
             // A row on the keypad with more turns than 64 bits can count.
             "474747474747474747474747474747474747",
+            "violet-tractor\0-moon-77xx",
         ] {
             assert!(check(&bad.to_owned().into(), email).is_err(), "{bad}");
         }

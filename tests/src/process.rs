@@ -113,6 +113,19 @@ impl Settings {
         child.wait_with_output().expect("it ends")
     }
 
+    /// Runs a command whose reader is gone; how it ended, and what it said beside its output.
+    ///
+    /// # Panics
+    /// When it can't be run.
+    pub fn run_unread(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program runs");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Starts `relight serve`, without waiting for it.
     ///
     /// # Panics

@@ -51,6 +51,6 @@ pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let database = database::existing(&config).await?;
     let key = api_key::create(&database, &name, role.into(), Clock::default().now()).await;
     database.close().await;
-    println!("{}", key?.expose_secret());
+    say!("{}", key?.expose_secret());
     Ok(())
 }

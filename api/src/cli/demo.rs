@@ -38,7 +38,7 @@ pub(super) struct Options {
     /// Where the demo keeps its database.
     #[arg(long, value_name = "FOLDER", default_value = "./data/demo")]
     data_dir: PathBuf,
-    /// Relight's port; the sandbox takes the next but one.
+    /// Relight's port; the sandbox's is ten above it.
     #[arg(long, default_value_t = 4000)]
     port: u16,
 }
@@ -176,10 +176,10 @@ async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &Secre
         }
     }
     if missing.is_empty() {
-        println!("Going on where the last demo ended (--fresh begins anew).");
+        say!("Going on where the last demo ended (--fresh begins anew).");
         return Ok(());
     }
-    println!("Connecting {} accounts through the pretend Meta…", missing.len());
+    say!("Connecting {} accounts through the pretend Meta…", missing.len());
     for seed in &missing {
         let holder = {
             let world = sandbox.world();
@@ -227,28 +227,28 @@ fn refused(error: crate::error::Error) -> anyhow::Error {
 fn tell(base: &str, sandbox: &Sandbox, password: &SecretString, widget: Option<&str>) {
     use secrecy::ExposeSecret;
     let meta = sandbox.url();
-    println!("\nRelight is lit. Look around:");
-    println!("  Dashboard          {base}/accounts");
-    println!("    sign in as       {EMAIL}  with  {}", password.expose_secret());
-    println!("    as its operator  {ADMIN}  with the same: operations, web hooks, events");
-    println!("  Access token page  {base}/token");
+    say!("\nRelight is lit. Look around:");
+    say!("  Dashboard          {base}/accounts");
+    say!("    sign in as       {EMAIL}  with  {}", password.expose_secret());
+    say!("    as its operator  {ADMIN}  with the same: operations, web hooks, events");
+    say!("  Access token page  {base}/token");
     if let Some(widget) = widget {
-        println!("  A widget           {base}/w/{widget}");
+        say!("  A widget           {base}/w/{widget}");
     }
-    println!("  Sandbox controls   {meta}/");
-    println!("  Mails              {meta}/mails");
-    println!("\nA tour:");
-    println!("  1. On the sandbox's controls, press Change password of luma.ceramics.");
-    println!(
+    say!("  Sandbox controls   {meta}/");
+    say!("  Mails              {meta}/mails");
+    say!("\nA tour:");
+    say!("  1. On the sandbox's controls, press Change password of luma.ceramics.");
+    say!(
         "  2. Open @luma.ceramics on the dashboard: looking asks Meta, once a minute at most (Check now asks at once),"
     );
-    println!("     and the page says Expired — password changed.");
-    println!(
+    say!("     and the page says Expired — password changed.");
+    say!(
         "  3. Press Refresh token, choose luma.ceramics, then Allow: the page shows each widget turn fresh by itself."
     );
-    println!(
+    say!(
         "  4. On the controls, let 60 days pass: sessions are extended. Two weeks later reminders go out, for data access"
     );
-    println!("     ends after 90 days.");
-    println!("\nCtrl-C ends it.");
+    say!("     ends after 90 days.");
+    say!("\nCtrl-C ends it.");
 }

@@ -19,7 +19,7 @@ use crate::{
 pub(super) async fn run(config: Config) -> Result<()> {
     let mut ill = false;
     let mut say = |well: bool, text: String| {
-        println!("{} {text}", if well { "ok   " } else { "WRONG" });
+        say!("{} {text}", if well { "ok   " } else { "WRONG" });
         ill |= !well;
     };
     match database::existing(&config).await {
@@ -34,18 +34,18 @@ pub(super) async fn run(config: Config) -> Result<()> {
         Err(error) => say(false, format!("{error:#}")),
     }
     for open in open_files(&config) {
-        println!("WARN  {open}");
+        say!("WARN  {open}");
     }
     for reached in reach::meta(&config, Duration::from_secs(10)).await {
         let (login, url) = (reached.login, reached.url);
         match reached.answer {
-            None => println!("      no app with {login} Login is configured: its button is hidden"),
+            None => say!("      no app with {login} Login is configured: its button is hidden"),
             Some(Ok(())) => say(true, format!("Meta answers at {url}")),
             Some(Err(error)) => say(false, format!("Meta does not answer at {url}: {error}")),
         }
     }
     match config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())) {
-        None => println!("      no smtp.url is configured: nobody gets mails"),
+        None => say!("      no smtp.url is configured: nobody gets mails"),
         Some(Err(sentence)) => say(false, sentence),
         Some(Ok(mailer)) => match mailer.answers().await {
             Ok(()) => say(true, "the mail server answers".to_owned()),
@@ -53,12 +53,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
         },
     }
     if !config.is_https() {
-        println!("WARN  http.public_url is not https: Meta accepts that on your own machine only");
+        say!("WARN  http.public_url is not https: Meta accepts that on your own machine only");
     }
-    println!("\nEnter these addresses at Meta, exactly so:");
+    say!("\nEnter these addresses at Meta, exactly so:");
     for connection in Connection::ALL {
         for (field, address) in config.callbacks(connection) {
-            println!("  {:<10} {field:<24} {address}", connection.login());
+            say!("  {:<10} {field:<24} {address}", connection.login());
         }
     }
     if ill {

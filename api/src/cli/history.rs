@@ -48,17 +48,17 @@ fn print_json(chapter: &Chapter) -> Result<()> {
     line["words"] = chapter.words.clone().into();
     line["state"] = chapter.state.clone().into();
     line["clocks"] = chapter.clocks.clone().into();
-    println!("{line}");
+    say!("{line}");
     Ok(())
 }
 
 fn print_words(chapter: &Chapter) {
     let recorded = &chapter.recorded;
-    println!("{}  {}", recorded.at.format("%Y-%m-%d %H:%M:%S UTC"), chapter.words);
+    say!("{}  {}", recorded.at.format("%Y-%m-%d %H:%M:%S UTC"), chapter.words);
     let known: serde_json::Value = serde_json::from_str(recorded.metadata.get()).unwrap_or_default();
-    println!("    by {}, position {}, in {}", recorded.actor, recorded.position, known["correlation"]);
-    println!("    then: {}", chapter.state);
+    say!("    by {}, position {}, in {}", recorded.actor, recorded.position, known["correlation"]);
+    say!("    then: {}", chapter.state);
     if let Some(clocks) = &chapter.clocks {
-        println!("    {clocks}");
+        say!("    {clocks}");
     }
 }

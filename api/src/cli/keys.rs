@@ -65,7 +65,7 @@ async fn carry_out(config: &Config, database: &Database, command: Command) -> Re
 async fn status(vault: &Vault, database: &Database, as_json: bool, every_row: bool) -> Result<()> {
     let usages = vault.usage(database, Clock::default().now(), every_row).await?;
     if as_json {
-        println!("{}", json!({ "keys": usages.iter().map(to_json).collect::<Vec<_>>() }));
+        say!("{}", json!({ "keys": usages.iter().map(to_json).collect::<Vec<_>>() }));
     } else {
         print(&usages);
     }
@@ -94,7 +94,7 @@ fn print(usages: &[Usage]) {
     for table in tables::ALL {
         let _ = write!(head, " {:>17}", table.name);
     }
-    println!("{head}  state");
+    say!("{head}  state");
     for usage in usages {
         let role = match (usage.seals, usage.is_configured) {
             (true, _) => "seals",
@@ -105,7 +105,7 @@ fn print(usages: &[Usage]) {
         for count in &usage.counts {
             let _ = write!(line, " {:>17}", count.rows);
         }
-        println!("{line}  {}", state(usage));
+        say!("{line}  {}", state(usage));
     }
 }
 
@@ -132,7 +132,7 @@ async fn reseal(vault: &Vault, database: &Database) -> Result<()> {
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {per_sec}, {eta} left")?);
     let done = vault.reseal(database, &|rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
-    println!("Rows sealed anew under {first}: {}.", done.rows);
+    say!("Rows sealed anew under {first}: {}.", done.rows);
     if done.coming > 0 {
         bail!(
             "rows are still being sealed under another key than {first} ({} now): give all nodes the same vault.keys, with \
@@ -147,7 +147,7 @@ async fn reseal(vault: &Vault, database: &Database) -> Result<()> {
     for (key, counts) in links.iter().filter(|(key, _)| key.as_str() != first) {
         if let Some(until) = counts.iter().filter_map(|count| count.until).max() {
             let rows: i64 = counts.iter().map(|count| count.rows).sum();
-            println!(
+            say!(
                 "{key} is still needed until {} for reconnect links (of {rows} accounts), or see `relight keys revoke-links`.",
                 until.format("%Y-%m-%d")
             );
@@ -159,8 +159,6 @@ async fn reseal(vault: &Vault, database: &Database) -> Result<()> {
 async fn revoke_links(database: &Database, key: &str) -> Result<()> {
     let accounts = link::revoke_key(database, key).await?;
     ensure!(accounts > 0, "no reconnect link that works was signed by a key {key}");
-    println!(
-        "Reconnect links that {key} signed (of {accounts} accounts) stop working once it is dropped from vault.keys."
-    );
+    say!("Reconnect links that {key} signed (of {accounts} accounts) stop working once it is dropped from vault.keys.");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+#[macro_use]
+mod say;
 mod api_key;
 #[cfg(feature = "demo")]
 mod demo;
@@ -83,7 +85,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Serve => serve::run(config).await,
         Command::Migrate => {
             database::create(&config).await?.close().await;
-            println!("The database's schema is up to date.");
+            say!("The database's schema is up to date.");
             Ok(())
         }
         Command::User { command } => user::run(config, command).await,

@@ -34,7 +34,7 @@ pub(super) async fn run(config: Config, command: Command) -> Result<()> {
 
 async fn status(store: &Store) -> Result<()> {
     let head = store.head().await?;
-    println!("{:<28} {:>7} {:>12} {:>12}  state", "projection", "version", "position", "behind");
+    say!("{:<28} {:>7} {:>12} {:>12}  state", "projection", "version", "position", "behind");
     let mut stopped = Vec::new();
     for state in states(store).await? {
         let words = match &state.failure {
@@ -42,7 +42,7 @@ async fn status(store: &Store) -> Result<()> {
             Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
         };
         let (name, version, position) = (&state.name, state.version, state.position);
-        println!("{name:<28} {version:>7} {position:>12} {:>12}  {words}", head - position);
+        say!("{name:<28} {version:>7} {position:>12} {:>12}  {words}", head - position);
         if state.failure.is_some() {
             stopped.push(state.name);
         }
@@ -59,6 +59,6 @@ async fn rebuild(store: &Store, registry: &Registry, name: &str) -> Result<()> {
     };
     registry.rebuild(store, name, &progress).await?;
     bar.finish_and_clear();
-    println!("{name} is rebuilt up to position {}.", store.head().await?);
+    say!("{name} is rebuilt up to position {}.", store.head().await?);
     Ok(())
 }

@@ -24,6 +24,6 @@ pub(super) async fn run(config: Config, options: Options) -> Result<()> {
     let commands = service::commands(&config, database, vault, clock, CancellationToken::new())?;
     let link = commands.make_link(options.account, LinkId::new(new_id())).await;
     commands.store.database().close().await;
-    println!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);
+    say!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);
     Ok(())
 }

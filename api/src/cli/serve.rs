@@ -16,8 +16,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
     }
     if Users::new(app.database().clone()).is_empty().await? {
         // The one thing that is printed and secret: it makes the first admin, works once, and only until then.
-        println!("Nobody can sign in yet. Create the first admin here, once:");
-        println!("  {}{}", app.config.public_url(), setup_path(app));
+        say!("Nobody can sign in yet. Create the first admin here, once:");
+        say!("  {}{}", app.config.public_url(), setup_path(app));
     }
     service.run().await
 }

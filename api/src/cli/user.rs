@@ -58,7 +58,7 @@ pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let added = Users::new(database.clone()).add(&email, &password, role.into(), Clock::default().now()).await;
     database.close().await;
     match added {
-        Ok(id) => println!("{id}"),
+        Ok(id) => say!("{id}"),
         Err(Error::Rule(sentence)) => bail!("{sentence}"),
         Err(Error::Internal(cause)) => return Err(cause),
         Err(_) => bail!("The user can't be added."),

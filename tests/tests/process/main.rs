@@ -6,5 +6,6 @@ mod keys;
 mod made;
 mod mails;
 mod memory;
+mod pipes;
 mod secrets;
 mod settings;

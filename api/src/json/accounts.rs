@@ -19,7 +19,13 @@ use super::{
     idempotency::NewId,
     names::{ConnectionName, DeadlineName, ReasonName, StatusName},
 };
-use crate::{app::App, error::Error, pages::accounts::with_cursor, query::Query, sign_in::api_key::Caller};
+use crate::{
+    app::App,
+    error::Error,
+    pages::{account_actions::askable, accounts::with_cursor},
+    query::Query,
+    sign_in::api_key::Caller,
+};
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -167,9 +173,10 @@ pub async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>)
 
 /// Asks Meta about the account's token, soon. Look at `checked_at` for the answer.
 #[utoipa::path(post, operation_id = "check_account", path = "/accounts/{id}/check", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
-    responses((status = 202, description = "Meta is asked soon.")))]
+    responses((status = 202, description = "Meta is asked soon. A disconnected account has no token to ask about: 422.")))]
 pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Error> {
     let account = find(&app, &caller, &id).await?;
+    askable(&account)?;
     app.limits.check(account.id)?;
     queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);

@@ -6,7 +6,10 @@ use axum::{
 };
 use commands::connect::Ask;
 use domain::{Authority, LinkId, WidgetId, account::Plan};
-use projections::{accounts::Account, queue};
+use projections::{
+    accounts::{Account, Status},
+    queue,
+};
 use serde::Deserialize;
 use tower_sessions::Session;
 
@@ -68,6 +71,19 @@ pub async fn switch(
     Browser::keep(&value, &app, see_other(login.as_str()))
 }
 
+/// Whether there is a token that Meta can be asked about.
+///
+/// # Errors
+/// [`Error::Rule`] if there is none.
+pub fn askable(account: &Account) -> Result<(), Error> {
+    match account.status {
+        Status::Disconnected => {
+            Err(Error::Rule("This account is disconnected: there is no token to ask about.".to_owned()))
+        }
+        Status::Active | Status::Expired(_) => Ok(()),
+    }
+}
+
 /// `POST /accounts/{id}/check`.
 pub async fn check(
     State(app): State<App>,
@@ -77,6 +93,7 @@ pub async fn check(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let account = seen(&app, &user, &id).await?;
+    askable(&account)?;
     app.limits.check(account.id)?;
     queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
@@ -183,6 +200,10 @@ pub async fn revoke(
     let account = seen(&app, &user, &id).await?;
     let other = form.user.parse().map_err(|_| Error::Missing)?;
     let committed = app.commands.revoke_access(account.id, other, authority(&user), &context).await?;
+    if committed.position.is_none() {
+        // That person has no access.
+        return Err(Error::Missing);
+    }
     app.until_shown(committed).await;
     if other == user.id {
         return Ok(see_other("/accounts"));

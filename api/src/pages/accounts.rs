@@ -1,7 +1,11 @@
 //! The list of accounts that somebody sees.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use projections::accounts::{self, Account, Cursor, Filter, Status};
 use serde::Deserialize;
 
@@ -19,6 +23,8 @@ use crate::{
 };
 
 const LIMIT: i64 = 50;
+/// How many characters of a name are searched for.
+const SEARCHED: usize = 100;
 
 #[derive(Template)]
 #[template(path = "accounts.html")]
@@ -35,6 +41,8 @@ struct AccountsPage {
     next: Option<String>,
     may_connect: bool,
     offers: Vec<Offer>,
+    /// What is wrong with what was searched for.
+    wrong: Option<&'static str>,
 }
 
 struct Row {
@@ -71,9 +79,13 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Error> {
     let viewer = user.role.viewer(user.id);
+    let wrong = (searched(&query).chars().count() > SEARCHED).then_some("That is too long to search for.");
     let filter = filter(&query)?;
     let live = super::live::state(&app, &[]).await?;
-    let mut found = accounts::list(app.database(), viewer, &filter, LIMIT + 1).await?;
+    let mut found = match wrong {
+        None => accounts::list(app.database(), viewer, &filter, LIMIT + 1).await?,
+        Some(_) => Vec::new(),
+    };
     let more = i64::try_from(found.len()).unwrap_or(i64::MAX) > LIMIT;
     found.truncate(usize::try_from(LIMIT).unwrap_or(usize::MAX));
     let next = found.last().filter(|_| more).map(|last| {
@@ -93,7 +105,7 @@ pub async fn list(
         since: Moment { at: account.since, now },
         username: account.username,
     };
-    render(&AccountsPage {
+    let page = render(&AccountsPage {
         may_connect: user.role.edits(),
         offers: if user.role.edits() { offers(&app, &user).await? } else { Vec::new() },
         me: Me::from(&user),
@@ -106,7 +118,15 @@ pub async fn list(
         next,
         q: query.q,
         status: query.status,
-    })
+        wrong,
+    })?;
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, page).into_response())
+}
+
+/// What is searched for.
+fn searched(query: &ListQuery) -> &str {
+    query.q.trim().trim_start_matches('@')
 }
 
 /// The logins whose apps have an open incident.
@@ -121,11 +141,7 @@ fn filter(query: &ListQuery) -> Result<Filter, Error> {
     if status.is_some_and(|status| !["active", "expired", "disconnected"].contains(&status)) {
         return Err(Error::Bad("There is no such status.".to_owned()));
     }
-    let search = query.q.trim().trim_start_matches('@');
-    if search.chars().count() > 100 {
-        return Err(Error::Bad("That is too long to search for.".to_owned()));
-    }
-    let search = Some(search.to_owned()).filter(|search| !search.is_empty());
+    let search = Some(searched(query).to_owned()).filter(|search| !search.is_empty());
     with_cursor(Filter { status: status.map(str::to_owned), search, after: None }, &query.after)
 }
 

@@ -112,7 +112,10 @@ pub async fn withdraw(
     if !waiting.iter().any(|waiting| waiting.id == invitation) {
         return Err(Error::Missing);
     }
-    invitations(&app).remove(&invitation).await?;
+    if !invitations(&app).remove(&invitation).await? {
+        // It was accepted or declined at the same time.
+        return Err(Error::Missing);
+    }
     flash::say(&session, "The invitation was withdrawn.").await?;
     Ok(see_other(&format!("/accounts/{id}#people")))
 }
@@ -167,6 +170,8 @@ pub async fn decline(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     let invitation = mine(&app, &user, &id).await?;
-    invitations(&app).remove(&invitation.id).await?;
+    if !invitations(&app).remove(&invitation.id).await? {
+        return Err(Error::Missing);
+    }
     Ok(see_other("/accounts"))
 }

@@ -137,6 +137,13 @@ fn warnings(app: &App) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if app.config.is_https() && app.config.http.trusted_proxies.is_empty() {
+        warnings.push(
+            "http.public_url is https, so a proxy is in front, but http.trusted_proxies lists none: all people behind it \
+             count as one, and share one limit of sign-ins and logins. List it."
+                .to_owned(),
+        );
+    }
     let proxies: Vec<_> = app.proxies.seen().iter().map(ToString::to_string).collect();
     if !proxies.is_empty() {
         warnings.push(format!(

@@ -63,18 +63,22 @@ pub fn router(app: &App) -> Result<Router, String> {
         router
             .method_not_allowed_fallback(async || Error::Method)
             .layer(middleware::from_fn(input::refuse_unreadable))
+            .layer(RequestBodyLimitLayer::new(BODY_BYTES))
             .layer(middleware::from_fn_with_state(app.clone(), boundary::pages))
             .layer(middleware::from_fn(sessions::extend))
             .layer(sign_in.clone())
     };
     Ok(with_session(pages)
-        .merge(api.merge(machines).layer(middleware::from_fn(input::refuse_unreadable)))
+        .merge(
+            api.merge(machines)
+                .layer(middleware::from_fn(input::refuse_unreadable))
+                .layer(RequestBodyLimitLayer::new(BODY_BYTES)),
+        )
         .layer(CompressionLayer::new())
         // A compressed stream would wait for more.
         .merge(with_session(streams))
         .method_not_allowed_fallback(async || Error::Method)
         .fallback_service(with_session(Router::new().fallback(async || Error::Missing)).with_state(app.clone()))
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(CatchPanicLayer::custom(boundary::panicked))
         .layer(middleware::from_fn(boundary::everything))
         .layer(middleware::from_fn_with_state(app.clone(), headers::harden))

@@ -97,6 +97,9 @@ fn public_pages() -> Vec<Route> {
         Route::page(POST, "/login", ANYONE, ROWS, login::sign_in),
         Route::page(GET, "/setup/{key}", ANYONE, READS, login::setup_page),
         Route::page(POST, "/setup/{key}", ANYONE, ROWS, login::set_up),
+        Route::page(GET, "/docs", ANYONE, READS, openapi::explorer_home),
+        Route::page(GET, "/docs/", ANYONE, READS, openapi::explorer_index),
+        Route::page(GET, "/docs/{file}", ANYONE, READS, openapi::explorer),
         Route::page(GET, "/token", ANYONE, READS, token::page),
         Route::page(POST, "/token/{connection}", ANYONE, ATTEMPT, token::start),
         Route::page(GET, "/r/{link}", ANYONE, ROWS, link::page),
@@ -133,9 +136,6 @@ fn api() -> Vec<Route> {
 fn machines() -> Vec<Route> {
     vec![
         Route::machine(GET, "/api/v1/openapi.json", READS, openapi::document),
-        Route::machine(GET, "/docs", READS, openapi::explorer_home),
-        Route::machine(GET, "/docs/", READS, openapi::explorer_index),
-        Route::machine(GET, "/docs/{file}", READS, openapi::explorer),
         Route::machine(GET, "/w/{widget}", READS, widget::page),
         Route::machine(GET, "/assets/style.css", READS, assets::style),
         Route::machine(GET, "/assets/widget.css", READS, assets::widget_style),

@@ -30,18 +30,22 @@ on_both_engines! {
             config.http.public_url = Url::parse("https://relight.example").expect("a URL");
         }).await;
         let local = format!("http://{}", relight.address());
-        relight.add_user("ann@example.com", Role::Owner).await;
+        relight.add_user("ann@example.com", Role::Admin).await;
         let client = relight.browser().client;
         let form = [("email", "ann@example.com"), ("password", tests::relight::PASSWORD)];
         let answer = client.post(format!("{local}/login")).form(&form).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().map(|value| value.to_str().expect("a text").to_owned()).collect();
         assert!(cookies.len() >= 2);
-        for cookie in cookies {
+        for cookie in &cookies {
             assert!(cookie.starts_with("__Host-relight_"), "{cookie}");
             assert!(cookie.contains("Secure") && cookie.contains("HttpOnly") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
         }
         assert!(answer.headers()["strict-transport-security"].to_str().expect("a text").starts_with("max-age="));
+        // No proxy is listed, although one must be in front: the log says so at the start, and this page from then on.
+        let cookies: Vec<_> = cookies.iter().filter_map(|cookie| cookie.split(';').next()).collect();
+        let page = client.get(format!("{local}/operations")).header("cookie", cookies.join("; ")).send().await.expect("an answer");
+        assert!(page.text().await.expect("a page").contains("http.trusted_proxies lists none"));
         let missing = client.get(format!("{local}/w/nothing/feed.json")).send().await.expect("an answer");
         assert!(missing.headers().contains_key("strict-transport-security"));
     }
@@ -87,10 +91,27 @@ on_both_engines! {
     async fn error_pages_keep_the_navigation(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
-        for path in ["/accounts/01900000-0000-7000-8000-000000000000", "/accounts?status=odd", "/events", "/attempts/odd", "/nothing", "/accounts?q=%00"] {
+        for path in ["/accounts/01900000-0000-7000-8000-000000000000", "/accounts?status=odd", "/events", "/attempts/odd", "/nothing", "/accounts?q=%00", "/docs/nothing"] {
             owner.open(path).await.says("Sign out").says("ann@example.com");
         }
         assert!(!relight.browser().open("/attempts/odd").await.text().contains("Sign out"));
+        let too_large = owner.press("/settings", &[("email", &"x".repeat(3 << 20))]).await;
+        assert_eq!(too_large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let page = too_large.text().await.expect("a page");
+        assert!(page.contains("Sign out") && page.contains("ann@example.com"), "{page}");
+    }
+
+    async fn a_search_that_is_too_long_comes_back_with_what_was_typed(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let typed = "x".repeat(101);
+        let answer = owner.ask(&format!("/accounts?q={typed}")).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let page = answer.text().await.expect("a page");
+        assert!(page.contains(&format!("value=\"{typed}\"")) && page.contains("too long to search for"), "{page}");
+        assert!(page.contains("aria-invalid") && !page.contains("luma.ceramics"), "{page}");
+        owner.open(&format!("/accounts?q=@{}", &typed[1..])).await.says("No account fits");
     }
 
     async fn a_wrong_form_comes_back_with_what_was_typed(engine: Engine) {

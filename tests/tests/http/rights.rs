@@ -137,6 +137,25 @@ on_both_engines! {
         assert!(refused >= 5, "{refused}");
     }
 
+    async fn of_many_who_take_an_invitation_back_at_once_one_is_told_that_it_was(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let dev = relight.signed_in("dev@example.com", Role::Owner).await;
+        let here = format!("/accounts/{account}");
+        for round in 0..4 {
+            ann.press(&format!("{here}/access"), &[("email", "dev@example.com"), ("right", "developer")]).await;
+            let (who, page, end) =
+                if round % 2 == 0 { (&ann, here.as_str(), "/withdraw") } else { (&dev, "/accounts", "/decline") };
+            let path = who.open(page).await.html.split("action=\"").filter_map(|rest| rest.split('"').next())
+                .find(|path| path.ends_with(end)).expect("a button").to_owned();
+            let all = futures::future::join_all((0..6).map(async |_| who.press(&path, &[]).await.status())).await;
+            let done = all.iter().filter(|status| **status == StatusCode::SEE_OTHER).count();
+            let late = all.iter().filter(|status| **status == StatusCode::NOT_FOUND).count();
+            assert_eq!((done, late), (1, 5), "{all:?}");
+        }
+    }
+
     async fn invitations_made_at_once_are_counted_too(engine: Engine) {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -141,10 +141,18 @@ on_both_engines! {
         let answer = admin.press(&format!("/operations/incidents/{unknown}/release"), &[]).await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
         assert_eq!(admin.press(&format!("/webhooks/{unknown}/remove"), &[]).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(owner.press(&format!("{here}/access/revoke"), &[("user", unknown)]).await.status(), StatusCode::NOT_FOUND);
         let key = relight.api_key(Role::Service).await;
         let url = format!("{}/api/v1/webhooks/{unknown}/deliveries", relight.base);
         let answer = relight.browser().client.get(url).bearer_auth(key).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        // A disconnected account has no token to ask Meta about.
+        let other = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        owner.press(&format!("/accounts/{other}/disconnect"), &[("sure", "yes")]).await;
+        let key = relight.api_key(Role::Service).await;
+        let url = format!("{}/api/v1/accounts/{other}/check", relight.base);
+        let answer = relight.browser().client.post(url).bearer_auth(key).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
         // An auditor who looks has nobody asked, and is offered nothing that changes.
         let auditor = relight.signed_in("aud@example.com", Role::Auditor).await;
         let page = auditor.open(&here).await;

@@ -124,6 +124,12 @@ impl Config {
         if !matches!(public.scheme(), "http" | "https") || !public.has_host() || public.query().is_some() {
             return Err("http.public_url must be an http or https address without a query.".to_owned());
         }
+        if !public.username().is_empty() || public.password().is_some() {
+            return Err("http.public_url must not have a user or a password: it is shown to everybody.".to_owned());
+        }
+        if self.support.url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https" | "mailto")) {
+            return Err("support.url must be an http or https address, or a mailto: address.".to_owned());
+        }
         if public.path() != "/" {
             return Err("http.public_url must not have a path.".to_owned());
         }
@@ -243,6 +249,8 @@ mod tests {
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "many")], "pull.posts"),
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "0")], "pull.posts"),
             ("", &[APP, SECRET, ("RELIGHT_PULL__POSTS", "101")], "pull.posts"),
+            ("", &[APP, SECRET, ("RELIGHT_SUPPORT__URL", "javascript:alert(1)")], "support.url"),
+            ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIC_URL", "https://u:topsecret@host")], "http.public_url"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__LISTEN", "here")], "http.listen"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIC_URL", "relight.example")], "http.public_url"),
             ("", &[APP, SECRET, ("RELIGHT_HTTP__PUBLIK_URL", "x")], "There is no key http.publik_url."),

@@ -29,6 +29,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
             Error::Bad(format!("The body: {said}."))
         };
         let value: Value = serde_json::from_slice(&body).map_err(bad)?;
+        if !value.is_object() {
+            // serde would read a list as the fields in their order, which the description doesn't say.
+            return Err(Error::Bad("The body must be a JSON object.".to_owned()));
+        }
         input::json_without_nul(&value)?;
         serde_json::from_value(value).map(Self).map_err(bad)
     }

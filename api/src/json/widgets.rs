@@ -114,7 +114,7 @@ pub async fn change(
 
 /// Removes a widget.
 #[utoipa::path(delete, operation_id = "remove_widget", path = "/widgets/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "widgets",
-    responses((status = 204, description = "It is removed, now or before.")))]
+    responses((status = 204, description = "It is removed.")))]
 pub async fn remove(
     State(app): State<App>,
     caller: Caller,

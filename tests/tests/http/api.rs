@@ -203,6 +203,8 @@ on_both_engines! {
         let service = machine(&relight, Role::Service).await;
         let cases = [
             (format!("/accounts/{id}/widgets"), json!({"plan": "odd"}), StatusCode::BAD_REQUEST),
+            (format!("/accounts/{id}/widgets?"), json!(["free"]), StatusCode::BAD_REQUEST),
+            ("/webhooks?".to_owned(), json!(["https://example.com"]), StatusCode::BAD_REQUEST),
             ("/webhooks".to_owned(), json!({"url": "ftp://example.com"}), StatusCode::UNPROCESSABLE_ENTITY),
             ("/accounts/odd/check".to_owned(), json!({}), StatusCode::NOT_FOUND),
             (format!("/accounts/{id}/check"), json!({}), StatusCode::ACCEPTED),

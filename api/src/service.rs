@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use commands::{Clock, Commands, Settings, Vault};
-use engine::{Database, Running};
+use engine::{
+    Database, Running,
+    jobs::{Completer, Worker},
+};
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
 use secrecy::SecretString;
 use tokio::{
@@ -44,6 +47,7 @@ pub struct Service {
     stop: CancellationToken,
     server: JoinHandle<()>,
     loops: JoinSet<()>,
+    worker: Arc<Worker>,
     projections: Running,
 }
 
@@ -135,6 +139,7 @@ impl Service {
         let projections = projections::registry(config.schedule()).run(&commands.store, &stop);
         let position = |name| projections.position(name).with_context(|| format!("there is no projection {name}"));
         let (status, work) = (position(projections::ACCOUNT_STATUS)?, position(projections::WORK)?);
+        let completer = Completer::start(commands.store.database().clone());
         let app = App::from(Shared {
             commands,
             config,
@@ -147,18 +152,22 @@ impl Service {
             proof: Proof::default(),
             status_position: status.clone(),
             tasks: TaskTracker::new(),
+            completer,
             changed: watch::channel(0).0,
         });
         let router = routes::router(&app).map_err(anyhow::Error::msg)?;
         let mut loops = JoinSet::new();
         loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));
-        loops.spawn(workers::clock::run(app.clone(), work.clone(), stop.clone()));
-        loops.spawn(workers::notices::run(app.clone(), work, stop.clone()));
+        // One for all queues but Meta's, whose jobs wait for nobody.
+        let worker = Arc::new(Worker::new(app.database(), commands::new_id().to_string()));
+        loops.spawn(workers::clock::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
+        loops.spawn(workers::notices::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
+        loops.spawn(workers::notices::run_mails(app.clone(), worker.clone(), work, stop.clone()));
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
-        loops.spawn(webhooks::deliver::run(app.clone(), status, stop.clone()));
+        loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), status, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
-        Ok(Self { app, address, stop, server, loops, projections })
+        Ok(Self { app, address, stop, server, loops, worker, projections })
     }
 
     /// Stops: no new request, what is under way is finished, the rest given back, the database closed.
@@ -166,6 +175,9 @@ impl Service {
         self.stop.cancel();
         let loops = async { while self.loops.join_next().await.is_some() {} };
         let _ = tokio::join!(self.server, loops);
+        if let Err(error) = self.worker.release().await {
+            tracing::warn!(%error, "what was not finished waits until its lease ends");
+        }
         // Callbacks whose browsers went away: a code works once, so each is worth waiting for.
         self.app.tasks.close();
         let _ = tokio::time::timeout(META_TIMEOUT, self.app.tasks.wait()).await;

@@ -124,7 +124,7 @@ async fn connect_others(relight: &Relight, accounts: u32) -> Result<()> {
 async fn due(relight: &Relight) -> Result<u32> {
     let now = relight.clock.now();
     let due: i64 =
-        sql("SELECT count(*) FROM work_v1 WHERE due_at <= $1").bind(now).scalar(relight.store().database()).await?;
+        sql("SELECT count(*) FROM jobs WHERE due_at <= $1").bind(now).scalar(relight.store().database()).await?;
     Ok(u32::try_from(due)?)
 }
 

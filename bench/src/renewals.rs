@@ -79,11 +79,12 @@ async fn done(relight: &Relight) -> Result<()> {
     let begun = Instant::now();
     loop {
         let now = relight.clock.now();
-        let due: bool = sql("SELECT EXISTS (SELECT 1 FROM work_v1 WHERE priority = 0 AND due_at <= $1) \
-                             OR EXISTS (SELECT 1 FROM work_v1 WHERE priority = 1 AND due_at <= $1)")
-        .bind(now)
-        .scalar(relight.store().database())
-        .await?;
+        let due: bool =
+            sql("SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = 'meta' AND priority = 0 AND due_at <= $1) \
+                             OR EXISTS (SELECT 1 FROM jobs WHERE queue = 'meta' AND priority = 1 AND due_at <= $1)")
+            .bind(now)
+            .scalar(relight.store().database())
+            .await?;
         if !due {
             return Ok(());
         }

@@ -6,9 +6,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, UserId};
-use engine::{StoreError, sql};
+use engine::{StoreError, jobs, sql};
 
-use crate::{Commands, Error, hold::APART, new_id, notices::outbox::INCIDENT, profiles};
+use crate::{
+    Commands, Error,
+    hold::APART,
+    new_id,
+    notices::outbox::{INCIDENT, MAIL},
+    profiles,
+};
 
 /// When token errors are an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +169,7 @@ impl Commands {
                 .bind(now)
                 .execute(&mut tx)
                 .await?;
+            jobs::add(MAIL, MAIL, &mail, now).execute(&mut tx).await?;
         }
         tx.commit().await?;
         tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Moved(i64);
-
 impl DomainEvent for Moved {
     fn event_type(&self) -> String {
         "Moved".to_owned()
@@ -22,20 +21,18 @@ impl DomainEvent for Moved {
     }
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Account(i64);
-
 #[derive(Debug, thiserror::Error)]
 #[error("there is not enough on the account")]
 struct TooLittle;
 
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Account(i64);
 impl Aggregate for Account {
     const TYPE: &'static str = "account";
     type Command = i64;
     type Event = Moved;
     type Error = TooLittle;
     type Services = ();
-
     async fn handle(&mut self, amount: i64, (): &(), sink: &EventSink<Self>) -> Result<(), TooLittle> {
         if self.0 + amount < 0 {
             return Err(TooLittle);
@@ -49,11 +46,9 @@ impl Aggregate for Account {
 }
 
 struct Transfer(&'static str, &'static str, i64);
-
 impl Decision for Transfer {
     type Output = ();
     type Error = ExecuteError<TooLittle>;
-
     async fn decide(&self, unit: &mut Unit) -> Result<(), Self::Error> {
         unit.execute::<Account>(self.0, -self.2).await?;
         unit.execute::<Account>(self.1, self.2).await
@@ -67,29 +62,20 @@ impl EventSet for Moved {
 }
 
 struct Balances;
-
 impl Projection for Balances {
     const NAME: &'static str = "balances";
     const VERSION: u32 = 1;
     const TABLES: &'static [&'static str] = &["balances"];
     type Event = Moved;
     type Fold = HashMap<String, i64>;
-
-    async fn load(&self, _: &mut Self::Fold, _: &mut Tx, _: Target, _: &[&str]) -> Result<(), StoreError> {
-        Ok(())
-    }
     fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Moved>) {
         *fold.entry(entry.aggregate_id.clone()).or_default() += entry.event.0;
     }
     async fn save(&self, fold: Self::Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         let table = target.table("balances");
         let rows = Bulk::new().text("id", fold.keys().map(String::as_str)).int("has", fold.values().copied());
-        let insert = |rows: &str| {
-            format!(
-                "INSERT INTO {table} (id, has) {rows} ON CONFLICT (id) DO UPDATE SET has = {table}.has + excluded.has"
-            )
-        };
-        rows.execute(tx, insert).await?;
+        let add = format!("ON CONFLICT (id) DO UPDATE SET has = {table}.has + excluded.has");
+        rows.execute(tx, |rows| format!("INSERT INTO {table} (id, has) {rows} {add}")).await?;
         Ok(())
     }
 }
@@ -101,9 +87,8 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::new(Database::open(&url, Options::default()).await?, Vec::new);
     store.database().migrate(&MIGRATIONS).await?;
     for table in ["balances", "balances_rebuild"] {
-        sql(format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)"))
-            .execute(store.database())
-            .await?;
+        let create = format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)");
+        sql(create).execute(store.database()).await?;
     }
     let by = || Metadata::new(DateTime::UNIX_EPOCH, &[("by", "ann".to_owned())].into());
     let mut unit = store.unit(by());

@@ -12,6 +12,7 @@ use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use crate::{
     Bulk, CommitError, ExecuteError, Metadata, Query, Store, StoreError,
     cache::{AnyState, Key, State},
+    jobs::{End, Held},
 };
 
 /// What a use case decides: loads, gives commands, collects writes. It is run again when another writer was faster.
@@ -41,11 +42,12 @@ pub struct Unit {
     /// The aggregates as they are after the collected events.
     states: HashMap<Key, AnyState>,
     writes: Vec<Query>,
+    ends: Vec<(Held, End)>,
 }
 
 impl Unit {
     pub(crate) fn new(store: Store, metadata: Metadata) -> Self {
-        Self { store, metadata, events: Vec::new(), states: HashMap::new(), writes: Vec::new() }
+        Self { store, metadata, events: Vec::new(), states: HashMap::new(), writes: Vec::new(), ends: Vec::new() }
     }
 
     /// Gives a command to an aggregate; its events join the unit.
@@ -94,6 +96,11 @@ impl Unit {
         self.writes.push(write);
     }
 
+    /// Ends a job. The whole unit is refused ([`CommitError::Refused`]) if the job's lease has ended.
+    pub fn end(&mut self, held: Held, end: End) {
+        self.ends.push((held, end));
+    }
+
     /// How many events it has collected.
     pub fn events(&self) -> usize {
         self.events.len()
@@ -115,7 +122,7 @@ impl Unit {
     /// # Errors
     /// [`CommitError`] says whether it makes sense to decide again.
     pub async fn commit(self) -> Result<Committed, CommitError> {
-        if self.events.is_empty() && self.writes.is_empty() {
+        if self.events.is_empty() && self.writes.is_empty() && self.ends.is_empty() {
             return Ok(Committed { position: None });
         }
         let keys: Vec<Key> = self.states.keys().cloned().collect();
@@ -123,6 +130,7 @@ impl Unit {
             events: self.events,
             states: self.states,
             writes: self.writes,
+            ends: self.ends,
             at: self.metadata.at.trunc_subsecs(6),
             metadata: self.metadata.json,
         };
@@ -175,6 +183,7 @@ pub(crate) struct Submission {
     pub(crate) events: Vec<NewEvent>,
     pub(crate) states: HashMap<Key, AnyState>,
     pub(crate) writes: Vec<Query>,
+    pub(crate) ends: Vec<(Held, End)>,
     /// JSON.
     pub(crate) metadata: String,
     pub(crate) at: DateTime<Utc>,

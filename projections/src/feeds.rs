@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, TokenId, account::Plan};
-use engine::{Database, StoreError, Tx, sql};
+use engine::{Database, StoreError, Tx, jobs::Ended, sql};
 
 /// A stored feed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -39,12 +39,13 @@ pub async fn fetched_at(database: &Database, account: AccountId) -> Result<Vec<(
     rows.into_iter().map(|(plan, at)| Ok((crate::parse(&plan)?, at))).collect()
 }
 
-/// Stores what was pulled, for the widgets of these plans.
+/// Stores what a job pulled, for the widgets of these plans.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn store(
     tx: &mut Tx,
+    _: &Ended,
     account: AccountId,
     plans: &[Plan],
     posts: &str,
@@ -75,11 +76,17 @@ pub async fn heard_at(database: &Database, account: AccountId) -> Result<Option<
         .await?)
 }
 
-/// Notes that Meta said something about a token just now.
+/// Notes that Meta said something about a token just now, as a job heard it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn heard(tx: &mut Tx, account: AccountId, token: TokenId, at: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn heard(
+    tx: &mut Tx,
+    _: &Ended,
+    account: AccountId,
+    token: TokenId,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
     sql("INSERT INTO checks (account_id, token_id, checked_at) VALUES ($1, $2, $3) \
          ON CONFLICT (account_id) DO UPDATE SET token_id = excluded.token_id, checked_at = excluded.checked_at")
     .bind(account.to_string())

@@ -1,19 +1,18 @@
 //! The read side: the projections that the engine keeps up to date with the journal, the queries that pages and API ask, and
-//! the queue of things due.
+//! the jobs that they schedule.
 //!
 //! On the way of a refresh this is where the status view turns active and the account's pull becomes due now.
 
 mod account_status;
 pub mod accounts;
 pub mod feeds;
-pub mod queue;
+pub mod jobs;
 pub mod story;
 pub mod widgets;
 mod work;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use domain::{AccountId, schedule::Schedule};
 use engine::{Registry, StoreError};
 
@@ -39,6 +38,3 @@ pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, StoreError> {
 pub(crate) fn account(text: &str) -> Result<AccountId, StoreError> {
     parse(text)
 }
-
-/// How long a worker may hold what it claimed, on the database's clock.
-pub const LEASE: TimeDelta = TimeDelta::minutes(3);

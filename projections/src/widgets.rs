@@ -39,7 +39,7 @@ struct Row {
 const SELECT: &str = "SELECT w.widget_id, w.account_id, w.plan, w.removed, w.added_at, p.due_at, \
     coalesce(f.fetched_at, (SELECT max(o.fetched_at) FROM feeds o WHERE o.account_id = w.account_id)) AS fetched_at \
     FROM widgets_v1 w LEFT JOIN feeds f ON f.account_id = w.account_id AND f.plan = w.plan \
-    LEFT JOIN work_v1 p ON p.kind = 'pull' AND p.key = w.account_id";
+    LEFT JOIN jobs p ON p.kind = 'pull' AND p.key = w.account_id";
 
 /// A widget, also a removed one.
 ///

@@ -48,7 +48,7 @@ impl Relight {
     /// When the database fails.
     pub async fn work_of(&self, account: &str) -> String {
         let id = account.parse().expect("an id");
-        let waiting = projections::queue::waiting(self.store().database(), Some(id), 20).await.expect("read");
+        let waiting = projections::jobs::waiting_for(self.store().database(), id, 20).await.expect("read");
         let held: Vec<(String, i64)> = sql("SELECT reason, failures FROM verdicts WHERE account_id = $1")
             .bind(account)
             .fetch_all(self.store().database())

@@ -5,16 +5,19 @@ use engine::{sql, testing::found};
 
 use crate::relight::Relight;
 
-/// What waits or is under way, by the tables that keep it: jobs, mails, deliveries, questions after an incident, and
+/// What waits or is under way, by the tables that keep it: jobs, questions after an incident, and
 /// readers of the journal that are behind. A lease changes nothing of it, so work of other nodes counts too.
 const DUE: &str = "\
-    SELECT (SELECT count(*) FROM work_v1 WHERE due_at <= $1) \
-    + (SELECT count(*) FROM mails WHERE ended_at IS NULL AND due_at <= $1) \
-    + (SELECT count(*) FROM webhook_deliveries WHERE ended_at IS NULL AND due_at <= $1) \
+    SELECT (SELECT count(*) FROM jobs WHERE due_at <= $1) \
     + (SELECT count(*) FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL) \
     + (SELECT count(*) FROM webhook_cursor WHERE position < (SELECT COALESCE(max(position), 0) FROM events)) \
     + 2 - (SELECT count(*) FROM checkpoints WHERE name IN ('account_status', 'work') \
            AND position >= (SELECT COALESCE(max(position), 0) FROM events))";
+
+/// One of the jobs that are due, to understand a failure.
+const JOB: &str = "\
+    SELECT max(queue || ' ' || kind || ' ' || key || ', priority ' || priority || ', tried ' || attempts \
+    || COALESCE(', ' || last_error, '') || COALESCE(', held by ' || lease, '')) FROM jobs WHERE due_at <= $1";
 
 impl Relight {
     /// How much is due now or under way, the journal's readers that are behind among it.
@@ -33,7 +36,10 @@ impl Relight {
     pub async fn settled(&self) {
         let idle = async || match self.due().await {
             0 => Ok(()),
-            due => Err(format!("{due} things are due")),
+            due => {
+                let job = sql(JOB).bind(self.clock.now()).scalar::<Option<String>>(self.store().database()).await;
+                Err(format!("{due} things are due: {:?}", job.expect("looked at")))
+            }
         };
         found("a time without work", idle).await;
     }

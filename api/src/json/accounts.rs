@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{LinkId, token::Clock};
 use projections::{
     accounts::{self, Cursor, Filter, Status},
-    queue,
+    jobs,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -178,7 +178,7 @@ pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String
     let account = find(&app, &caller, &id).await?;
     askable(&account)?;
     app.limits.check(account.id)?;
-    queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
+    jobs::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
     Ok(StatusCode::ACCEPTED)
 }

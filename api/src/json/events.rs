@@ -6,8 +6,9 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::AccountId;
+use engine::jobs::Waiting;
 use engine::{Filter, Recorded};
-use projections::queue::{self, Waiting};
+use projections::jobs;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -176,14 +177,16 @@ async fn page(app: &App, filter: &Filter, limit: i64) -> Result<Json<List<Event>
 /// A job that waits or is under way.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Job {
+    /// In which queue it stands: `meta`, `clock` or `notifications`.
+    queue: String,
     /// What it does.
     #[schema(value_type = JobName)]
     kind: String,
     /// About which account.
     #[schema(format = Uuid)]
     account_id: String,
-    /// 0 goes first.
-    #[schema(minimum = 0)]
+    /// 0: somebody waits for it; 1: by its due time.
+    #[schema(minimum = 0, maximum = 1)]
     priority: i64,
     /// When it is due; `null`: it rests.
     due_at: Option<DateTime<Utc>>,
@@ -201,8 +204,8 @@ pub struct Job {
 
 impl From<Waiting> for Job {
     fn from(waiting: Waiting) -> Self {
-        let Waiting { kind, account_id, priority, due_at, cause, attempts, last_error, leased_until } = waiting;
-        Self { kind, account_id, priority, due_at, cause, attempts, last_error, leased_until }
+        let Waiting { queue, kind, key, priority, due_at, cause, attempts, last_error, leased_until } = waiting;
+        Self { queue, kind, account_id: key, priority, due_at, cause, attempts, last_error, leased_until }
     }
 }
 
@@ -219,6 +222,6 @@ pub struct WorkQuery {
 #[utoipa::path(get, operation_id = "list_jobs", path = "/work", params(WorkQuery), tag = "events",
     responses((status = 200, body = List<Job>)))]
 pub async fn work(State(app): State<App>, Query(query): Query<WorkQuery>) -> Result<Json<List<Job>>, Error> {
-    let data = queue::waiting(app.database(), None, limit(query.limit)?).await?;
+    let data = jobs::waiting(app.database(), limit(query.limit)?).await?;
     Ok(Json(List { data: data.into_iter().map(Job::from).collect(), next: None }))
 }

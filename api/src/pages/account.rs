@@ -10,7 +10,7 @@ use commands::attempt::{Attempt, Phase};
 use domain::{AccountId, LinkId, Right, UserId};
 use projections::{
     accounts::{self, Account, Status},
-    queue,
+    jobs,
 };
 use tower_sessions::Session;
 
@@ -131,7 +131,7 @@ pub async fn seen(app: &App, user: &User, id: &str) -> Result<Account, Error> {
 pub async fn look(app: &App, account: &Account) -> Result<(), Error> {
     let now = app.commands.clock.now();
     if account.status == Status::Active && account.checked_at.is_none_or(|at| now - at > STALE) {
-        queue::ask_check(app.database(), account.id, now).await?;
+        jobs::ask_check(app.database(), account.id, now).await?;
         app.changed.send_modify(|count| *count += 1);
     }
     Ok(())

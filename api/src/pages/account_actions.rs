@@ -8,7 +8,7 @@ use commands::connect::Ask;
 use domain::{Authority, LinkId, WidgetId, account::Plan};
 use projections::{
     accounts::{Account, Status},
-    queue,
+    jobs,
 };
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -95,7 +95,7 @@ pub async fn check(
     let account = seen(&app, &user, &id).await?;
     askable(&account)?;
     app.limits.check(account.id)?;
-    queue::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
+    jobs::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
     back(&session, &account, "We are asking Meta. The answer appears here in a moment.").await
 }

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::token::Clock;
+use engine::jobs::Waiting;
 use projections::{
     accounts::{Account, Status},
-    queue::{self, Try, Waiting},
+    jobs::{self, Try},
 };
 
 use crate::{app::App, error::Error, words::Moment};
@@ -65,7 +66,7 @@ pub async fn failed_tries(app: &App, account: &Account, now: DateTime<Utc>) -> R
         let (what, at) = (doing(&failed.kind)?, Moment { at: failed.at, now });
         Some(format!("{what}, {at}: {}", failed.problem))
     };
-    Ok(queue::tries(app.database(), account.id).await?.into_iter().filter_map(line).collect())
+    Ok(jobs::tries(app.database(), account.id).await?.into_iter().filter_map(line).collect())
 }
 
 /// What failed and is tried again, a line each.
@@ -83,6 +84,6 @@ pub async fn tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<V
         let why = waiting.last_error.unwrap_or_default();
         Some(format!("{what} failed {times}: {why}. It is tried again {}.", Moment { at: due, now }))
     };
-    let waiting = queue::waiting(app.database(), Some(account.id), 20).await?;
+    let waiting = jobs::waiting_for(app.database(), account.id, 20).await?;
     Ok(waiting.into_iter().filter_map(line).collect())
 }

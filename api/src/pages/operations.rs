@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use commands::incident::{Close, Incident};
 use domain::Connection;
 use meta::{Budget, RESERVED_FROM, SLOWER_FROM};
-use projections::queue;
+use projections::jobs;
 
 use super::{Me, render, see_other, short};
 use crate::{
@@ -96,10 +96,10 @@ pub async fn operations(
         position: state.position,
         failure: state.failure,
     });
-    let work = queue::waiting(app.database(), None, 20).await?.into_iter().map(|waiting| WorkRow {
+    let work = jobs::waiting(app.database(), 20).await?.into_iter().map(|waiting| WorkRow {
         kind: waiting.kind,
-        short: short(&waiting.account_id),
-        account: waiting.account_id,
+        short: short(&waiting.key),
+        account: waiting.key,
         due: waiting.due_at.map_or_else(String::new, |at| Moment { at, now }.to_string()),
         attempts: waiting.attempts,
         last_error: waiting.last_error.unwrap_or_default(),

@@ -1,10 +1,14 @@
 //! Delivering: signed, to the addresses that were checked, without redirects; tried again for three days. Each endpoint has
 //! its own turn: one that is slow or away holds up no other.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use engine::{Outbox, StoreError, sql, take_due};
+use engine::{
+    StoreError,
+    jobs::{self, End, Held, Job, Worker},
+    sql,
+};
 use futures::{StreamExt, stream};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
 use tokio::sync::watch;
@@ -17,29 +21,36 @@ use crate::app::App;
 /// How long an endpoint may take. Source: Standard Webhooks, "Operational considerations": 15 to 30 seconds.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How many deliveries to one endpoint are under way at once.
-const AT_ONCE: i64 = 16;
-/// Longer than all of them can take.
-const LEASE: TimeDelta = TimeDelta::minutes(1);
+const AT_ONCE: u32 = 16;
+/// What the names of the endpoints' queues begin with.
+const QUEUES: &str = "hook:";
+/// The kind of their jobs.
+pub const DELIVERY: &str = "delivery";
 const LOOK: Duration = Duration::from_millis(500);
 /// Minutes between tries. Source: Standard Webhooks, "Deliverability and reliability"; about three days in all.
 const AGAIN_MINUTES: [i64; 10] = [0, 5, 30, 120, 300, 600, 840, 840, 840, 840];
 /// The first is tried again after seconds.
 const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
-#[derive(sqlx::FromRow)]
-struct Due {
-    id: String,
+/// A delivery that is due.
+struct Due<'a> {
+    held: &'a Held,
     message_id: String,
     body: String,
-    attempts: i64,
+    attempts: u32,
+}
+
+/// The queue of an endpoint: one that is slow or away stands in nobody's way.
+pub fn queue(endpoint: &str) -> String {
+    format!("{QUEUES}{endpoint}")
 }
 
 /// Works until the token is cancelled.
-pub async fn run(app: App, mut status_position: watch::Receiver<i64>, stop: CancellationToken) {
+pub async fn run(app: App, worker: Arc<Worker>, mut status_position: watch::Receiver<i64>, stop: CancellationToken) {
     let mut moved = app.commands.clock.moved();
     let mut under_way = JoinMap::new();
     while !stop.is_cancelled() {
-        let more = match work(&app, &mut under_way).await {
+        let more = match work(&app, &worker, &mut under_way).await {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "web hooks could not be worked on; trying again");
@@ -60,51 +71,53 @@ pub async fn run(app: App, mut status_position: watch::Receiver<i64>, stop: Canc
 }
 
 /// Looks for what is to be told, and begins a turn of each endpoint that has none under way. Whether there may be more.
-async fn work(app: &App, under_way: &mut JoinMap<String, ()>) -> Result<bool, commands::Error> {
+async fn work(app: &App, worker: &Arc<Worker>, under_way: &mut JoinMap<String, ()>) -> Result<bool, commands::Error> {
     while under_way.try_join_next().is_some() {}
     let more = outbox::advance(app).await?;
-    for endpoint in waiting(app).await? {
-        if !under_way.contains_key(&endpoint) {
-            under_way.spawn(endpoint.clone(), turn(app.clone(), endpoint));
+    let endpoints: Vec<String> = sql("SELECT id FROM webhook_endpoints").scalars(app.database()).await?;
+    let queues: Vec<String> = endpoints.iter().map(|endpoint| queue(endpoint)).collect();
+    let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
+    for waiting in jobs::waiting_queues(app.database(), &queues, app.commands.clock.now()).await? {
+        if !under_way.contains_key(&waiting) {
+            let turn = turn(app.clone(), worker.clone(), waiting.clone());
+            under_way.spawn(waiting, turn);
         }
     }
     Ok(more)
 }
 
-/// The endpoints for which something is due that nobody has taken.
-async fn waiting(app: &App) -> Result<Vec<String>, StoreError> {
-    let now = app.commands.clock.now();
-    Ok(sql(format!(
-        "SELECT id FROM webhook_endpoints WHERE EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = \
-         webhook_endpoints.id AND d.ended_at IS NULL AND d.due_at <= $1 AND (d.leased_until IS NULL OR d.leased_until < {}))",
-        app.database().dialect().clock(0)
-    )).bind(now).scalars(app.database()).await?)
-}
-
-/// Delivers some of what is due to an endpoint, at once.
-async fn turn(app: App, endpoint: String) {
-    let columns = "id, message_id, body, attempts";
-    let only = Some(("endpoint_id", endpoint.as_str()));
-    let rows = Outbox { table: "webhook_deliveries", columns, only, set: None };
-    let due = match take_due(app.database(), rows, (app.commands.clock.now(), LEASE), AT_ONCE).await {
-        Ok(due) => due,
+/// Delivers some of what is due in an endpoint's queue, at once.
+async fn turn(app: App, worker: Arc<Worker>, queue: String) {
+    let endpoint = queue.strip_prefix(QUEUES).unwrap_or_default();
+    let claimed = match worker.claim_in_order(&queue, app.commands.clock.now(), AT_ONCE).await {
+        Ok(claimed) => claimed,
         Err(error) => return tracing::warn!(endpoint, %error, "what an endpoint is to be told could not be read"),
     };
-    let way = match way(&app, &endpoint).await {
+    let way = match way(&app, endpoint).await {
         Ok(way) => way,
         Err(error) => return tracing::warn!(endpoint, %error, "an endpoint could not be read"),
     };
-    let deliver = async |due: Due| {
-        let done = match &way {
-            Ok(way) => deliver(&app, &endpoint, way, &due).await,
-            Err(NoWay::Gone) => end(&app, &due, "failed", "the endpoint is gone").await,
-            Err(NoWay::Later(why)) => again(&app, &due, why).await,
-        };
-        if let Err(error) = done {
-            tracing::warn!(delivery = due.id, %error, "what came of a delivery could not be recorded");
+    let deliver = async |job: Job| {
+        if let Err(error) = deliver_job(&app, endpoint, &way, &job).await {
+            tracing::warn!(delivery = job.held.key(), %error, "what came of a delivery could not be recorded");
         }
     };
-    stream::iter(due).for_each_concurrent(None, deliver).await;
+    stream::iter(claimed).for_each_concurrent(None, deliver).await;
+}
+
+async fn deliver_job(app: &App, endpoint: &str, way: &Result<Way, NoWay>, job: &Job) -> Result<(), commands::Error> {
+    let found = sql("SELECT message_id, body FROM webhook_deliveries WHERE id = $1").bind(job.held.key());
+    let Some((message_id, body)) = found.fetch_optional(app.database()).await? else {
+        // Its endpoint was removed meanwhile.
+        let gone = End::Discard("the endpoint is gone".to_owned());
+        return Ok(app.completer.end(job.held.clone(), gone).await.map(drop)?);
+    };
+    let due = Due { held: &job.held, message_id, body, attempts: job.attempts };
+    match way {
+        Ok(way) => deliver(app, endpoint, way, &due).await,
+        Err(NoWay::Gone) => end(app, &due, "failed", "the endpoint is gone").await,
+        Err(NoWay::Later(why)) => again(app, &due, why).await,
+    }
 }
 
 /// The way to an endpoint, for one turn.
@@ -153,7 +166,7 @@ async fn connect(app: &App, url: &str) -> Result<(Url, reqwest::Client), &'stati
     Ok((url, builder.build().map_err(|_| "TLS can't be set up")?))
 }
 
-async fn deliver(app: &App, endpoint: &str, way: &Way, due: &Due) -> Result<(), commands::Error> {
+async fn deliver(app: &App, endpoint: &str, way: &Way, due: &Due<'_>) -> Result<(), commands::Error> {
     match send(app, way, due).await {
         Ok(status) if (200..300).contains(&status) => end(app, due, "delivered", &status.to_string()).await,
         Ok(410) => {
@@ -171,7 +184,7 @@ async fn deliver(app: &App, endpoint: &str, way: &Way, due: &Due) -> Result<(), 
 }
 
 /// Sends it; the status of the answer.
-async fn send(app: &App, way: &Way, due: &Due) -> Result<u16, &'static str> {
+async fn send(app: &App, way: &Way, due: &Due<'_>) -> Result<u16, &'static str> {
     // Whoever hears it compares this with a clock of their own.
     let at = app.commands.clock.of_the_world().timestamp();
     let signature = way.secret.sign(&due.message_id, at, due.body.as_bytes()).map_err(|_| "it can't be signed")?;
@@ -191,34 +204,40 @@ async fn send(app: &App, way: &Way, due: &Due) -> Result<u16, &'static str> {
     })
 }
 
-async fn end(app: &App, due: &Due, outcome: &str, answer: &str) -> Result<(), commands::Error> {
-    let now = app.commands.clock.now();
-    sql("UPDATE webhook_deliveries SET ended_at = $1, outcome = $2, answer = $3, attempts = attempts + 1, \
-         leased_until = NULL WHERE id = $4 AND ended_at IS NULL")
-    .bind(now)
+async fn end(app: &App, due: &Due<'_>, outcome: &str, answer: &str) -> Result<(), commands::Error> {
+    let mut tx = app.database().begin().await?;
+    if due.held.end(&mut tx, End::Done).await?.is_none() {
+        return Ok(());
+    }
+    sql(
+        "UPDATE webhook_deliveries SET ended_at = $1, outcome = $2, answer = $3, attempts = attempts + 1 WHERE id = $4",
+    )
+    .bind(app.commands.clock.now())
     .bind(outcome)
     .bind(answer)
-    .bind(&due.id)
-    .execute(app.database())
+    .bind(due.held.key())
+    .execute(&mut tx)
     .await?;
-    Ok(())
+    Ok(tx.commit().await?)
 }
 
-async fn again(app: &App, due: &Due, answer: &str) -> Result<(), commands::Error> {
+async fn again(app: &App, due: &Due<'_>, answer: &str) -> Result<(), commands::Error> {
     let Some(minutes) = usize::try_from(due.attempts).ok().and_then(|attempts| AGAIN_MINUTES.get(attempts)) else {
-        tracing::warn!(delivery = due.id, answer, "a web hook was given up");
+        tracing::warn!(delivery = due.held.key(), answer, "a web hook was given up");
         return end(app, due, "failed", answer).await;
     };
-    let wait = if *minutes == 0 { FIRST_AGAIN } else { TimeDelta::minutes(*minutes) };
-    let due_at = app.commands.clock.now() + wait;
-    sql("UPDATE webhook_deliveries SET due_at = $1, answer = $2, attempts = attempts + 1, leased_until = NULL \
-         WHERE id = $3 AND ended_at IS NULL")
-    .bind(due_at)
-    .bind(answer)
-    .bind(&due.id)
-    .execute(app.database())
-    .await?;
-    Ok(())
+    let at = app.commands.clock.now() + if *minutes == 0 { FIRST_AGAIN } else { TimeDelta::minutes(*minutes) };
+    let mut tx = app.database().begin().await?;
+    if due.held.end(&mut tx, End::Retry { at, why: answer.to_owned(), in_line: false }).await?.is_none() {
+        return Ok(());
+    }
+    sql("UPDATE webhook_deliveries SET due_at = $1, answer = $2, attempts = attempts + 1 WHERE id = $3")
+        .bind(at)
+        .bind(answer)
+        .bind(due.held.key())
+        .execute(&mut tx)
+        .await?;
+    Ok(tx.commit().await?)
 }
 
 /// Deletes what was over before a time.

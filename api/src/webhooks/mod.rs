@@ -10,7 +10,7 @@ pub mod outbox;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use commands::vault::{Sealed, tables::WEBHOOKS};
-use engine::{StoreError, sql};
+use engine::{StoreError, jobs, sql};
 use rand::RngCore;
 
 use crate::{app::App, error::Error};
@@ -45,7 +45,7 @@ pub struct Delivery {
     pub account_id: String,
     /// When it happened.
     pub created_at: DateTime<Utc>,
-    /// When it is tried again, while it isn't over.
+    /// When it is tried again, or was last.
     pub due_at: DateTime<Utc>,
     /// How often it was tried.
     pub attempts: i64,
@@ -149,7 +149,11 @@ pub async fn list(app: &App) -> Result<Vec<Endpoint>, StoreError> {
 /// # Errors
 /// When the database fails.
 pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
-    Ok(sql("DELETE FROM webhook_endpoints WHERE id = $1").bind(id).execute(app.database()).await? > 0)
+    let mut tx = app.database().begin().await?;
+    jobs::clear(&deliver::queue(id)).execute(&mut tx).await?;
+    let removed = sql("DELETE FROM webhook_endpoints WHERE id = $1").bind(id).execute(&mut tx).await?;
+    tx.commit().await?;
+    Ok(removed > 0)
 }
 
 /// The latest deliveries, of one endpoint or all.

@@ -1,11 +1,12 @@
 //! What endpoints are told: from the journal, each event once, in its order; and reminders, which are no events.
 
 use domain::{AccountId, TokenEvent};
-use engine::{Recorded, StoreError, Tx, sql};
+use engine::{Recorded, StoreError, Tx, jobs, sql};
 use serde_json::json;
 use store::Event;
 use uuid::Uuid;
 
+use super::deliver::{DELIVERY, queue};
 use crate::app::App;
 
 /// How many events are looked through at once.
@@ -99,7 +100,7 @@ pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), St
     let now = app.commands.clock.now();
     for endpoint in endpoints {
         let id = commands::new_id().to_string();
-        sql(
+        let added = sql(
             "INSERT INTO webhook_deliveries (id, endpoint_id, message_id, type, account_id, body, created_at, due_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (endpoint_id, message_id) DO NOTHING",
         )
@@ -112,6 +113,9 @@ pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), St
         .bind(now)
         .execute(&mut *tx)
         .await?;
+        if added > 0 {
+            jobs::add(&queue(&endpoint), DELIVERY, &id, now).execute(&mut *tx).await?;
+        }
     }
     Ok(())
 }

@@ -3,55 +3,50 @@
 use chrono::{DateTime, Utc};
 use commands::{check::Checked, report_failure::Failed};
 use domain::{TokenId, Verdict, schedule::next_check};
-use projections::{
-    feeds,
-    queue::{self, Claimed},
-};
+use projections::{feeds, jobs::Job};
 
 use super::{
     context, done,
     failed::{failed, refused},
+    next,
 };
 use crate::app::App;
 
-pub(super) async fn check(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
     // What Meta says is as of when it was asked.
     let now = app.commands.clock.now();
-    if !claimed.first
-        && claimed.attempts == 0
-        && let Some(heard) = feeds::heard_at(app.database(), claimed.account).await?
-        && next_check(claimed.account, heard) > now
+    if !job.is_urgent
+        && job.attempts == 0
+        && let Some(heard) = feeds::heard_at(app.database(), job.account).await?
+        && next_check(job.account, heard) > now
     {
         // A call that worked counts as asking.
-        return done(app, claimed, Some(next_check(claimed.account, heard))).await;
+        return done(app, job, next(job, Some(next_check(job.account, heard)))).await;
     }
-    match app.commands.check(claimed.account, &context()).await? {
-        Checked::Works(token) => end(app, claimed, Some((token, now)), true).await,
+    match app.commands.check(job.account, &context()).await? {
+        Checked::Works(token) => end(app, job, Some((token, now)), true).await,
         Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
-            refused(app, claimed.account, true).await?;
+            refused(app, job.account, true).await?;
             // A newer token may have taken its place meanwhile; that one is asked about tomorrow.
-            let newer = app.commands.usable(claimed.account).await?.is_some();
-            end(app, claimed, Some((token, now)), newer).await
+            let newer = app.commands.usable(job.account).await?.is_some();
+            end(app, job, Some((token, now)), newer).await
         }
-        Checked::Failed(_, met) => failed(app, claimed, met).await,
-        Checked::Nothing => end(app, claimed, None, false).await,
+        Checked::Failed(_, met) => failed(app, job, met).await,
+        Checked::Nothing => end(app, job, None, false).await,
     }
 }
 
 /// Ends the job, and notes when Meta was heard; `again`: tomorrow, unless something happens.
 async fn end(
     app: &App,
-    claimed: &Claimed,
+    job: &Job,
     heard: Option<(TokenId, DateTime<Utc>)>,
     again: bool,
 ) -> Result<(), commands::Error> {
-    let next = heard.filter(|_| again).map(|(_, at)| next_check(claimed.account, at));
+    let end = next(job, heard.filter(|_| again).map(|(_, at)| next_check(job.account, at)));
+    let Some((token, at)) = heard else { return done(app, job, end).await };
     let mut tx = app.database().begin().await?;
-    if queue::complete(&mut tx, &[(claimed, next)]).await? != [true] {
-        return Ok(());
-    }
-    if let Some((token, at)) = heard {
-        feeds::heard(&mut tx, claimed.account, token, at).await?;
-    }
+    let Some(held) = job.held.end(&mut tx, end).await? else { return Ok(()) };
+    feeds::heard(&mut tx, &held, job.account, token, at).await?;
     Ok(tx.commit().await?)
 }

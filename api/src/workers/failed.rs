@@ -10,38 +10,38 @@ use domain::{AccountId, Verdict, schedule::backoff};
 use projections::{
     accounts::{self, Viewer},
     feeds,
-    queue::{self, Claimed, Retry},
+    jobs::{self, Job, Retry},
 };
 
 use super::context;
 use crate::{app::App, sign_in::Users};
 
 /// Tries again later: the longer, the more often it failed.
-pub(super) async fn again(app: &App, claimed: &Claimed, error: &str) -> Result<(), commands::Error> {
-    later(app, claimed, backoff(claimed.account, claimed.attempts.saturating_add(1)), error).await
+pub(super) async fn again(app: &App, job: &Job, error: &str) -> Result<(), commands::Error> {
+    later(app, job, backoff(job.account, job.attempts.saturating_add(1)), error).await
 }
 
-async fn later(app: &App, claimed: &Claimed, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
+async fn later(app: &App, job: &Job, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {
     let now = app.commands.clock.now();
-    Ok(queue::retry(app.database(), claimed, Retry { at: now, due_at: now + wait, error, in_line: false }).await?)
+    Ok(jobs::retry(app.database(), job, Retry { at: now, due_at: now + wait, error, in_line: false }).await?)
 }
 
 /// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
 /// meanwhile, to know whether the app works.
-async fn unclear(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
-    let other = accounts::another_active(app.database(), claimed.account).await?;
-    let decided = app.commands.decide_held(claimed.account, other.is_some(), &context()).await?;
+async fn unclear(app: &App, job: &Job) -> Result<(), commands::Error> {
+    let other = accounts::another_active(app.database(), job.account).await?;
+    let decided = app.commands.decide_held(job.account, other.is_some(), &context()).await?;
     if decided == Decided::Expired {
         return Ok(());
     }
     // In an incident the probes ask: else each refusal would lead to the next, over all accounts of the app.
     if let Some(other) = other.filter(|_| decided == Decided::Waits) {
-        queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
+        jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
-    let wait = (hold::APART * (1 << claimed.attempts.min(5))).min(TimeDelta::minutes(30));
+    let wait = (hold::APART * (1 << job.attempts.min(5))).min(TimeDelta::minutes(30));
     // Nobody waits for it any more: else everybody's second tries would go before what is left of the limit.
     let (now, error) = (app.commands.clock.now(), "Meta refused, and may not mean the token");
-    Ok(queue::retry(app.database(), claimed, Retry { at: now, due_at: now + wait, error, in_line: true }).await?)
+    Ok(jobs::retry(app.database(), job, Retry { at: now, due_at: now + wait, error, in_line: true }).await?)
 }
 
 /// Notes that a token was refused, which may be one of many.
@@ -61,41 +61,40 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
     let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins).await?;
     if let Some(other) = other.filter(|_| opened) {
         // The first probe.
-        queue::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
+        jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
     }
     Ok(())
 }
 
 /// What follows from what a call met.
-pub(super) async fn failed(app: &App, claimed: &Claimed, failed: Failed) -> Result<(), commands::Error> {
-    let usual = backoff(claimed.account, claimed.attempts.saturating_add(1));
+pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), commands::Error> {
+    let usual = backoff(job.account, job.attempts.saturating_add(1));
     match failed.verdict {
         // The event that follows lets the account's work rest.
-        Verdict::Expired(_) => refused(app, claimed.account, true).await,
+        Verdict::Expired(_) => refused(app, job.account, true).await,
         Verdict::Unclear(_) => {
-            refused(app, claimed.account, false).await?;
-            unclear(app, claimed).await
+            refused(app, job.account, false).await?;
+            unclear(app, job).await
         }
-        Verdict::Passing => later(app, claimed, usual, "Meta could not answer").await,
+        Verdict::Passing => later(app, job, usual, "Meta could not answer").await,
         Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
             // As long as the header says; calling sooner lengthens it.
             let wait = failed.shut_out.unwrap_or(TimeDelta::minutes(10)).max(usual);
-            later(app, claimed, wait, "Meta limits our calls").await
+            later(app, job, wait, "Meta limits our calls").await
         }
         Verdict::Blocked => {
-            tracing::error!(account = %claimed.account, "Meta blocks calls for this account");
-            later(app, claimed, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
+            tracing::error!(account = %job.account, "Meta blocks calls for this account");
+            later(app, job, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
         }
         Verdict::Alarm => {
-            tracing::error!(account = %claimed.account, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
-            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know")
-                .await
+            tracing::error!(account = %job.account, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
+            later(app, job, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know").await
         }
         Verdict::BadRequest => {
-            tracing::error!(account = %claimed.account, "Meta calls our request wrong; asking it about the token");
-            queue::ask_check(app.database(), claimed.account, app.commands.clock.now()).await?;
-            later(app, claimed, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
+            tracing::error!(account = %job.account, "Meta calls our request wrong; asking it about the token");
+            jobs::ask_check(app.database(), job.account, app.commands.clock.now()).await?;
+            later(app, job, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
         }
-        Verdict::NotTheToken => later(app, claimed, usual, "Meta could not give the posts").await,
+        Verdict::NotTheToken => later(app, job, usual, "Meta could not give the posts").await,
     }
 }

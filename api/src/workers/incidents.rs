@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use commands::incident::Close;
-use projections::{accounts, queue};
+use projections::{accounts, jobs};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -28,7 +28,7 @@ pub async fn run(app: App, stop: CancellationToken) {
                 }
             }
             for account in app.commands.to_ask_again(AT_A_TIME).await? {
-                queue::ask_again(app.database(), account, app.commands.clock.now()).await?;
+                jobs::ask_again(app.database(), account, app.commands.clock.now()).await?;
             }
             Ok::<_, commands::Error>(())
         };

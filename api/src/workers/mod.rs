@@ -11,10 +11,14 @@ pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use commands::Context;
 use domain::{Actor, schedule::jitter};
-use projections::queue::{self, Claimed, Kind, Room, Worker};
+use engine::{
+    StoreError,
+    jobs::{End, Room, Worker},
+};
+use projections::jobs::{Job, Kind, META};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -39,8 +43,8 @@ pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: Cance
     while !stop.is_cancelled() {
         let claimed = workers.claim(&app, &worker).await;
         let found = !claimed.is_empty();
-        for (claimed, permit) in claimed {
-            jobs.spawn(job(app.clone(), claimed, permit));
+        for (job, permit) in claimed {
+            jobs.spawn(run_job(app.clone(), job, permit));
         }
         while jobs.try_join_next().is_some() {}
         if found && workers.all.available_permits() > 0 {
@@ -84,23 +88,23 @@ impl Workers {
     }
 
     /// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
-    async fn claim(&self, app: &App, worker: &Worker) -> Vec<(Claimed, Permit)> {
+    async fn claim(&self, app: &App, worker: &Worker) -> Vec<(Job, Permit)> {
         let (mut all, mut normal) = (free(&self.all), free(&self.normal));
         if all.is_empty() {
             return Vec::new();
         }
         let count = |permits: &Vec<_>| u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let room = Room { all: count(&all), normal: count(&normal) };
-        let claimed = match worker.claim(app.commands.clock.now(), room).await {
+        let claimed = match claimed(worker.claim(META, app.commands.clock.now(), room).await) {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "the queue can't be read; trying again");
                 return Vec::new();
             }
         };
-        let permit = |claimed: Claimed| {
-            let of_normal = if claimed.first { None } else { normal.pop() };
-            Some((claimed, Permit { _all: all.pop()?, _normal: of_normal }))
+        let permit = |job: Job| {
+            let of_normal = if job.is_urgent { None } else { normal.pop() };
+            Some((job, Permit { _all: all.pop()?, _normal: of_normal }))
         };
         claimed.into_iter().filter_map(permit).collect()
     }
@@ -114,35 +118,76 @@ async fn wait_for_one(free: &Semaphore) {
     let _ = free.acquire().await;
 }
 
-async fn job(app: App, claimed: Claimed, permit: Permit) {
-    if let Err(error) = work(&app, &claimed).await {
-        tracing::warn!(account = %claimed.account, kind = claimed.kind.name(), %error, "a job failed; it is tried again");
-        let _ = again(&app, &claimed, "our own fault: see the log").await;
+/// Claimed jobs as those of accounts.
+fn claimed(jobs: Result<Vec<engine::jobs::Job>, StoreError>) -> Result<Vec<Job>, StoreError> {
+    jobs?.into_iter().map(Job::try_from).collect()
+}
+
+async fn run_job(app: App, job: Job, permit: Permit) {
+    if let Err(error) = work(&app, &job).await {
+        tracing::warn!(account = %job.account, kind = job.kind.name(), %error, "a job failed; it is tried again");
+        let _ = again(&app, &job, "our own fault: see the log").await;
     }
     drop(permit);
     app.changed.send_modify(|count| *count = count.wrapping_add(1));
 }
 
-async fn work(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
-    if let Some(wait) = app.commands.must_wait(claimed.account, claimed.first).await? {
+async fn work(app: &App, job: &Job) -> Result<(), commands::Error> {
+    if let Some(wait) = app.commands.must_wait(job.account, job.is_urgent).await? {
         // Spread, so that they don't come all at once when it is over.
-        let due_at = app.commands.clock.now() + wait + jitter(claimed.account, wait / 4);
-        return Ok(queue::postpone(app.database(), claimed, due_at, "Meta's limit of calls is near").await?);
+        let at = app.commands.clock.now() + wait + jitter(job.account, wait / 4);
+        return done(app, job, End::Postpone { at, why: "Meta's limit of calls is near".to_owned() }).await;
     }
-    match claimed.kind {
-        Kind::Pull => pull::pull(app, claimed).await,
-        Kind::Check => check::check(app, claimed).await,
-        Kind::Renew => renew::renew(app, claimed).await,
-        // Not claimed here: see `clock` and `notices`.
+    match job.kind {
+        Kind::Pull => pull::pull(app, job).await,
+        Kind::Check => check::check(app, job).await,
+        Kind::Renew => renew::renew(app, job).await,
+        // In queues of their own: see `clock` and `notices`.
         Kind::Expire | Kind::Remind | Kind::Notify => Ok(()),
     }
 }
 
-/// Ends a job that left nothing to store; `next`: when it is due again.
-async fn done(app: &App, claimed: &Claimed, next: Option<DateTime<Utc>>) -> Result<(), commands::Error> {
-    let mut tx = app.database().begin().await?;
-    queue::complete(&mut tx, &[(claimed, next)]).await?;
-    Ok(tx.commit().await?)
+/// Ends a job that left nothing to store.
+async fn done(app: &App, job: &Job, end: End) -> Result<(), commands::Error> {
+    app.completer.end(job.held.clone(), end).await?;
+    Ok(())
+}
+
+/// What becomes of a job that is due again at a time, if at all before something happens.
+fn next(job: &Job, at: Option<DateTime<Utc>>) -> End {
+    // An account always has its pull, which rests while there is no token.
+    if job.kind == Kind::Pull || at.is_some() { End::Next(at) } else { End::Done }
+}
+
+/// What a loop waits for between its turns on a queue.
+struct Pauses {
+    queue_position: watch::Receiver<i64>,
+    moved: watch::Receiver<TimeDelta>,
+    stop: CancellationToken,
+}
+
+impl Pauses {
+    fn new(app: &App, queue_position: watch::Receiver<i64>, stop: CancellationToken) -> Self {
+        Self { queue_position, moved: app.commands.clock.moved(), stop }
+    }
+
+    /// After a turn that found something or not: waits for what may be next. Whether to go on.
+    async fn after(&mut self, found: Result<bool, commands::Error>) -> bool {
+        match found {
+            Ok(true) => {}
+            Ok(false) => tokio::select! {
+                () = self.stop.cancelled() => {}
+                _ = self.queue_position.changed() => {}
+                _ = self.moved.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a queue could not be worked on; trying again");
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        !self.stop.is_cancelled()
+    }
 }
 
 /// In whose name workers act.

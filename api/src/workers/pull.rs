@@ -3,55 +3,56 @@
 use chrono::{DateTime, Utc};
 use commands::pull::Pulled;
 use domain::{TokenId, account::Plan};
+use engine::jobs::End;
 use meta::Post;
 use projections::{
     feeds,
-    queue::{self, Claimed},
+    jobs::{Job, best_plan},
 };
 
 use super::{context, done, failed::failed};
 use crate::app::App;
 
-pub(super) async fn pull(app: &App, claimed: &Claimed) -> Result<(), commands::Error> {
+pub(super) async fn pull(app: &App, job: &Job) -> Result<(), commands::Error> {
     // What Meta says is as of when it was asked.
     let (posts, asked_at) = (app.config.pull.posts as usize, app.commands.clock.now());
-    match app.commands.pull(claimed.account, posts, &context()).await? {
-        Pulled::Posts(token, posts) => store(app, claimed, (token, asked_at), &posts).await,
-        Pulled::Failed(met) => failed(app, claimed, met).await,
+    match app.commands.pull(job.account, posts, &context()).await? {
+        Pulled::Posts(token, posts) => store(app, job, (token, asked_at), &posts).await,
+        Pulled::Failed(met) => failed(app, job, met).await,
         // Expired or disconnected meanwhile: it rests until the next login.
-        Pulled::Nothing => done(app, claimed, None).await,
+        Pulled::Nothing => done(app, job, End::Next(None)).await,
     }
 }
 
 async fn store(
     app: &App,
-    claimed: &Claimed,
+    job: &Job,
     (token, now): (TokenId, DateTime<Utc>),
     posts: &[Post],
 ) -> Result<(), commands::Error> {
-    let best = if claimed.upgraded_widgets > 0 { Plan::Upgraded } else { Plan::Free };
-    let next = app.config.schedule().pull.next_pull(claimed.account, best, now);
-    let plans = plans(app, claimed, best, now).await?;
+    let best = best_plan(app.database(), job.account).await?;
+    let next = app.config.schedule().pull.next_pull(job.account, best, now);
+    let plans = plans(app, job, best, now).await?;
     let json = serde_json::to_string(posts).map_err(|error| engine::StoreError::Unreadable(error.to_string()))?;
     let mut tx = app.database().begin().await?;
-    if queue::complete(&mut tx, &[(claimed, Some(next))]).await? != [true] {
-        tracing::debug!(account = %claimed.account, "a pull came too late, and changes nothing");
+    let Some(held) = job.held.end(&mut tx, End::Next(Some(next))).await? else {
+        tracing::debug!(account = %job.account, "a pull came too late, and changes nothing");
         return Ok(());
-    }
-    feeds::store(&mut tx, claimed.account, &plans, &json, now).await?;
-    feeds::heard(&mut tx, claimed.account, token, now).await?;
+    };
+    feeds::store(&mut tx, &held, job.account, &plans, &json, now).await?;
+    feeds::heard(&mut tx, &held, job.account, token, now).await?;
     Ok(tx.commit().await?)
 }
 
 /// Which plans' widgets advance: the best plan always; `Free` ones beside it after a refresh, or when their own time has
 /// come.
-async fn plans(app: &App, claimed: &Claimed, best: Plan, now: DateTime<Utc>) -> Result<Vec<Plan>, commands::Error> {
+async fn plans(app: &App, job: &Job, best: Plan, now: DateTime<Utc>) -> Result<Vec<Plan>, commands::Error> {
     if best == Plan::Free {
         return Ok(vec![Plan::Free]);
     }
-    let fetched = feeds::fetched_at(app.database(), claimed.account).await?;
+    let fetched = feeds::fetched_at(app.database(), job.account).await?;
     let free = fetched.iter().find(|(plan, _)| *plan == Plan::Free).map(|(_, at)| *at);
     let intervals = app.config.schedule().pull;
-    let due = free.is_none_or(|at| intervals.next_pull(claimed.account, Plan::Free, at) <= now);
-    Ok(if claimed.first || due { vec![Plan::Upgraded, Plan::Free] } else { vec![Plan::Upgraded] })
+    let due = free.is_none_or(|at| intervals.next_pull(job.account, Plan::Free, at) <= now);
+    Ok(if job.is_urgent || due { vec![Plan::Upgraded, Plan::Free] } else { vec![Plan::Upgraded] })
 }

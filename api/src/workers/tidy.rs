@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use commands::{allowance, attempt, link};
-use projections::queue;
+use projections::jobs;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,7 +59,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = app.commands.forget_refusals().await {
             tracing::warn!(%error, "old refusals could not be deleted");
         }
-        if let Err(error) = queue::forget_tries(app.database(), app.commands.clock.now() - TRIES).await {
+        if let Err(error) = jobs::forget_tries(app.database(), app.commands.clock.now() - TRIES).await {
             tracing::warn!(%error, "old tries could not be deleted");
         }
         if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - DELIVERIES).await {

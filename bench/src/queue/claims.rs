@@ -4,8 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Database, sql, sqlx};
-use projections::queue::{Room, Worker, complete};
+use engine::{
+    Database,
+    jobs::{End, Room, Worker, end},
+    sql, sqlx,
+};
+use projections::jobs::META;
 
 use super::jobs;
 use crate::{
@@ -49,7 +53,7 @@ pub(super) async fn measure(bench: &Bench, database: &Database, now: DateTime<Ut
 /// Waits until autovacuum has passed: by PostgreSQL's defaults it looks once a minute. SQLite has none.
 async fn vacuumed(database: &Database) -> Result<bool> {
     let Database::Postgres(pool) = database else { return Ok(false) };
-    let sql = "SELECT autovacuum_count FROM pg_stat_user_tables WHERE relname = 'work_v1'";
+    let sql = "SELECT autovacuum_count FROM pg_stat_user_tables WHERE relname = 'jobs'";
     let before: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
     let begun = Instant::now();
     while sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await? == before {
@@ -61,25 +65,25 @@ async fn vacuumed(database: &Database) -> Result<bool> {
 
 /// So many accounts' rows of a kind, all of them due.
 pub(crate) async fn fill(database: &Database, kind: &str, waiting: u32, now: DateTime<Utc>) -> Result<()> {
-    let columns = "kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause";
+    let columns = "queue, kind, key, priority, due_at, cause";
     match database {
         Database::Postgres(pool) => {
-            sqlx::raw_sql("TRUNCATE work_v1").execute(pool).await?;
+            sqlx::raw_sql("TRUNCATE jobs").execute(pool).await?;
             let sql = format!(
-                "INSERT INTO work_v1 ({columns}) SELECT $3, id, id, 1, 0, 1, $2::timestamptz - n * interval '1 ms', n \
+                "INSERT INTO jobs ({columns}) SELECT 'meta', $3, id, 1, $2::timestamptz - n * interval '1 ms', n \
                  FROM (SELECT n, gen_random_uuid()::text AS id FROM generate_series(1, $1) AS n) AS new"
             );
             sqlx::query(&sql).bind(i64::from(waiting)).bind(now).bind(kind).execute(pool).await?;
-            sqlx::raw_sql("VACUUM ANALYZE work_v1").execute(pool).await?;
+            sqlx::raw_sql("VACUUM ANALYZE jobs").execute(pool).await?;
         }
         Database::Sqlite(_) => {
-            sql("DELETE FROM work_v1").execute(database).await?;
+            sql("DELETE FROM jobs").execute(database).await?;
             let random = "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) \
                           || '-8' || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
             sql(format!(
                 "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1), \
                  new AS MATERIALIZED (SELECT n, {random} AS id FROM numbers) \
-                 INSERT INTO work_v1 ({columns}) SELECT $3, id, id, 1, 0, 1, \
+                 INSERT INTO jobs ({columns}) SELECT 'meta', $3, id, 1, \
                  strftime('%Y-%m-%dT%H:%M:%f+00:00', $2, '-' || (n / 1000.0) || ' seconds'), n FROM new"
             ))
             .bind(i64::from(waiting))
@@ -87,7 +91,7 @@ pub(crate) async fn fill(database: &Database, kind: &str, waiting: u32, now: Dat
             .bind(kind)
             .execute(database)
             .await?;
-            sql("ANALYZE work_v1").execute(database).await?;
+            sql("ANALYZE jobs").execute(database).await?;
         }
     }
     Ok(())
@@ -97,12 +101,13 @@ async fn claims(bench: &Bench, database: &Database, now: DateTime<Utc>) -> Resul
     let (mut times, worker) = (Vec::new(), Worker::new(database, "bench"));
     for _ in 0..bench.fewer(CLAIMS) {
         let begun = Instant::now();
-        let claimed = worker.claim(now, Room::of(8)).await?;
+        let claimed = worker.claim(META, now, Room::of(8)).await?;
         let claim_ms = begun.elapsed().as_secs_f64() * 1_000.0;
         ensure!(!claimed.is_empty(), "nothing was left to claim");
-        let done: Vec<_> = claimed.iter().map(|claimed| (claimed, Some(now + TimeDelta::hours(6)))).collect();
+        let next = End::Next(Some(now + TimeDelta::hours(6)));
+        let done: Vec<_> = claimed.iter().map(|job| (&job.held, next.clone())).collect();
         let mut tx = database.begin().await?;
-        complete(&mut tx, &done).await?;
+        let _ = end(&mut tx, &done).await?;
         tx.commit().await?;
         times.push(claim_ms);
     }

@@ -4,9 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::{Database, Options};
+use engine::{
+    Database, Options,
+    jobs::{End, Room, Worker, end},
+};
 use futures::future::try_join_all;
-use projections::queue::{Room, Worker, complete};
+use projections::jobs::META;
 use serde::{Deserialize, Serialize};
 
 /// Workers a process.
@@ -76,16 +79,17 @@ async fn worker(database: Database, name: String, now: DateTime<Utc>) -> Result<
     let worker = Worker::new(&database, name);
     let mut worked = Worked { jobs: 0, first_ms: f64::INFINITY, last_ms: 0.0 };
     loop {
-        let claimed = worker.claim(now, Room::of(AT_ONCE)).await?;
+        let claimed = worker.claim(META, now, Room::of(AT_ONCE)).await?;
         if claimed.is_empty() {
             return Ok(worked);
         }
         worked.first_ms = worked.first_ms.min(now_ms());
-        let all: Vec<_> = claimed.iter().map(|claimed| (claimed, Some(now + TimeDelta::hours(6)))).collect();
+        let next = |kind: &str| if kind == "pull" { End::Next(Some(now + TimeDelta::hours(6))) } else { End::Done };
+        let all: Vec<_> = claimed.iter().map(|job| (&job.held, next(job.held.kind()))).collect();
         let mut tx = database.begin().await?;
-        let held = complete(&mut tx, &all).await?;
+        let ended = end(&mut tx, &all).await?;
         tx.commit().await?;
-        worked.jobs += u32::try_from(held.iter().filter(|held| **held).count())?;
+        worked.jobs += u32::try_from(ended.iter().flatten().count())?;
         worked.last_ms = now_ms();
     }
 }

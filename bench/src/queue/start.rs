@@ -11,8 +11,12 @@ use std::{
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use domain::{Account, AccountCommand, AccountId, Connection, Token, TokenCommand, UserId};
-use engine::{Database, Options, Store, testing::Engine};
-use projections::queue::{Room, Worker, complete};
+use engine::{
+    Database, Options, Store,
+    jobs::{End, Room, Worker},
+    testing::Engine,
+};
+use projections::jobs::META;
 use store::testing::{TestDatabase, metadata};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -96,11 +100,11 @@ async fn node(store: Store, told: mpsc::UnboundedSender<f64>) -> Result<()> {
     let (mut queue, worker) =
         (followers.position(projections::WORK).expect("it runs"), Worker::new(store.database(), "node"));
     loop {
-        let claimed = worker.claim(now(), Room::of(8)).await?;
-        for claimed in &claimed {
+        let claimed = worker.claim(META, now(), Room::of(8)).await?;
+        for job in &claimed {
             told.send(now_ms())?;
             let mut tx = store.database().begin().await?;
-            complete(&mut tx, &[(claimed, None)]).await?;
+            let _ = job.held.end(&mut tx, End::Done).await?;
             tx.commit().await?;
         }
         if claimed.is_empty() {

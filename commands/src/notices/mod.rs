@@ -8,10 +8,11 @@ pub mod outbox;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way};
-use engine::{Filter, StoreError, Tx, sql};
+use engine::{Filter, StoreError, Tx, jobs, sql};
 use store::Event;
 
 use crate::{Commands, Error, new_id};
+use outbox::MAIL;
 
 /// Bad news are told as long as the link in them would live: what a rebuild brings back is no news.
 const BAD_NEWS: TimeDelta = TimeDelta::days(30);
@@ -58,6 +59,17 @@ pub struct Notice {
     pub unsure: bool,
 }
 
+/// What of some news is for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForPerson {
+    /// This is told.
+    Tell(News),
+    /// They are told nothing.
+    Nothing,
+    /// An earlier mail to them is being sent: what it leads to decides.
+    Undecided,
+}
+
 impl Commands {
     /// What there is to tell of an event that happened to an account's token, if that is still so.
     ///
@@ -102,23 +114,28 @@ impl Commands {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn news_for(&self, user: UserId, news: News) -> Result<Option<News>, Error> {
+    pub async fn news_for(&self, user: UserId, news: News) -> Result<ForPerson, Error> {
         if !matches!(news.kind, NoticeKind::Recovered | NoticeKind::RefreshedByVisitor) {
-            return Ok(Some(news));
+            return Ok(ForPerson::Tell(news));
         }
-        let told = sql("SELECT n.kind FROM notices n JOIN mails m ON m.id = n.mail_id \
-                        WHERE n.account_id = $1 AND n.user_id = $2 AND n.cause < $3 AND (n.sent_at IS NOT NULL \
-                        OR m.unsure OR (m.leased_until IS NOT NULL AND m.ended_at IS NULL)) \
+        let told =
+            sql("SELECT n.kind, n.sent_at IS NOT NULL OR m.unsure FROM notices n JOIN mails m ON m.id = n.mail_id \
+                        LEFT JOIN jobs j ON j.kind = 'mail' AND j.key = m.id \
+                        WHERE n.account_id = $1 AND n.user_id = $2 AND n.cause < $3 \
+                        AND (n.sent_at IS NOT NULL OR m.unsure OR j.lease IS NOT NULL) \
                         ORDER BY n.cause DESC, n.created_at DESC LIMIT 1")
-        .bind(news.account.to_string())
-        .bind(user.to_string())
-        .bind(news.cause);
-        let last: Option<String> = told.scalar_optional(self.store.database()).await?;
-        let was_told = last.is_some_and(|kind| kind == NoticeKind::Expired.name());
+            .bind(news.account.to_string())
+            .bind(user.to_string())
+            .bind(news.cause);
+        let last: Option<(String, bool)> = told.fetch_optional(self.store.database()).await?;
+        if last.as_ref().is_some_and(|(_, told)| !told) {
+            return Ok(ForPerson::Undecided);
+        }
+        let was_told = last.is_some_and(|(kind, _)| kind == NoticeKind::Expired.name());
         Ok(match news.kind {
-            _ if was_told => Some(News { kind: NoticeKind::Recovered, ..news }),
-            NoticeKind::RefreshedByVisitor => Some(news),
-            _ => None,
+            _ if was_told => ForPerson::Tell(News { kind: NoticeKind::Recovered, ..news }),
+            NoticeKind::RefreshedByVisitor => ForPerson::Tell(news),
+            _ => ForPerson::Nothing,
         })
     }
 
@@ -147,6 +164,7 @@ impl Commands {
         }
         let told: i64 = sql("SELECT count(*) FROM notices WHERE mail_id = $1").bind(&mail).scalar(&mut *tx).await?;
         if told == 0 {
+            jobs::remove(MAIL, &mail).execute(&mut *tx).await?;
             sql("DELETE FROM mails WHERE id = $1").bind(&mail).execute(&mut *tx).await?;
         }
         Ok(())
@@ -156,17 +174,17 @@ impl Commands {
     /// waits a while, for what else there will be.
     async fn gathering(&self, tx: &mut Tx, user: UserId, kind: NoticeKind) -> Result<String, Error> {
         let (user, now) = (user.to_string(), self.clock.now());
-        // Locked until the commit, so that nobody sends it meanwhile.
         let open: Vec<String> =
-            sql("UPDATE mails SET due_at = due_at WHERE user_id = $1 AND kind = $2 AND ended_at IS NULL \
-                 AND leased_until IS NULL AND attempts = 0 AND due_at > $3 RETURNING id")
-            .bind(&user)
-            .bind(kind.name())
-            .bind(now)
-            .scalars(&mut *tx)
-            .await?;
-        if let Some(open) = open.into_iter().next() {
-            return Ok(open);
+            sql("SELECT id FROM mails WHERE user_id = $1 AND kind = $2 AND ended_at IS NULL ORDER BY id DESC")
+                .bind(&user)
+                .bind(kind.name())
+                .scalars(&mut *tx)
+                .await?;
+        for mail in open {
+            // Locked until the commit, so that nobody sends it meanwhile.
+            if jobs::hold_back(tx, (MAIL, &mail), now).await? {
+                return Ok(mail);
+            }
         }
         let last: Option<DateTime<Utc>> =
             sql("SELECT due_at FROM mails WHERE user_id = $1 AND kind = $2 AND due_at > $3 \
@@ -184,6 +202,7 @@ impl Commands {
             .bind(due_at)
             .execute(&mut *tx)
             .await?;
+        jobs::add(MAIL, MAIL, &mail, due_at).execute(&mut *tx).await?;
         Ok(mail)
     }
 

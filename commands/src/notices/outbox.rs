@@ -3,11 +3,15 @@
 //! Whoever sends one holds it under a lease. If the program stops between the mail server's answer and our record, the
 //! lease ends and it is sent again, with the same `Message-ID`: mail programs show it once.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountCommand, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way,
 };
-use engine::{Decision, Filter, Outbox, StoreError, Unit, sql, take_due};
+use engine::{
+    Decision, Filter, StoreError, Unit,
+    jobs::{End, Held, Worker},
+    sql,
+};
 use store::Event;
 
 use super::News;
@@ -22,8 +26,8 @@ pub const LISTED: usize = 100;
 /// How often it is tried to record that a mail was sent, while others are faster.
 const TURNS: u32 = 10;
 
-/// How long one may take to send a mail.
-const LEASE: TimeDelta = TimeDelta::minutes(3);
+/// The queue of mails, and the kind of its jobs.
+pub const MAIL: &str = "mail";
 
 /// A mail to be sent.
 #[derive(Debug, Clone)]
@@ -38,11 +42,12 @@ pub struct Mail {
     pub attempts: u32,
     /// What it tells about which account, with the id of the link in it.
     pub news: Vec<(LinkId, News)>,
+    held: Held,
 }
 
-/// What became of a mail.
+/// Why a mail isn't sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum Unsent {
     /// The mail server refused the address.
     Refused(String),
     /// It could not be sent for too long.
@@ -52,25 +57,27 @@ pub enum End {
 }
 
 impl Commands {
-    /// Takes the next mails that are due, under a lease.
+    /// Claims the next mails that are due.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_mails(&self, limit: i64) -> Result<Vec<Mail>, Error> {
-        // Whoever had it before was stopped, and may have sent it.
-        let set = Some("unsure = (unsure OR leased_until IS NOT NULL)");
-        let mails = Outbox { table: "mails", columns: "id, user_id, kind, attempts", only: None, set };
-        let rows: Vec<(String, String, String, i64)> =
-            take_due(self.store.database(), mails, (self.clock.now(), LEASE), limit).await?;
-        let mut mails = Vec::with_capacity(rows.len());
-        for (id, user, kind, attempts) in rows {
+    pub async fn take_mails(&self, worker: &Worker, limit: u32) -> Result<Vec<Mail>, Error> {
+        let mut mails = Vec::new();
+        for job in worker.claim_in_order(MAIL, self.clock.now(), limit).await? {
+            let id = job.held.key().to_owned();
+            if job.was_held {
+                // Whoever had it before was stopped, and may have sent it.
+                sql("UPDATE mails SET unsure = TRUE WHERE id = $1").bind(&id).execute(self.store.database()).await?;
+            }
+            let (user, kind): (String, String) =
+                sql("SELECT user_id, kind FROM mails WHERE id = $1").bind(&id).fetch_one(self.store.database()).await?;
             let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };
             let news = match kind {
                 Some(kind) => self.news_of(&id, kind).await?,
                 None => Vec::new(),
             };
             let user = user.parse().map_err(|_| unreadable())?;
-            mails.push(Mail { id, user, kind, attempts: u32::try_from(attempts).unwrap_or(u32::MAX), news });
+            mails.push(Mail { id, user, kind, attempts: job.attempts, news, held: job.held });
         }
         Ok(mails)
     }
@@ -154,15 +161,18 @@ impl Commands {
         problem: &str,
         unsure: bool,
     ) -> Result<(), Error> {
-        sql("UPDATE mails SET due_at = $1, problem = $2, attempts = attempts + 1, leased_until = NULL, \
-             unsure = (unsure OR $4) WHERE id = $3 AND ended_at IS NULL")
-        .bind(due_at)
-        .bind(problem)
-        .bind(&mail.id)
-        .bind(unsure)
-        .execute(self.store.database())
-        .await?;
-        Ok(())
+        let mut tx = self.store.database().begin().await?;
+        let retry = End::Retry { at: due_at, why: problem.to_owned(), in_line: false };
+        if mail.held.end(&mut tx, retry).await?.is_none() {
+            return Ok(());
+        }
+        sql("UPDATE mails SET problem = $1, attempts = attempts + 1, unsure = (unsure OR $2) WHERE id = $3")
+            .bind(problem)
+            .bind(unsure)
+            .bind(&mail.id)
+            .execute(&mut tx)
+            .await?;
+        Ok(tx.commit().await?)
     }
 
     /// It waits for something else than the mail server: that is no try.
@@ -170,33 +180,36 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn mail_waits(&self, mail: &Mail, due_at: DateTime<Utc>, why: &str) -> Result<(), Error> {
-        sql("UPDATE mails SET due_at = $1, problem = $2, leased_until = NULL WHERE id = $3 AND ended_at IS NULL")
-            .bind(due_at)
-            .bind(why)
-            .bind(&mail.id)
-            .execute(self.store.database())
-            .await?;
-        Ok(())
+        let mut tx = self.store.database().begin().await?;
+        if mail.held.end(&mut tx, End::Postpone { at: due_at, why: why.to_owned() }).await?.is_none() {
+            return Ok(());
+        }
+        sql("UPDATE mails SET problem = $1 WHERE id = $2").bind(why).bind(&mail.id).execute(&mut tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// It won't be sent.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mail_ended(&self, mail: &Mail, end: End) -> Result<(), Error> {
+    pub async fn mail_ended(&self, mail: &Mail, end: Unsent) -> Result<(), Error> {
         let (outcome, problem) = match end {
-            End::Refused(problem) => ("refused", Some(problem)),
-            End::GivenUp(problem) => ("given_up", Some(problem)),
-            End::Dropped => ("dropped", None),
+            Unsent::Refused(problem) => ("refused", Some(problem)),
+            Unsent::GivenUp(problem) => ("given_up", Some(problem)),
+            Unsent::Dropped => ("dropped", None),
         };
-        sql("UPDATE mails SET ended_at = $1, outcome = $2, problem = $3 WHERE id = $4 AND ended_at IS NULL")
+        let mut tx = self.store.database().begin().await?;
+        if mail.held.end(&mut tx, End::Done).await?.is_none() {
+            return Ok(());
+        }
+        sql("UPDATE mails SET ended_at = $1, outcome = $2, problem = $3 WHERE id = $4")
             .bind(self.clock.now())
             .bind(outcome)
-            .bind(&problem)
+            .bind(problem)
             .bind(&mail.id)
-            .execute(self.store.database())
+            .execute(&mut tx)
             .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// A reconnect link was opened. That changes nothing but what its account's page tells.
@@ -250,6 +263,7 @@ impl Decision for Sent<'_> {
             known(unit.execute::<Account>(*account, record).await.map_err(Error::from))?;
             unit.write(sql("UPDATE notices SET sent_at = $1 WHERE id = $2").bind(at).bind(link.to_string()));
         }
+        unit.end(self.mail.held.clone(), End::Done);
         unit.write(
             sql("UPDATE mails SET ended_at = $1, outcome = 'sent', problem = NULL WHERE id = $2")
                 .bind(at)

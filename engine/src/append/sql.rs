@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sqlx::error::ErrorKind;
 
 use crate::{
-    CommitError, Database, On,
+    CommitError, Database, On, Tx,
     connection::Connection,
-    sql,
+    jobs, sql,
     unit::{self, Appended, COLUMNS, Submission},
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn write(
     let not_written = |error| Failure::All(CommitError::Database(Arc::new(error)));
     let events: Vec<_> = units.iter().flat_map(|unit| unit.events.iter().map(move |event| (*unit, event))).collect();
     // Events alone are one statement, which is its own transaction: one round trip.
-    if units.iter().all(|unit| unit.writes.is_empty()) {
+    if units.iter().all(|unit| unit.writes.is_empty() && unit.ends.is_empty()) {
         let inserted = match database {
             Database::Sqlite(on) => insert(&mut *on.writer.turn().await.map_err(not_written)?, &events).await,
             Database::Postgres(pool) => {
@@ -45,6 +45,9 @@ pub(super) async fn write(
         return inserted.map(Some).map_err(|error| failure(error, CommitError::Unknown));
     }
     let mut tx = database.begin().await.map_err(not_written)?;
+    if let Some(late) = end_jobs(&mut tx, units).await.map_err(not_written)? {
+        return Err(Failure::Unit(late, CommitError::Refused));
+    }
     // Rows first: the journal's order is locked from the events' insert to the commit, so that stays short.
     for (index, unit) in units.iter().enumerate() {
         for write in &unit.writes {
@@ -63,6 +66,14 @@ pub(super) async fn write(
     }
     tx.commit().await.map_err(|error| failure(error, CommitError::Unknown))?;
     Ok(last)
+}
+
+/// Ends the jobs of all units together; the first unit whose job isn't held any more.
+async fn end_jobs(tx: &mut Tx, units: &[&Submission]) -> Result<Option<usize>, sqlx::Error> {
+    let ends = || units.iter().enumerate().flat_map(|(index, unit)| unit.ends.iter().map(move |end| (index, end)));
+    let all: Vec<_> = ends().map(|(_, (held, end))| (held, end.clone())).collect();
+    let held = jobs::end_held(tx, &all).await?;
+    Ok(ends().zip(held).find(|(_, held)| !held).map(|((index, _), _)| index))
 }
 
 fn failure(error: sqlx::Error, broken: impl Fn(Arc<sqlx::Error>) -> CommitError) -> Failure {

@@ -1,6 +1,6 @@
 //! What a projection is: which events it folds, and into which tables.
 
-use crate::{Entry, EventSet, StoreError, Tx, sql};
+use crate::{Entry, EventSet, StoreError, Tx};
 
 /// Which of a projection's tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +30,24 @@ pub trait Projection: Send + Sync + 'static {
     const VERSION: u32;
     /// Its tables, in the order in which queries name them. Each has a twin of the same shape, `…_rebuild`.
     const TABLES: &'static [&'static str];
+    /// The kinds of the jobs that it schedules ([`crate::jobs`]).
+    const JOBS: &'static [&'static str] = &[];
     /// The events that it folds.
     type Event: EventSet;
     /// What a batch changes, in memory.
     type Fold: Default + Send;
 
-    /// Loads what the fold needs to know of these aggregates. Each of a batch is named once, before its first event.
+    /// Loads what the fold needs to know of these aggregates: nothing, unless it is implemented. Each of a batch is named
+    /// once, before its first event.
     fn load(
         &self,
-        fold: &mut Self::Fold,
-        tx: &mut Tx,
-        target: Target,
-        aggregate_ids: &[&str],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+        _fold: &mut Self::Fold,
+        _tx: &mut Tx,
+        _target: Target,
+        _aggregate_ids: &[&str],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
 
     /// Folds one event. Decides nothing, asks nobody.
     fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Self::Event>);
@@ -55,16 +60,8 @@ pub trait Projection: Send + Sync + 'static {
         target: Target,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Lets what was rebuilt beside serve: the tables change their names, however long they are.
-    fn swap(&self, tx: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
-        async move {
-            for table in Self::TABLES {
-                let beside = Target::Beside.table(table);
-                for (from, to) in [(*table, "swapped"), (&beside, table), ("swapped", &beside)] {
-                    sql(format!("ALTER TABLE {from} RENAME TO {to}")).execute(&mut *tx).await?;
-                }
-            }
-            Ok(())
-        }
+    /// Whatever is to be done with what was rebuilt beside, just before it serves.
+    fn before_swap(&self, _: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
     }
 }

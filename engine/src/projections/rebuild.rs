@@ -7,7 +7,7 @@ use super::{
     projection::{Projection, Target},
     runner::{Runner, Step, TURN},
 };
-use crate::{Store, StoreError, Tx, sql};
+use crate::{Store, StoreError, Tx, jobs, sql};
 
 /// How many events are folded between two words on the progress.
 const STEP: i64 = 200_000;
@@ -96,7 +96,8 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
             _ => break,
         }
     }
-    serving.projection.swap(&mut tx).await?;
+    serving.projection.before_swap(&mut tx).await?;
+    swap::<P>(&mut tx).await?;
     empty::<P>(&mut tx).await?;
     sql("UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3")
         .bind(Runner::<P>::VERSION)
@@ -130,7 +131,18 @@ async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
     for table in P::TABLES {
         sql(tx.dialect().empty(&Target::Beside.table(table))).execute(&mut *tx).await?;
     }
-    Ok(())
+    Ok(jobs::empty(tx, P::JOBS).await?)
+}
+
+/// Lets what was rebuilt beside serve: the tables change their names, however long they are; jobs are reconciled.
+async fn swap<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
+    for table in P::TABLES {
+        let beside = Target::Beside.table(table);
+        for (from, to) in [(*table, "swapped"), (&beside, table), ("swapped", &beside)] {
+            sql(format!("ALTER TABLE {from} RENAME TO {to}")).execute(&mut *tx).await?;
+        }
+    }
+    Ok(jobs::reconcile(tx, P::JOBS).await?)
 }
 
 fn unreadable(position: i64, failure: &str) -> StoreError {

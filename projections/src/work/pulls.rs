@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
-use engine::{Bulk, StoreError, Tx, sql};
+use engine::{
+    Bulk, StoreError, Target, Tx,
+    jobs::{self, Priority, Scheduled},
+    sql,
+};
 use store::Event;
 
-use crate::{Entry, account, queue::Priority};
+use crate::{Entry, account, jobs::Kind};
 
 /// What a batch changes about an account's pull.
 #[derive(Default)]
@@ -74,103 +78,63 @@ impl Pull {
     }
 }
 
-/// Rows that were lost and whose feed is younger than their cause need no pull now: when they are due again comes from the
+/// Jobs that were lost and whose feed is younger than their cause need no pull now: when they are due again comes from the
 /// feed, as if they had never been lost.
 pub(super) async fn rested(tx: &mut Tx, intervals: PullIntervals) -> Result<(), StoreError> {
-    let rows: Vec<(String, i64, DateTime<Utc>)> =
-        sql("SELECT new.key, new.upgraded_widgets, max(f.fetched_at) FROM work_v1_rebuild AS new \
-             JOIN feeds f ON f.account_id = new.key WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
-             AND NOT EXISTS (SELECT 1 FROM work_v1 AS old WHERE old.kind = new.kind AND old.key = new.key) \
-             GROUP BY new.key, new.upgraded_widgets")
-        .fetch_all(&mut *tx)
-        .await?;
-    let mut next = Vec::new();
-    for (key, upgraded, fetched_at) in &rows {
+    let rows: Vec<(String, i64, i64, DateTime<Utc>)> = sql("SELECT new.key, new.cause, count.upgraded_widgets, \
+         max(f.fetched_at) FROM jobs_rebuild AS new JOIN feeds f ON f.account_id = new.key \
+         JOIN widget_counts_v1_rebuild AS count ON count.account_id = new.key \
+         WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
+         AND NOT EXISTS (SELECT 1 FROM jobs AS old WHERE old.kind = new.kind AND old.key = new.key) \
+         GROUP BY new.key, new.cause, count.upgraded_widgets")
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut due = Vec::new();
+    for (key, cause, upgraded, fetched_at) in &rows {
         let plan = if *upgraded > 0 { Plan::Upgraded } else { Plan::Free };
-        next.push(intervals.next_pull(account(key)?, plan, *fetched_at));
+        let next = intervals.next_pull(account(key)?, plan, *fetched_at);
+        due.push(pull(key, Priority::Normal, Some(next), *cause));
     }
-    let bulk = Bulk::new().text("key", rows.iter().map(|(key, ..)| key.as_str())).time("due_at", next.iter().copied());
-    let normal = Priority::Normal.number();
-    let update = |rows: &str| {
-        format!(
-            "UPDATE work_v1_rebuild AS row SET due_at = new.due_at, priority = {normal} FROM ({rows}) AS new \
-             WHERE row.kind = 'pull' AND row.key = new.key"
-        )
-    };
-    bulk.execute(&mut *tx, update).await?;
-    Ok(())
+    Ok(jobs::move_to(tx, Target::Beside, &due).await?)
+}
+
+/// A pull as it is scheduled.
+fn pull(account: &str, priority: Priority, due_at: Option<DateTime<Utc>>, cause: i64) -> Scheduled<'_> {
+    Scheduled { queue: Kind::Pull.queue(), kind: Kind::Pull.name(), key: account, priority, due_at, cause }
 }
 
 /// Writes each row that changed, once.
-pub(super) async fn save(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
-    save_created(tx, work, pulls).await?;
-    save_counts(tx, work, pulls).await?;
-    save_due(tx, work, pulls).await
-}
-
-async fn save_created(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
-    let created: Vec<_> = pulls.iter().filter_map(|(account, pull)| Some((account.as_str(), pull.created?))).collect();
-    let rows = Bulk::new()
-        .text("account_id", created.iter().map(|(account, _)| *account))
-        .int("cause", created.iter().map(|(_, cause)| *cause));
-    let normal = Priority::Normal.number();
-    let insert = |rows: &str| {
-        format!(
-            "INSERT INTO {work} (kind, key, account_id, free_widgets, upgraded_widgets, priority, cause) \
-             SELECT 'pull', account_id, account_id, 0, 0, {normal}, cause FROM ({rows}) AS new WHERE true \
-             ON CONFLICT (kind, key) DO NOTHING"
-        )
-    };
-    rows.execute(&mut *tx, insert).await?;
-    Ok(())
-}
-
-async fn save_counts(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
-    let counted: Vec<_> = pulls.iter().filter(|(_, pull)| pull.free != 0 || pull.upgraded != 0).collect();
-    let rows = Bulk::new()
-        .text("account_id", counted.iter().map(|(account, _)| account.as_str()))
-        .int("free", counted.iter().map(|(_, pull)| pull.free))
-        .int("upgraded", counted.iter().map(|(_, pull)| pull.upgraded));
-    let update = |rows: &str| {
-        format!(
-            "UPDATE {work} SET free_widgets = free_widgets + new.free, \
-             upgraded_widgets = upgraded_widgets + new.upgraded FROM ({rows}) AS new \
-             WHERE kind = 'pull' AND key = new.account_id"
-        )
-    };
-    rows.execute(&mut *tx, update).await?;
-    Ok(())
-}
-
-/// A newer cause clears lease and attempts.
-async fn save_due(tx: &mut Tx, work: &str, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
-    let (mut set, mut sooner) = (Vec::new(), Vec::new());
-    for (account, pull) in pulls {
-        match pull.due {
-            Some(Due::First(at, cause)) => set.push((account.as_str(), Some(at), cause)),
-            Some(Due::Rests(cause)) => set.push((account.as_str(), None, cause)),
-            Some(Due::Sooner(at, cause)) => sooner.push((account.as_str(), Some(at), cause)),
+pub(super) async fn save(tx: &mut Tx, target: Target, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+    save_counts(tx, target, pulls).await?;
+    let (mut new, mut set, mut sooner) = (Vec::new(), Vec::new(), Vec::new());
+    for (account, Pull { created, due, .. }) in pulls {
+        new.extend(created.map(|cause| pull(account, Priority::Normal, None, cause)));
+        match due {
+            Some(Due::First(at, cause)) => set.push(pull(account, Priority::Urgent, Some(*at), *cause)),
+            Some(Due::Rests(cause)) => set.push(pull(account, Priority::Normal, None, *cause)),
+            Some(Due::Sooner(at, cause)) => sooner.push(pull(account, Priority::Normal, Some(*at), *cause)),
             None => {}
         }
     }
-    let first = Priority::First.number();
-    let changes = [
-        (set, format!("priority = {first}, attempts = 0, last_error = NULL, "), ""),
-        (sooner, String::new(), "AND row.due_at IS NOT NULL "),
-    ];
-    for (due, sets, condition) in changes {
-        let bulk = Bulk::new()
-            .text("account_id", due.iter().map(|(account, ..)| *account))
-            .time("due_at", due.iter().map(|(_, at, _)| *at))
-            .int("cause", due.iter().map(|(.., cause)| *cause));
-        let update = |rows: &str| {
-            format!(
-                "UPDATE {work} AS row SET {sets}due_at = new.due_at, cause = new.cause, lease = NULL, leased_until = NULL \
-                 FROM ({rows}) AS new WHERE row.kind = 'pull' AND row.key = new.account_id {condition}\
-                 AND row.cause < new.cause"
-            )
-        };
-        bulk.execute(&mut *tx, update).await?;
-    }
+    jobs::set_missing(tx, target, &new).await?;
+    jobs::set(tx, target, &set).await?;
+    Ok(jobs::bring_forward(tx, target, &sooner).await?)
+}
+
+async fn save_counts(tx: &mut Tx, target: Target, pulls: &BTreeMap<String, Pull>) -> Result<(), StoreError> {
+    let table = target.table("widget_counts_v1");
+    let counted = || pulls.iter().filter(|(_, pull)| pull.created.is_some() || pull.free != 0 || pull.upgraded != 0);
+    let rows = Bulk::new()
+        .text("account_id", counted().map(|(account, _)| account.as_str()))
+        .int("free_widgets", counted().map(|(_, pull)| pull.free))
+        .int("upgraded_widgets", counted().map(|(_, pull)| pull.upgraded));
+    let insert = |rows: &str| {
+        format!(
+            "INSERT INTO {table} (account_id, free_widgets, upgraded_widgets) {rows} \
+             ON CONFLICT (account_id) DO UPDATE SET free_widgets = {table}.free_widgets + excluded.free_widgets, \
+             upgraded_widgets = {table}.upgraded_widgets + excluded.upgraded_widgets"
+        )
+    };
+    rows.execute(tx, insert).await?;
     Ok(())
 }

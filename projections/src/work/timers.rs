@@ -8,9 +8,12 @@ use domain::{
     schedule::{self, GATHER, Schedule},
     token::{Current, Grant},
 };
-use engine::{Bulk, StoreError, Tx};
+use engine::{
+    StoreError, Target, Tx,
+    jobs::{self, Priority, Scheduled},
+};
 
-use crate::{Entry, account, queue::Kind};
+use crate::{Entry, account, jobs::Kind};
 
 /// What a batch changes about what is due by the clocks of an account's token.
 #[derive(Default)]
@@ -18,7 +21,7 @@ pub(super) struct Timers {
     /// The token that they were for is gone, or another one took its place.
     gone: bool,
     /// When each is due now, and by which event.
-    set: BTreeMap<&'static str, (DateTime<Utc>, i64)>,
+    set: BTreeMap<Kind, (DateTime<Utc>, i64)>,
 }
 
 impl Timers {
@@ -60,35 +63,26 @@ impl Timers {
 
     fn set(&mut self, kind: Kind, due_at: Option<DateTime<Utc>>, entry: &Entry) {
         if let Some(due_at) = due_at {
-            self.set.insert(kind.name(), (due_at, entry.position));
+            self.set.insert(kind, (due_at, entry.position));
         }
     }
 }
 
-/// Writes each row that changed, once.
-pub(super) async fn save(tx: &mut Tx, work: &str, timers: &BTreeMap<String, Timers>) -> Result<(), StoreError> {
-    let kinds = Kind::TIMERS.map(|kind| format!("'{}'", kind.name())).join(", ");
-    let gone = Bulk::new().text("key", timers.iter().filter(|(_, timers)| timers.gone).map(|(key, _)| key.as_str()));
-    gone.execute(&mut *tx, |keys| format!("DELETE FROM {work} WHERE kind IN ({kinds}) AND key IN ({keys})")).await?;
+/// Writes each job that changed, once.
+pub(super) async fn save(tx: &mut Tx, target: Target, timers: &BTreeMap<String, Timers>) -> Result<(), StoreError> {
+    let gone = timers.iter().filter(|(_, timers)| timers.gone).map(|(key, _)| key.as_str());
+    jobs::cancel(tx, target, Kind::OF_TOKENS, gone).await?;
+    let schedule = |key, kind: Kind, (due_at, cause)| Scheduled {
+        queue: kind.queue(),
+        kind: kind.name(),
+        key,
+        priority: Priority::Normal,
+        due_at: Some(due_at),
+        cause,
+    };
     let set: Vec<_> = timers
         .iter()
-        .flat_map(|(key, timers)| timers.set.iter().map(move |(kind, (due, cause))| (*kind, key, *due, *cause)))
+        .flat_map(|(key, timers)| timers.set.iter().map(move |(kind, due)| schedule(key, *kind, *due)))
         .collect();
-    let rows = Bulk::new()
-        .text("kind", set.iter().map(|(kind, ..)| *kind))
-        .text("key", set.iter().map(|(_, key, ..)| key.as_str()))
-        .time("due_at", set.iter().map(|(_, _, due, _)| *due))
-        .int("cause", set.iter().map(|(.., cause)| *cause));
-    let usual = Kind::usual_sql("kind");
-    let insert = |rows: &str| {
-        format!(
-            "INSERT INTO {work} (kind, key, account_id, free_widgets, upgraded_widgets, priority, due_at, cause) \
-             SELECT kind, key, key, 0, 0, {usual}, due_at, cause \
-             FROM ({rows}) AS new WHERE true ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at, \
-             priority = excluded.priority, cause = excluded.cause, attempts = 0, last_error = NULL, lease = NULL, \
-             leased_until = NULL WHERE {work}.cause < excluded.cause"
-        )
-    };
-    rows.execute(&mut *tx, insert).await?;
-    Ok(())
+    Ok(jobs::set(tx, target, &set).await?)
 }

@@ -107,7 +107,7 @@ on_both_engines! {
         }).await;
         assert_eq!((stopped.position, stopped.failure.map(|(position, _)| position)), (poison - 1, Some(poison)));
         let shown = views(&store).await;
-        assert!(!shown.split("work_v1").next().is_some_and(|views| views.contains(&later.to_string())), "skipped");
+        assert!(!shown.split("widget_counts_v1").next().is_some_and(|views| views.contains(&later.to_string())), "skipped");
         stop.cancel();
         followers.stopped().await;
     }

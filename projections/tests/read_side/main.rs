@@ -2,6 +2,6 @@
 
 mod followers;
 mod lists;
-mod queue;
 mod rebuilds;
+mod tries;
 mod world;

@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use chrono::SubsecRound;
 use domain::{AccountId, account::Plan, schedule::PullIntervals};
-use engine::{on_both_engines, states, testing::found};
-use projections::{feeds, queue};
+use engine::{
+    jobs::{End, Room, Waiting, Worker},
+    on_both_engines, states,
+    testing::found,
+};
+use projections::{
+    feeds,
+    jobs::{self, META},
+};
 use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -26,12 +33,12 @@ on_both_engines! {
         }
         until_all_follow(&store).await;
         // Somebody works on one, and another has failed: that is nobody's event, and stays.
-        do_sql(&store, "UPDATE work_v1 SET attempts = 3, last_error = 'Meta could not answer'").await;
+        do_sql(&store, "UPDATE jobs SET attempts = 3, last_error = 'Meta could not answer'").await;
         let before = views(&store).await;
         do_sql(&store, "UPDATE account_status_v1 SET status = 'disconnected', reason = NULL, free_widgets = 77").await;
         do_sql(&store, "DELETE FROM account_rights_v1").await;
         do_sql(&store, "DELETE FROM widgets_v1").await;
-        do_sql(&store, "UPDATE work_v1 SET free_widgets = 77").await;
+        do_sql(&store, "UPDATE widget_counts_v1 SET free_widgets = 77").await;
         let progress = |_, _| {};
         projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "account_status", &progress).await.expect("rebuilt");
         projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "work", &progress).await.expect("rebuilt");
@@ -153,13 +160,17 @@ on_both_engines! {
             happen(&store, id, 0, 19).await;
         }
         projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "work").await.expect("follows");
+        let worker = Worker::new(store.database(), "node");
+        let claimed = worker.claim(META, at(5), Room::of(10)).await.expect("claims");
+        let job = claimed.iter().find(|job| job.held.key() == pulled.to_string()).expect("it is due");
         let mut tx = store.database().begin().await.expect("begins");
-        feeds::store(&mut tx, pulled, &[Plan::Free], "[]", at(5)).await.expect("stored");
+        let held = job.held.end(&mut tx, End::Next(Some(at(500)))).await.expect("ends").expect("held");
+        feeds::store(&mut tx, &held, pulled, &[Plan::Free], "[]", at(5)).await.expect("stored");
         tx.commit().await.expect("commits");
-        do_sql(&store, "DELETE FROM work_v1").await;
+        do_sql(&store, "DELETE FROM jobs").await;
         projections::registry(domain::schedule::Schedule::default()).rebuild(&store, "work", &|_, _| {}).await.expect("rebuilt");
-        let due = |waiting: Vec<queue::Waiting>| waiting.first().and_then(|row| Some((row.priority, row.due_at?)));
-        let of = async |id| due(queue::waiting(store.database(), Some(id), 10).await.expect("waits"));
+        let due = |waiting: Vec<Waiting>| waiting.first().and_then(|row| Some((row.priority, row.due_at?)));
+        let of = async |id| due(jobs::waiting_for(store.database(), id, 10).await.expect("waits"));
         let next = PullIntervals::default().next_pull(pulled, Plan::Free, at(5)).trunc_subsecs(6);
         assert_eq!(of(pulled).await, Some((1, next)));
         assert_eq!(of(new).await, Some((0, at(0))));

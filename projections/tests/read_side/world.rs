@@ -83,12 +83,13 @@ pub(crate) async fn happen(store: &Store, id: AccountId, minutes: i64, choice: u
     drop(unit.commit().await);
 }
 
-pub(crate) const TABLES: [(&str, &str); 5] = [
+pub(crate) const TABLES: [(&str, &str); 6] = [
     ("account_status_v1", "account_id"),
     ("account_rights_v1", "account_id, user_id"),
     ("widgets_v1", "widget_id"),
     ("account_counts_v1", "status"),
-    ("work_v1", "kind, key"),
+    ("widget_counts_v1", "account_id"),
+    ("jobs", "kind, key"),
 ];
 
 /// All views' rows as text.

@@ -77,7 +77,7 @@ on_both_engines! {
         relight.act(Action::UseUp { percent: 97 });
         relight.pass(TimeDelta::minutes(26));
         let waits = async || {
-            let waiting = sql("SELECT count(*) FROM work_v1 WHERE last_error LIKE '%limit of calls is near%'");
+            let waiting = sql("SELECT count(*) FROM jobs WHERE last_error LIKE '%limit of calls is near%'");
             waiting.scalar::<i64>(relight.store().database()).await.expect("counted") > 0
         };
         // The call before told how near it is; from then on they wait.

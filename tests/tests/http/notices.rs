@@ -1,11 +1,12 @@
 //! Notices: who is told what, once; the link in it; and why nobody is told.
 
 use ::api::sign_in::Role;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
+use commands::notices::outbox::MAIL;
 use domain::{Connection, account::Plan};
-use engine::on_both_engines;
+use engine::{jobs::Worker, on_both_engines, sql};
 use sandbox::{Action, person::Consent};
-use tests::{browser::Browser, found, relight::Relight};
+use tests::{browser::Browser, found, relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
 const ANN: &str = "ann@example.com";
@@ -175,6 +176,24 @@ on_both_engines! {
         relight.pass_and_settle(TimeDelta::hours(1)).await;
         owner.until(&format!("/accounts/{account}"), "not sent: it was no longer so").await;
         assert_eq!(relight.mails_to(ANN), [], "neither the bad news nor the good");
+    }
+
+    async fn a_mail_whose_sender_was_stopped_may_have_been_sent(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        relight.act(Action::CloseMail { closed: true });
+        expire(&relight, &owner, &account, LUMA).await;
+        owner.until(&format!("/accounts/{account}"), "waits after").await;
+        // A node takes it, is stopped, and its lease ends.
+        let (database, later) = (relight.store().database(), relight.clock.now() + TimeDelta::hours(1));
+        let taken = Worker::new(database, "stopped").claim_in_order(MAIL, later, 1).await.expect("claims");
+        assert_eq!(taken.len(), 1);
+        let unsure = async || sql("SELECT unsure FROM mails").scalar::<bool>(database).await.expect("there");
+        assert!(!unsure().await);
+        sql("UPDATE jobs SET leased_until = $1 WHERE kind = 'mail'").bind(DateTime::UNIX_EPOCH).execute(database).await.expect("ended");
+        relight.pass(TimeDelta::hours(1));
+        until("it is unsure", unsure).await;
     }
 
     async fn only_who_wants_mails_gets_them(engine: Engine) {

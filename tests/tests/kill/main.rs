@@ -185,7 +185,7 @@ async fn look_at(store: &Store) {
     };
     let vault = accounts("SELECT account_id, token_id FROM vault").await;
     let profiles = accounts("SELECT account_id, instagram_id FROM profiles").await;
-    let work = accounts("SELECT account_id, kind FROM work_v1 WHERE kind = 'pull'").await;
+    let work = accounts("SELECT key, kind FROM jobs WHERE kind = 'pull'").await;
     let views = accounts("SELECT account_id, status FROM account_status_v1").await;
     let rights = accounts("SELECT account_id, access FROM account_rights_v1").await;
     for rows in [&vault, &profiles, &work, &views, &rights] {
@@ -214,7 +214,8 @@ async fn like_a_fresh_rebuild(store: &Store) {
         ("account_rights_v1", "account_id, user_id"),
         ("widgets_v1", "widget_id"),
         ("account_counts_v1", "status"),
-        ("work_v1", "kind, key"),
+        ("widget_counts_v1", "account_id"),
+        ("jobs", "kind, key"),
     ];
     let mut grown = Vec::new();
     for (table, order) in tables {

@@ -44,13 +44,11 @@ async fn listener() -> (String, Heard) {
 async fn leases_end(store: &Store) {
     let past = chrono::DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
     let mut tx = store.database().begin().await.expect("begins");
-    for table in ["mails", "webhook_deliveries", "work_v1"] {
-        sql(format!("UPDATE {table} SET leased_until = $1 WHERE leased_until IS NOT NULL"))
-            .bind(past)
-            .execute(&mut tx)
-            .await
-            .expect("set");
-    }
+    sql("UPDATE jobs SET leased_until = $1 WHERE leased_until IS NOT NULL")
+        .bind(past)
+        .execute(&mut tx)
+        .await
+        .expect("set");
     tx.commit().await.expect("commits");
 }
 
@@ -58,7 +56,7 @@ async fn leases_end(store: &Store) {
 async fn mails_are_due(store: &Store) {
     let past = chrono::DateTime::from_timestamp(1_000_000_000, 0).expect("a time");
     let mut tx = store.database().begin().await.expect("begins");
-    sql("UPDATE work_v1 SET due_at = $1 WHERE kind = 'notify'").bind(past).execute(&mut tx).await.expect("set");
+    sql("UPDATE jobs SET due_at = $1 WHERE kind = 'notify'").bind(past).execute(&mut tx).await.expect("set");
     tx.commit().await.expect("commits");
 }
 

@@ -5,23 +5,28 @@ mod send;
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    time::Duration,
+    sync::Arc,
 };
 
 use chrono::TimeDelta;
 use domain::{AccountId, Connection, UserId};
-use engine::StoreError;
+use engine::{
+    StoreError,
+    jobs::{self, Worker},
+};
 use futures::{StreamExt, stream};
 use projections::{
     accounts::{self, Account},
-    queue::Worker,
+    jobs::{CLOCK, NOTIFICATIONS},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::{Pauses, claimed};
 use crate::{
     app::App,
     error::Error,
+    mail::Mailer,
     sign_in::{Users, mails::Mails},
 };
 use gather::gather;
@@ -29,48 +34,45 @@ use send::send;
 
 /// How many accounts are gathered at once.
 const AT_ONCE: u32 = 500;
+/// What has been due by the clock for this long says that it is behind.
+const BEHIND: TimeDelta = TimeDelta::seconds(2);
 /// How many mails are under way at once.
-const MAILS: usize = 4;
-/// How often is looked.
-const LOOK: Duration = Duration::from_millis(500);
+const MAILS: u32 = 4;
 /// How long mails wait at a time while an incident is open.
 const INCIDENT_WAIT: TimeDelta = TimeDelta::minutes(1);
 const TROUBLE: &str = "Meta refuses many accounts at once: mails wait until that is over";
 
-/// Works until the token is cancelled.
-pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
-    let worker = Worker::new(app.database(), commands::new_id().to_string());
-    let mut moved = app.commands.clock.moved();
-    while !stop.is_cancelled() {
-        let found = match work(&app, &worker).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "notices could not be gathered or sent; trying again");
-                false
-            }
-        };
-        if !found {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = queue_position.changed() => {}
-                _ = moved.changed() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-    let _ = worker.release().await;
+/// Gathers what happened into mails, until the token is cancelled.
+pub async fn run(app: App, worker: Arc<Worker>, queue_position: watch::Receiver<i64>, stop: CancellationToken) {
+    let mut pauses = Pauses::new(&app, queue_position, stop);
+    while pauses.after(gather_due(&app, &worker).await).await {}
 }
 
-async fn work(app: &App, worker: &Worker) -> Result<bool, commands::Error> {
-    let claimed = worker.claim_notices(app.commands.clock.now(), AT_ONCE).await?;
+async fn gather_due(app: &App, worker: &Worker) -> Result<bool, commands::Error> {
+    let now = app.commands.clock.now();
+    // Not while tokens expire faster than they are marked, for both write a lot.
+    if jobs::waits(app.database(), CLOCK, now - BEHIND).await? {
+        return Ok(false);
+    }
+    let claimed = claimed(worker.claim_in_order(NOTIFICATIONS, now, AT_ONCE).await)?;
     if !claimed.is_empty() {
         gather(app, &claimed).await?;
     }
-    let Some(mailer) = &app.mailer else { return Ok(!claimed.is_empty()) };
-    let mails = app.commands.take_mails(i64::try_from(MAILS).unwrap_or(1)).await?;
-    let found = !claimed.is_empty() || !mails.is_empty();
+    Ok(!claimed.is_empty())
+}
+
+/// Sends the mails that wait, until the token is cancelled.
+pub async fn run_mails(app: App, worker: Arc<Worker>, gathered: watch::Receiver<i64>, stop: CancellationToken) {
+    let Some(mailer) = &app.mailer else { return stop.cancelled().await };
+    let mut pauses = Pauses::new(&app, gathered, stop);
+    while pauses.after(send_due(&app, mailer, &worker).await).await {}
+}
+
+async fn send_due(app: &App, mailer: &Mailer, worker: &Worker) -> Result<bool, commands::Error> {
+    let mails = app.commands.take_mails(worker, MAILS).await?;
+    let found = !mails.is_empty();
     stream::iter(mails)
-        .for_each_concurrent(MAILS, async |mail| {
+        .for_each_concurrent(None, async |mail| {
             if let Err(error) = send(app, mailer, &mail).await {
                 tracing::warn!(mail = mail.id, %error, "a mail could not be sent; it is tried again when its lease ends");
             }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use commands::notices::{
     News,
-    outbox::{End, LISTED, Mail, leads_on},
+    outbox::{LISTED, Mail, Unsent, leads_on},
 };
 use domain::LinkId;
 use projections::accounts::{self, Account, Viewer};
@@ -22,7 +22,7 @@ const TRIED: u32 = 80;
 /// Writes a mail, if what it tells is still so, and sends it.
 pub(super) async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), commands::Error> {
     let Some(address) = Users::new(app.database().clone()).email(mail.user).await? else {
-        return app.commands.mail_ended(mail, End::Dropped).await;
+        return app.commands.mail_ended(mail, Unsent::Dropped).await;
     };
     let Some(kind) = mail.kind else {
         let incidents = app.commands.open_incidents().await?;
@@ -64,7 +64,7 @@ async fn hand_over(
     letter: Option<Letter>,
     told: &[(LinkId, News)],
 ) -> Result<(), commands::Error> {
-    let Some(letter) = letter else { return app.commands.mail_ended(mail, End::Dropped).await };
+    let Some(letter) = letter else { return app.commands.mail_ended(mail, Unsent::Dropped).await };
     match mailer.send(address, &letter).await {
         Ok(()) => {
             app.commands.mail_sent(mail, told, &context()).await?;
@@ -73,11 +73,11 @@ async fn hand_over(
         }
         Err(failure @ Failure::Address(_)) => {
             tracing::warn!(mail = mail.id, user = %mail.user, %failure, "a mail was refused");
-            app.commands.mail_ended(mail, End::Refused(failure.to_string())).await
+            app.commands.mail_ended(mail, Unsent::Refused(failure.to_string())).await
         }
         Err(failure) if mail.attempts >= TRIED => {
             tracing::error!(mail = mail.id, %failure, "a mail was given up");
-            app.commands.mail_ended(mail, End::GivenUp(failure.to_string())).await
+            app.commands.mail_ended(mail, Unsent::GivenUp(failure.to_string())).await
         }
         Err(failure) => {
             tracing::warn!(mail = mail.id, attempts = mail.attempts + 1, %failure, "a mail is tried again");

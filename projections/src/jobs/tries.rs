@@ -2,9 +2,36 @@
 
 use chrono::{DateTime, Utc};
 use domain::AccountId;
-use engine::{Database, StoreError, Tx, sql};
+use engine::{Database, StoreError, Tx, jobs::End, sql};
 
-use super::Retry;
+use super::Job;
+
+/// A try that failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry<'a> {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it is tried again.
+    pub due_at: DateTime<Utc>,
+    /// Why, as the account's page shows it.
+    pub error: &'a str,
+    /// From now on it stands in line with the others, also if somebody waited for it.
+    pub in_line: bool,
+}
+
+/// Lets a job that failed be tried again later, and notes the try.
+///
+/// # Errors
+/// When the database fails.
+pub async fn retry(database: &Database, job: &Job, failed: Retry<'_>) -> Result<(), StoreError> {
+    let Retry { due_at, error, in_line, .. } = failed;
+    let mut tx = database.begin().await?;
+    if job.held.end(&mut tx, End::Retry { at: due_at, why: error.to_owned(), in_line }).await?.is_none() {
+        return Ok(());
+    }
+    note(&mut tx, &job.account.to_string(), job.kind.name(), failed).await?;
+    Ok(tx.commit().await?)
+}
 
 /// A try that failed and was put off.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -21,7 +48,7 @@ pub struct Try {
 const KEPT: i64 = 20;
 
 /// Notes one, and forgets those of the account that are too many.
-pub(super) async fn note(tx: &mut Tx, account: &str, kind: &str, failed: Retry<'_>) -> Result<(), StoreError> {
+async fn note(tx: &mut Tx, account: &str, kind: &str, failed: Retry<'_>) -> Result<(), StoreError> {
     sql("INSERT INTO tries (account_id, kind, at, problem) VALUES ($1, $2, $3, $4)")
         .bind(account)
         .bind(kind)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use super::{Held, Priority, lock};
-use crate::{Bulk, StoreError, Tx};
+use crate::{Bulk, Dialect, StoreError, Tx};
 
 /// How often an urgent job is tried before it stands in line with the others.
 const URGENT_TRIES: i64 = 3;
@@ -132,11 +132,17 @@ async fn end_each(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<bool>, sqlx:
              RETURNING jobs.kind, jobs.key"
         )
     };
-    let delete = |rows: &str| {
-        format!(
-            "DELETE FROM jobs WHERE (kind, key, lease) IN (SELECT kind, key, lease FROM ({rows}) AS ended) \
-             RETURNING kind, key"
-        )
+    let dialect = tx.dialect();
+    let delete = |rows: &str| match dialect {
+        // Row by row along the key: SQLite would go through the whole table for a list of keys and leases.
+        Dialect::Sqlite => format!(
+            "DELETE FROM jobs WHERE rowid IN (SELECT jobs.rowid FROM ({rows}) AS ended CROSS JOIN jobs \
+             WHERE jobs.kind = ended.kind AND jobs.key = ended.key AND jobs.lease = ended.lease) RETURNING kind, key"
+        ),
+        Dialect::Postgres => format!(
+            "DELETE FROM jobs USING ({rows}) AS ended WHERE jobs.kind = ended.kind AND jobs.key = ended.key \
+             AND jobs.lease = ended.lease RETURNING jobs.kind, jobs.key"
+        ),
     };
     let mut held: HashSet<(String, String)> = HashSet::new();
     let rows = keys(&others)

@@ -158,7 +158,7 @@ impl Service {
         let router = routes::router(&app).map_err(anyhow::Error::msg)?;
         let mut loops = JoinSet::new();
         loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));
-        // One for all queues but Meta's, whose jobs wait for nobody.
+        // Shared by all queues except Meta's, which has a worker of its own.
         let worker = Arc::new(Worker::new(app.database(), commands::new_id().to_string()));
         loops.spawn(workers::clock::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::notices::run(app.clone(), worker.clone(), work.clone(), stop.clone()));

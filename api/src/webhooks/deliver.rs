@@ -40,7 +40,7 @@ struct Due<'a> {
     attempts: u32,
 }
 
-/// The queue of an endpoint: one that is slow or away stands in nobody's way.
+/// The queue of an endpoint: a slow one delays no other.
 pub fn queue(endpoint: &str) -> String {
     format!("{QUEUES}{endpoint}")
 }

@@ -123,6 +123,8 @@ pub async fn remove(
     let by = caller.authority();
     let widget = known(&app, &id).await?;
     let committed = app.commands.remove_widget(widget.account, widget.id, by, &caller.context()).await?;
+    // Another request removed it since the view was read.
+    let position = committed.position.ok_or(Error::Missing)?;
     app.until_shown(committed).await;
-    Ok((StatusCode::NO_CONTENT, Position(committed.position), ()))
+    Ok((StatusCode::NO_CONTENT, Position(Some(position)), ()))
 }

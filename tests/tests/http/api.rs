@@ -98,8 +98,11 @@ on_both_engines! {
         let (status, widget) = service.send(Method::PATCH, &path, &json!({"plan": "upgraded"})).await;
         assert_eq!((status, &widget["plan"]), (StatusCode::OK, &json!("upgraded")));
         assert_eq!(service.get(&widgets).await.1["data"].as_array().map(Vec::len), Some(1));
-        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NO_CONTENT);
-        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NOT_FOUND);
+        let removals = (0..6).map(|_| service.send(Method::DELETE, &path, &Value::Null));
+        let mut answers: Vec<_> = futures::future::join_all(removals).await.iter().map(|(status, _)| *status).collect();
+        answers.sort();
+        assert_eq!(answers[0], StatusCode::NO_CONTENT, "one is told that it removed it");
+        assert_eq!(answers[1..], [StatusCode::NOT_FOUND; 5]);
         for bad in [json!({"plan": "gold"}), json!({}), json!({"plan": "free", "more": 1}), json!([])] {
             assert_eq!(service.send(Method::POST, &widgets, &bad).await.0, StatusCode::BAD_REQUEST, "{bad}");
         }

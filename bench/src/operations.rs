@@ -29,8 +29,10 @@ pub(crate) enum Operation {
     AppendAlone,
     /// An event that `account_status` catches up with.
     CatchUp,
-    /// A no-op job, claimed and completed.
+    /// A no-op job, claimed and due again later, as an account's pull.
     Job,
+    /// A no-op job, claimed and removed, as one that is asked for once.
+    JobOnce,
 }
 
 /// What so many of them cost.
@@ -48,7 +50,8 @@ pub(crate) async fn run(bench: &Bench, operation: Operation, engine: Engine) -> 
         Operation::Append => append(engine, CLIENTS, bench.size(40_960)).await?,
         Operation::AppendAlone => append(engine, 1, bench.size(4_000)).await?,
         Operation::CatchUp => catching_up(engine, bench.size(400_000)).await?,
-        Operation::Job => jobs(engine, bench.size(200_000)).await?,
+        Operation::Job => jobs(engine, "pull", bench.size(200_000)).await?,
+        Operation::JobOnce => jobs(engine, "check", bench.size(200_000)).await?,
     };
     println!("{}", serde_json::to_string(&cost)?);
     Ok(())
@@ -97,10 +100,10 @@ async fn catching_up(engine: Engine, events: u32) -> Result<Cost> {
     cost(store.database(), caught_up).await
 }
 
-async fn jobs(engine: Engine, jobs: u32) -> Result<Cost> {
+async fn jobs(engine: Engine, kind: &str, jobs: u32) -> Result<Cost> {
     let file = TestDatabase::new(engine).await;
     let database = Database::open(file.url(), Options::default()).await?;
     database.migrate(&store::MIGRATIONS).await?;
-    queue::fill(&database, "check", jobs, queue::now()).await?;
+    queue::fill(&database, kind, jobs, queue::now()).await?;
     cost(&database, async { Ok(queue::jobs::work(&database, queue::now()).await?.jobs) }).await
 }

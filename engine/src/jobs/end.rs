@@ -136,7 +136,7 @@ async fn end_each(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<bool>, sqlx:
     let delete = |rows: &str| match dialect {
         // Row by row along the key: SQLite would go through the whole table for a list of keys and leases.
         Dialect::Sqlite => format!(
-            "DELETE FROM jobs WHERE rowid IN (SELECT jobs.rowid FROM ({rows}) AS ended CROSS JOIN jobs \
+            "DELETE FROM jobs WHERE (key, kind) IN (SELECT jobs.key, jobs.kind FROM ({rows}) AS ended CROSS JOIN jobs \
              WHERE jobs.kind = ended.kind AND jobs.key = ended.key AND jobs.lease = ended.lease) RETURNING kind, key"
         ),
         Dialect::Postgres => format!(

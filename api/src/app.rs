@@ -3,7 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use commands::Commands;
-use engine::{Database, Store, jobs::Completer};
+use engine::{Database, Registry, Store, jobs::Completer};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -46,6 +46,8 @@ pub struct Shared {
     pub proof: Proof,
     /// The position that the status view has reached.
     pub status_position: watch::Receiver<i64>,
+    /// All that follows the journal.
+    pub registry: Registry,
     /// Ends jobs that left nothing to store.
     pub completer: Completer,
     /// What must be finished although whoever asked for it went away.

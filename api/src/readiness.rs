@@ -28,7 +28,8 @@ pub async fn ready(State(app): State<App>) -> Response {
 
 /// Why this node should get no requests.
 async fn not_ready(app: &App) -> Option<String> {
-    let asked = async { Ok::<_, commands::Error>((engine::states(app.store()).await?, app.proof.ask(app).await?)) };
+    let asked =
+        async { Ok::<_, commands::Error>((app.registry.states(app.store()).await?, app.proof.ask(app).await?)) };
     let Ok(Ok((states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
         return Some("the database does not answer".to_owned());
     };

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use commands::{Clock, Commands, Settings, Vault};
 use engine::{
-    Database, Running,
+    Database, Reaction, Registry, Running,
     jobs::{Completer, Worker},
 };
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
@@ -29,7 +29,8 @@ use crate::{
     server::{self, Bounds, Streams, Timeouts},
     sign_in::passwords::Passwords,
     vault::{self, Proof},
-    webhooks, workers,
+    webhooks::{self, outbox::WebHooks},
+    workers,
 };
 
 /// The program's name and version, for events and logs.
@@ -104,6 +105,11 @@ pub fn commands(
     Ok(Commands { store, vault, clock, consumer, business, settings, stop })
 }
 
+/// All that follows the journal.
+pub fn registry(config: &Config, clock: &Clock) -> Registry {
+    projections::registry(config.schedule()).reaction(WebHooks::new(clock.clone()))
+}
+
 impl Service {
     /// Starts it.
     ///
@@ -136,9 +142,11 @@ impl Service {
         let mailer = config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())).transpose();
         let mailer = mailer.map_err(anyhow::Error::msg)?;
         let bounds = Bounds::of(&config);
-        let projections = projections::registry(config.schedule()).run(&commands.store, &stop);
+        let registry = registry(&config, &commands.clock);
+        let projections = registry.run(&commands.store, &stop);
         let position = |name| projections.position(name).with_context(|| format!("there is no projection {name}"));
         let (status, work) = (position(projections::ACCOUNT_STATUS)?, position(projections::WORK)?);
+        let told = position(WebHooks::NAME)?;
         let completer = Completer::start(commands.store.database().clone());
         let app = App::from(Shared {
             commands,
@@ -150,9 +158,10 @@ impl Service {
             streams: Streams::new(&bounds),
             feeds: FeedCache::default(),
             proof: Proof::default(),
-            status_position: status.clone(),
+            status_position: status,
             tasks: TaskTracker::new(),
             completer,
+            registry,
             changed: watch::channel(0).0,
         });
         let router = routes::router(&app).map_err(anyhow::Error::msg)?;
@@ -164,7 +173,7 @@ impl Service {
         loops.spawn(workers::notices::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::notices::run_mails(app.clone(), worker.clone(), work, stop.clone()));
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
-        loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), status, stop.clone()));
+        loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), told, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
         Ok(Self { app, address, stop, server, loops, worker, projections })

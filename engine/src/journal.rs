@@ -9,7 +9,7 @@ use sqlx::{ColumnIndex, Row as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    Database, Decoded, Dialect, EventSet, Head, Query, Recorded, Store, StoreError, Tx, Upcasters, Value,
+    Database, Decoded, Dialect, EventSet, Head, On, Query, Recorded, Store, StoreError, Tx, Upcasters, Value,
     recorded::{COLUMNS, Row, recorded, upcast},
     sql,
 };
@@ -131,19 +131,6 @@ impl Store {
         Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
 
-    /// The type of the event that stands before another in its stream.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn type_before(&self, event: &Recorded) -> Result<Option<String>, StoreError> {
-        Ok(sql("SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = $3")
-            .bind(&event.aggregate)
-            .bind(&event.aggregate_id)
-            .bind(event.sequence - 1)
-            .scalar_optional(&self.database)
-            .await?)
-    }
-
     /// Whether something happened in an aggregate's stream after a position, apart from events of one type.
     ///
     /// # Errors
@@ -174,6 +161,24 @@ impl Store {
         let head: Option<i64> = sql("SELECT max(position) FROM events").scalar(&self.database).await?;
         Ok(head.unwrap_or(0))
     }
+}
+
+/// The type of the last event of a stream, named by its aggregate's type and id, before a position.
+///
+/// # Errors
+/// When the database fails.
+pub async fn type_before(
+    on: impl Into<On<'_>>,
+    (aggregate, id): (&str, &str),
+    position: i64,
+) -> Result<Option<String>, StoreError> {
+    Ok(sql("SELECT event_type FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position < $3 \
+            ORDER BY sequence DESC LIMIT 1")
+    .bind(aggregate)
+    .bind(id)
+    .bind(position)
+    .scalar_optional(on)
+    .await?)
 }
 
 /// Reads events after a position and decodes them.

@@ -32,10 +32,10 @@ pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
 pub use event_set::{Decoded, EventSet, Head};
-pub use journal::{Entry, Filter};
+pub use journal::{Entry, Filter, type_before};
 pub use metadata::Metadata;
 pub use migrate::{MIGRATIONS, Migrations};
-pub use projections::{Progress, Projection, Registry, Running, State, Target, states};
+pub use projections::{Kind, Progress, Projection, Reaction, Registry, Running, State, Target, hold};
 pub use recorded::Recorded;
 #[cfg(feature = "testing")]
 pub use recorded::json;

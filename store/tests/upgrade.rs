@@ -50,6 +50,8 @@ on_both_engines! {
              VALUES ('d', 'e', 'm', 'account.expired', 'a', '{}', $1, $1, 2)")
             .bind(now()).execute(&database).await.expect("inserted");
 
+        sql("INSERT INTO webhook_cursor (id, position) VALUES (1, 42)").execute(&database).await.expect("inserted");
+
         database.migrate(&store::MIGRATIONS).await.expect("today's schema");
         let meta = of(&database, "meta").await;
         assert_eq!(meta.iter().map(|job| (job.kind.as_str(), job.priority, job.cause)).collect::<Vec<_>>(), [("pull", 0, 7), ("check", 1, 8)]);
@@ -59,6 +61,8 @@ on_both_engines! {
         }
         assert_eq!(of(&database, "clock").await[0].kind, "expire");
         assert_eq!(of(&database, "notifications").await[0].kind, "notify");
+        let told: i64 = sql("SELECT position FROM checkpoints WHERE name = 'web_hooks'").scalar(&database).await.expect("there");
+        assert_eq!(told, 42);
         let counts: (i64, i64) = sql("SELECT free_widgets, upgraded_widgets FROM widget_counts_v1 WHERE account_id = 'a'")
             .fetch_one(&database).await.expect("there");
         assert_eq!(counts, (2, 1));

@@ -10,8 +10,7 @@ use crate::relight::Relight;
 const DUE: &str = "\
     SELECT (SELECT count(*) FROM jobs WHERE due_at <= $1) \
     + (SELECT count(*) FROM verdicts WHERE incident_over_at IS NOT NULL AND asked_at IS NULL) \
-    + (SELECT count(*) FROM webhook_cursor WHERE position < (SELECT COALESCE(max(position), 0) FROM events)) \
-    + 2 - (SELECT count(*) FROM checkpoints WHERE name IN ('account_status', 'work') \
+    + 3 - (SELECT count(*) FROM checkpoints WHERE name IN ('account_status', 'work', 'web_hooks') \
            AND position >= (SELECT COALESCE(max(position), 0) FROM events))";
 
 /// One of the jobs that are due, to understand a failure.

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use engine::{Registry, Store, states};
+use commands::Clock;
+use engine::{Registry, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{config::Config, database};
+use crate::{config::Config, database, service};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -23,26 +24,26 @@ pub(super) enum Command {
 
 pub(super) async fn run(config: Config, command: Command) -> Result<()> {
     let store = store::of(database::existing(&config).await?);
-    let registry = ::projections::registry(config.schedule());
+    let registry = service::registry(&config, &Clock::default());
     let done = match command {
-        Command::Status => status(&store).await,
+        Command::Status => status(&store, &registry).await,
         Command::Rebuild { name } => rebuild(&store, &registry, &name).await,
     };
     store.database().close().await;
     done
 }
 
-async fn status(store: &Store) -> Result<()> {
+async fn status(store: &Store, registry: &Registry) -> Result<()> {
     let head = store.head().await?;
-    say!("{:<28} {:>7} {:>12} {:>12}  state", "projection", "version", "position", "behind");
+    say!("{:<28} {:<8} {:>7} {:>12} {:>12}  state", "projection", "kind", "version", "position", "behind");
     let mut stopped = Vec::new();
-    for state in states(store).await? {
+    for state in registry.states(store).await? {
         let words = match &state.failure {
             None => "follows".to_owned(),
             Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
         };
-        let (name, version, position) = (&state.name, state.version, state.position);
-        say!("{name:<28} {version:>7} {position:>12} {:>12}  {words}", head - position);
+        let (name, kind, version, position) = (&state.name, state.kind.name(), state.version, state.position);
+        say!("{name:<28} {kind:<8} {version:>7} {position:>12} {:>12}  {words}", head - position);
         if state.failure.is_some() {
             stopped.push(state.name);
         }

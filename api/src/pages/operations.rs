@@ -58,6 +58,7 @@ struct IncidentRow {
 
 struct FollowerRow {
     name: String,
+    kind: &'static str,
     version: i64,
     position: i64,
     behind: i64,
@@ -89,8 +90,9 @@ pub async fn operations(
 ) -> Result<Response, Error> {
     let now = app.commands.clock.now();
     let head = app.store().head().await?;
-    let followers = engine::states(app.store()).await?.into_iter().map(|state| FollowerRow {
+    let followers = app.registry.states(app.store()).await?.into_iter().map(|state| FollowerRow {
         behind: head - state.position,
+        kind: state.kind.name(),
         name: state.name,
         version: state.version,
         position: state.position,

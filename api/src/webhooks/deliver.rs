@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::JoinMap};
 use url::Url;
 
-use super::{guard, open, outbox};
+use super::{guard, open};
 use crate::app::App;
 
 /// How long an endpoint may take. Source: Standard Webhooks, "Operational considerations": 15 to 30 seconds.
@@ -45,35 +45,28 @@ pub fn queue(endpoint: &str) -> String {
     format!("{QUEUES}{endpoint}")
 }
 
-/// Works until the token is cancelled.
-pub async fn run(app: App, worker: Arc<Worker>, mut status_position: watch::Receiver<i64>, stop: CancellationToken) {
+/// Works until the token is cancelled. `told`: how far the reaction is that fills the queues.
+pub async fn run(app: App, worker: Arc<Worker>, mut told: watch::Receiver<i64>, stop: CancellationToken) {
     let mut moved = app.commands.clock.moved();
     let mut under_way = JoinMap::new();
     while !stop.is_cancelled() {
-        let more = match work(&app, &worker, &mut under_way).await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::warn!(%error, "web hooks could not be worked on; trying again");
-                false
-            }
-        };
-        if !more {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = status_position.changed() => {}
-                _ = moved.changed() => {}
-                Some(_) = under_way.join_next() => {}
-                () = tokio::time::sleep(LOOK) => {}
-            }
+        if let Err(error) = work(&app, &worker, &mut under_way).await {
+            tracing::warn!(%error, "web hooks could not be worked on; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = told.changed() => {}
+            _ = moved.changed() => {}
+            Some(_) = under_way.join_next() => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
     while under_way.join_next().await.is_some() {}
 }
 
-/// Looks for what is to be told, and begins a turn of each endpoint that has none under way. Whether there may be more.
-async fn work(app: &App, worker: &Arc<Worker>, under_way: &mut JoinMap<String, ()>) -> Result<bool, commands::Error> {
+/// Begins a turn of each endpoint that is to be told something and has none under way.
+async fn work(app: &App, worker: &Arc<Worker>, under_way: &mut JoinMap<String, ()>) -> Result<(), StoreError> {
     while under_way.try_join_next().is_some() {}
-    let more = outbox::advance(app).await?;
     let endpoints: Vec<String> = sql("SELECT id FROM webhook_endpoints").scalars(app.database()).await?;
     let queues: Vec<String> = endpoints.iter().map(|endpoint| queue(endpoint)).collect();
     let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
@@ -83,7 +76,7 @@ async fn work(app: &App, worker: &Arc<Worker>, under_way: &mut JoinMap<String, (
             under_way.spawn(waiting, turn);
         }
     }
-    Ok(more)
+    Ok(())
 }
 
 /// Delivers some of what is due in an endpoint's queue, at once.

@@ -14,6 +14,7 @@ use engine::{StoreError, jobs, sql};
 use rand::RngCore;
 
 use crate::{app::App, error::Error};
+use outbox::WebHooks;
 
 /// How many endpoints there may be.
 const ENDPOINTS: usize = 20;
@@ -74,17 +75,9 @@ pub async fn add(app: &App, id: &str, address: &str) -> Result<(Endpoint, String
     let sealed = app.commands.vault.seal(secret.as_bytes(), &bound_to(id)).map_err(Error::from)?;
     let (head, now) = (app.store().head().await?, app.commands.clock.now());
     let mut tx = app.database().begin().await?;
-    sql("INSERT INTO webhook_cursor (id, position) VALUES (1, $1) ON CONFLICT DO NOTHING")
-        .bind(head)
-        .execute(&mut tx)
-        .await?;
-    // Held until the end: endpoints that are added at once are counted one after the other, and the cursor passes no event
-    // that this endpoint must receive.
-    let seen: i64 =
-        sql(format!("SELECT position FROM webhook_cursor WHERE id = 1{}", app.database().dialect().locked()))
-            .scalar(&mut tx)
-            .await?;
-    let since = head.max(seen);
+    // Held until the end: endpoints that are added at once are counted one after the other, and no event is passed that this
+    // endpoint must receive.
+    let since = head.max(engine::hold::<WebHooks>(&mut tx).await?);
     let others: Vec<String> = sql("SELECT url FROM webhook_endpoints WHERE id <> $1").bind(id).scalars(&mut tx).await?;
     if others.iter().any(|other| other == url.as_str()) {
         return Err(Error::Rule("This address is an endpoint already.".to_owned()));

@@ -1,16 +1,14 @@
 //! What endpoints are told: from the journal, each event once, in its order; and reminders, which are no events.
 
+use chrono::{DateTime, Utc};
+use commands::Clock;
 use domain::{AccountId, TokenEvent};
-use engine::{Recorded, StoreError, Tx, jobs, sql};
+use engine::{Decoded, Entry, EventSet, Head, Reaction, StoreError, Tx, jobs, sql};
 use serde_json::json;
 use store::Event;
 use uuid::Uuid;
 
 use super::deliver::{DELIVERY, queue};
-use crate::app::App;
-
-/// How many events are looked through at once.
-const AT_ONCE: i64 = 500;
 
 /// Something that endpoints are told.
 #[derive(Debug, Clone)]
@@ -31,7 +29,7 @@ impl Message {
         account: &str,
         position: i64,
         key: &str,
-        at: chrono::DateTime<chrono::Utc>,
+        at: DateTime<Utc>,
         data: &serde_json::Value,
     ) -> Self {
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{kind}:{account}:{position}:{key}").as_bytes());
@@ -40,55 +38,68 @@ impl Message {
     }
 
     /// That an account's data access ends soon.
-    pub fn expiring(account: AccountId, cause: i64, days: u32, at: chrono::DateTime<chrono::Utc>) -> Self {
+    pub fn expiring(account: AccountId, cause: i64, days: u32, at: DateTime<Utc>) -> Self {
         let account = account.to_string();
         let data = json!({"account_id": account, "days_left": days, "needs_person": true});
         Self::new("account.expiring", &account, cause, &days.to_string(), at, &data)
     }
 }
 
-/// Looks through what is new in the journal. Whether there may be more.
-///
-/// # Errors
-/// When the database fails.
-pub async fn advance(app: &App) -> Result<bool, StoreError> {
-    let database = app.database();
-    // Without a new event, or anybody to tell, nothing is locked.
-    let seen: Option<i64> = sql("SELECT position FROM webhook_cursor WHERE id = 1").scalar_optional(database).await?;
-    let Some(seen) = seen else { return Ok(false) };
-    if seen >= *app.store().wake().listen().borrow() && seen >= *app.status_position.borrow() {
-        return Ok(false);
+/// Tells the endpoints what the journal says.
+#[derive(Debug)]
+pub struct WebHooks {
+    clock: Clock,
+}
+
+impl WebHooks {
+    /// With the clock by which deliveries are due.
+    pub const fn new(clock: Clock) -> Self {
+        Self { clock }
     }
-    let events = app.store().events_after(seen, AT_ONCE).await?;
-    let Some(last) = events.last().map(|event| event.position) else { return Ok(false) };
-    let mut told = Vec::new();
-    for event in &events {
-        told.extend(messages(app, event).await?);
+}
+
+/// The events that endpoints may be told of.
+#[derive(Debug, Clone)]
+pub struct Told(TokenEvent);
+
+impl EventSet for Told {
+    fn decode(head: &Head<'_>, json: &str) -> Decoded<Self> {
+        if head.aggregate != "token" {
+            return Decoded::NotMine;
+        }
+        match Event::decode(head, json) {
+            Decoded::Event(Event::Token(event)) => Decoded::Event(Self(event)),
+            Decoded::Event(Event::Account(_)) | Decoded::NotMine => Decoded::NotMine,
+            Decoded::Newer => Decoded::Newer,
+            Decoded::Broken(why) => Decoded::Broken(why),
+        }
     }
-    // All is read by now: who holds the cursor waits for no second connection.
-    let mut tx = database.begin().await?;
-    let is_ours: Option<i32> =
-        sql(format!("SELECT 1 FROM webhook_cursor WHERE id = 1 AND position = $1{}", database.dialect().skip_locked()))
-            .bind(seen)
-            .scalar_optional(&mut tx)
-            .await?;
-    if is_ours.is_none() {
-        // Another node was faster, or is at it.
-        return Ok(false);
+}
+
+impl Reaction for WebHooks {
+    const NAME: &'static str = "web_hooks";
+    type Event = Told;
+
+    async fn react(&self, tx: &mut Tx, entries: &[Entry<Told>]) -> Result<(), StoreError> {
+        let endpoints: i64 = sql("SELECT count(*) FROM webhook_endpoints").scalar(&mut *tx).await?;
+        if endpoints == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        for entry in entries {
+            for message in messages(tx, entry).await? {
+                enqueue(tx, &message, now).await?;
+            }
+        }
+        Ok(())
     }
-    for message in &told {
-        enqueue(app, &mut tx, message).await?;
-    }
-    sql("UPDATE webhook_cursor SET position = $1 WHERE id = 1").bind(last).execute(&mut tx).await?;
-    tx.commit().await?;
-    Ok(i64::try_from(events.len()).is_ok_and(|count| count == AT_ONCE))
 }
 
 /// Puts a message into the outbox of each endpoint.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), StoreError> {
+pub async fn enqueue(tx: &mut Tx, message: &Message, now: DateTime<Utc>) -> Result<(), StoreError> {
     // A reminder's cause is the login of long ago.
     let always = message.kind == "account.expiring";
     let endpoints: Vec<String> =
@@ -97,7 +108,6 @@ pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), St
             .bind(always)
             .scalars(&mut *tx)
             .await?;
-    let now = app.commands.clock.now();
     for endpoint in endpoints {
         let id = commands::new_id().to_string();
         let added = sql(
@@ -121,12 +131,9 @@ pub async fn enqueue(app: &App, tx: &mut Tx, message: &Message) -> Result<(), St
 }
 
 /// What an event means for the widget service.
-async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreError> {
-    let Event::Token(event) = recorded.event()? else { return Ok(Vec::new()) };
-    let account = recorded.aggregate_id.as_str();
-    let message =
-        |kind, data: serde_json::Value| Message::new(kind, account, recorded.position, "", recorded.at, &data);
-    let position = recorded.position;
+async fn messages(tx: &mut Tx, entry: &Entry<Told>) -> Result<Vec<Message>, StoreError> {
+    let Entry { position, aggregate_id: account, at, event: Told(event) } = entry;
+    let message = |kind, data: serde_json::Value| Message::new(kind, account, *position, "", *at, &data);
     Ok(match event {
         TokenEvent::Expired { reason, .. } => {
             let data = json!({"account_id": account, "reason": reason, "needs_person": true, "position": position});
@@ -142,7 +149,7 @@ async fn messages(app: &App, recorded: &Recorded) -> Result<Vec<Message>, StoreE
                 "data_access_expires_at": grant.data_access.map(|end| end.ends_at), "position": position,
             });
             let mut all = vec![message("token.refreshed", data.clone())];
-            if app.store().type_before(recorded).await?.as_deref() == Some("Expired") {
+            if engine::type_before(tx, ("token", account), *position).await?.as_deref() == Some("Expired") {
                 all.push(message("account.recovered", data));
             }
             all

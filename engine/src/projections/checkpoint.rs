@@ -1,12 +1,40 @@
 //! Checkpoints: how far projections are.
 
-use crate::{Store, StoreError, sql};
+use super::projection::Target;
+use crate::{On, Store, StoreError, Tx, sql};
+
+/// What a checkpoint is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A projection whose rows can be made anew.
+    View,
+    /// The same, while it is made anew beside the rows that serve.
+    Rebuild,
+    /// What answers events by work.
+    Reaction,
+    /// Nothing of this program's: of an older or a newer one.
+    Unknown,
+}
+
+impl Kind {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Rebuild => "rebuild",
+            Self::Reaction => "reaction",
+            Self::Unknown => "unknown",
+        }
+    }
+}
 
 /// How far a projection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// The projection's name; with `_rebuild` of one that is rebuilt.
+    /// Its name; with `_rebuild` of one that is rebuilt.
     pub name: String,
+    /// What it is.
+    pub kind: Kind,
     /// The version that made its rows.
     pub version: i64,
     /// The last event that is in its rows.
@@ -24,22 +52,29 @@ struct Row {
     failure: Option<String>,
 }
 
-/// How far every projection is.
-///
-/// # Errors
-/// When the database fails.
-pub async fn states(store: &Store) -> Result<Vec<State>, StoreError> {
-    let rows: Vec<Row> =
-        sql("SELECT name, version, position, failed_position, failure FROM checkpoints ORDER BY name, version")
+/// How far those of these names are, in their order, each followed by its rebuild; then whatever else has a checkpoint.
+pub(super) async fn states(store: &Store, known: &[(&str, Kind)]) -> Result<Vec<State>, StoreError> {
+    let mut rows: Vec<Row> =
+        sql("SELECT name, version, position, failed_position, failure FROM checkpoints ORDER BY name")
             .fetch_all(store.database())
             .await?;
-    let state = |row: Row| State {
-        name: row.name,
-        version: row.version,
-        position: row.position,
-        failure: row.failed_position.zip(row.failure),
-    };
-    Ok(rows.into_iter().map(state).collect())
+    let mut states = Vec::new();
+    for (name, kind) in known {
+        for (name, kind) in [((*name).to_owned(), *kind), (Target::Beside.table(name), Kind::Rebuild)] {
+            if let Some(at) = rows.iter().position(|row| row.name == name) {
+                states.push(rows.remove(at).state(kind));
+            }
+        }
+    }
+    states.extend(rows.into_iter().map(|row| row.state(Kind::Unknown)));
+    Ok(states)
+}
+
+impl Row {
+    fn state(self, kind: Kind) -> State {
+        let Self { name, version, position, failed_position, failure } = self;
+        State { name, kind, version, position, failure: failed_position.zip(failure) }
+    }
 }
 
 /// How far a projection is, and which version of it made the rows: there is one for the tables that serve, and one for
@@ -60,7 +95,7 @@ impl Checkpoint {
             .await?)
     }
 
-    /// Makes one, unless there is one.
+    /// Makes one before the first event, unless there is one.
     pub(super) async fn begin(store: &Store, name: &str, version: i64) -> Result<Self, StoreError> {
         sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(name)
@@ -69,6 +104,26 @@ impl Checkpoint {
             .await?;
         let begun = Self { position: 0, version, failed_position: None };
         Ok(Self::of(store, name).await?.unwrap_or(begun))
+    }
+
+    /// Makes one behind the last event, unless there is one.
+    pub(super) async fn begin_at_the_end(on: impl Into<On<'_>>, name: &str, version: i64) -> Result<(), StoreError> {
+        sql("INSERT INTO checkpoints (name, version, position) \
+             SELECT $1, $2, COALESCE(max(position), 0) FROM events WHERE true ON CONFLICT DO NOTHING")
+        .bind(name)
+        .bind(version)
+        .execute(on)
+        .await?;
+        Ok(())
+    }
+
+    /// Locks one until the transaction ends: its position and version.
+    pub(super) async fn locked(tx: &mut Tx, name: &str) -> Result<Option<(i64, i64)>, StoreError> {
+        let locked = tx.dialect().locked();
+        Ok(sql(format!("SELECT position, version FROM checkpoints WHERE name = $1{locked}"))
+            .bind(name)
+            .fetch_optional(tx)
+            .await?)
     }
 
     /// Records that a projection stopped at an event, for all nodes, until somebody mends it.

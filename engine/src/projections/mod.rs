@@ -1,12 +1,14 @@
-//! Projections: rows that are made of the journal's events, by runners that keep them up to date.
+//! What follows the journal: views, which are rows made of its events, and reactions, which answer them by work.
 
 mod checkpoint;
 mod projection;
+mod reaction;
 mod rebuild;
 mod registry;
 mod runner;
 
-pub use checkpoint::{State, states};
+pub use checkpoint::{Kind, State};
 pub use projection::{Projection, Target};
+pub use reaction::{Reaction, hold};
 pub use rebuild::Progress;
 pub use registry::{Registry, Running};

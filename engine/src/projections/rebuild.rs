@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    checkpoint::Checkpoint,
     projection::{Projection, Target},
     runner::{Runner, Step, TURN},
 };
@@ -21,7 +22,7 @@ pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>) {
     loop {
         let rebuilt = async {
-            let made_by = Runner::new(store, projection, Target::Serving).begin().await?.version;
+            let made_by = Runner::of_view(store, projection, Target::Serving).begin().await?.version;
             if made_by < Runner::<P>::VERSION {
                 tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
                 rebuild(store, projection, &|_, _| ()).await?;
@@ -47,8 +48,8 @@ pub(super) async fn rebuild<P: Projection>(
     projection: &Arc<P>,
     progress: Progress<'_>,
 ) -> Result<(), StoreError> {
-    let serving = Runner::new(store, projection, Target::Serving);
-    let beside = Runner::new(store, projection, Target::Beside);
+    let serving = Runner::of_view(store, projection, Target::Serving);
+    let beside = Runner::of_view(store, projection, Target::Beside);
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
     loop {
@@ -64,8 +65,8 @@ pub(super) async fn rebuild<P: Projection>(
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
 async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    not_newer::<P>(lock(store, &mut tx, serving).await?)?;
-    let begun = lock(store, &mut tx, beside).await?;
+    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?)?;
+    let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
     not_newer::<P>(begun)?;
     if begun.is_some_and(|(_, version)| version == Runner::<P>::VERSION) {
         return Ok(());
@@ -83,8 +84,8 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
 /// With both checkpoints locked: what came meanwhile is folded, and the rebuilt rows take the place of the old ones.
 async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    not_newer::<P>(lock(store, &mut tx, serving).await?)?;
-    let begun = lock(store, &mut tx, beside).await?;
+    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?)?;
+    let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
     not_newer::<P>(begun)?;
     // Nobody: another node was there first.
     let Some((position, _)) = begun else { return Ok(()) };
@@ -117,14 +118,6 @@ fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreE
         }
         _ => Ok(()),
     }
-}
-
-/// Locks a checkpoint until the transaction ends: its position and version.
-async fn lock<P: Projection>(store: &Store, tx: &mut Tx, runner: &Runner<P>) -> Result<Option<(i64, i64)>, StoreError> {
-    Ok(sql(format!("SELECT position, version FROM checkpoints WHERE name = $1{}", store.database().dialect().locked()))
-        .bind(runner.name())
-        .fetch_optional(&mut *tx)
-        .await?)
 }
 
 async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {

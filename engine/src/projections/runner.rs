@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     checkpoint::Checkpoint,
     projection::{Projection, Target},
+    reaction,
 };
 use crate::{Decoded, Entry, Store, StoreError, Tx, sql};
 
@@ -31,7 +32,18 @@ pub(super) struct Runner<P> {
     pub(super) store: Store,
     pub(super) projection: Arc<P>,
     target: Target,
+    start: Start,
+    batch: i64,
     pub(super) reached: watch::Sender<i64>,
+}
+
+/// Where a projection begins that has no checkpoint yet.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// At the first event.
+    First,
+    /// After the last one.
+    Now,
 }
 
 /// What one step came to.
@@ -51,7 +63,7 @@ impl<P: Projection> Runner<P> {
 
     pub(super) async fn run(&self) {
         let mut woken = self.store.wake().listen();
-        let mut limit = BATCH;
+        let mut limit = self.batch;
         loop {
             woken.mark_unchanged();
             match self.step(limit).await {
@@ -60,7 +72,7 @@ impl<P: Projection> Runner<P> {
                     tokio::time::sleep(TURN).await;
                 }
                 Ok(Step::Wait) => {
-                    limit = BATCH;
+                    limit = self.batch;
                     let _ = tokio::time::timeout(LOOK, woken.changed()).await;
                 }
                 // Fewer at a time bring the view up to just before the event that can't be applied.
@@ -88,10 +100,16 @@ impl<P: Projection> Runner<P> {
         }
     }
 
-    /// One of a projection's tables of one kind.
-    pub(super) fn new(store: &Store, projection: &Arc<P>, target: Target) -> Self {
+    /// Of a view's tables of one kind.
+    pub(super) fn of_view(store: &Store, projection: &Arc<P>, target: Target) -> Self {
         let (reached, _) = watch::channel(0);
-        Self { store: store.clone(), projection: projection.clone(), target, reached }
+        let (store, projection) = (store.clone(), projection.clone());
+        Self { store, projection, target, start: Start::First, batch: BATCH, reached }
+    }
+
+    /// Of a reaction.
+    pub(super) fn of_reaction(store: &Store, reaction: &Arc<P>) -> Self {
+        Self { start: Start::Now, batch: reaction::BATCH, ..Self::of_view(store, reaction, Target::Serving) }
     }
 
     /// Its name in the checkpoints.
@@ -106,7 +124,7 @@ impl<P: Projection> Runner<P> {
 
     pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
         loop {
-            match self.step(BATCH).await? {
+            match self.step(self.batch).await? {
                 Step::More => {}
                 Step::Wait => return Ok(()),
                 Step::Busy => tokio::time::sleep(TURN).await,
@@ -243,6 +261,9 @@ impl<P: Projection> Runner<P> {
 
     /// Makes its checkpoint, unless there is one.
     pub(super) async fn begin(&self) -> Result<Checkpoint, StoreError> {
+        if let Start::Now = self.start {
+            Checkpoint::begin_at_the_end(self.store.database(), &self.name(), Self::VERSION).await?;
+        }
         Checkpoint::begin(&self.store, &self.name(), Self::VERSION).await
     }
 }

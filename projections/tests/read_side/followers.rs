@@ -2,19 +2,19 @@
 //! follower alone.
 
 use domain::{Account, AccountCommand, AccountId, Authority, WidgetId, account::Plan};
-use engine::{Database, on_both_engines, sqlx, states, testing::found};
+use engine::{Database, on_both_engines, sqlx, testing::found};
 use store::testing::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::world::{TABLES, do_sql, happen, metadata, until_all_follow, views};
+use crate::world::{TABLES, do_sql, happen, metadata, registry, until_all_follow, views};
 
 on_both_engines! {
     async fn an_event_counts_once_whatever_the_batches_and_the_nodes(engine: Engine) {
         let database = TestDatabase::new(engine).await;
         let nodes = [database.store().await, database.store().await];
         let stop = CancellationToken::new();
-        let followers = nodes.each_ref().map(|store| projections::registry(domain::schedule::Schedule::default()).run(store, &stop));
+        let followers = nodes.each_ref().map(|store| registry().run(store, &stop));
         let ids: Vec<_> = (0..12).map(|_| AccountId::new(Uuid::now_v7())).collect();
         let writers = nodes.each_ref().map(|store| {
             let (store, ids) = (store.clone(), ids.clone());
@@ -46,7 +46,7 @@ on_both_engines! {
         do_sql(&nodes[0], "DELETE FROM checkpoints").await;
         // The same from the first event on, all of it at once.
         let stop = CancellationToken::new();
-        let followers = projections::registry(domain::schedule::Schedule::default()).run(&nodes[0], &stop);
+        let followers = registry().run(&nodes[0], &stop);
         until_all_follow(&nodes[0]).await;
         stop.cancel();
         followers.stopped().await;
@@ -58,7 +58,7 @@ on_both_engines! {
         let database = TestDatabase::new(engine).await;
         let (store, frozen) = (database.store().await, database.store().await);
         happen(&store, AccountId::new(Uuid::now_v7()), 0, 0).await;
-        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
+        registry().catch_up(&store, "account_status").await.expect("follows");
         // In the middle of its turn; on SQLite there is nobody else.
         let Database::Postgres(pool) = frozen.database() else { return };
         let mut turn = pool.begin().await.expect("begins");
@@ -66,7 +66,7 @@ on_both_engines! {
         sqlx::query(lock).execute(&mut *turn).await.expect("locked");
         happen(&store, AccountId::new(Uuid::now_v7()), 1, 0).await;
         let stop = CancellationToken::new();
-        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
+        let followers = registry().run(&store, &stop);
         until_all_follow(&store).await;
         assert!(turn.commit().await.is_err(), "it still has its turn");
         stop.cancel();
@@ -91,10 +91,10 @@ on_both_engines! {
         }
         happen(&store, later, 2, 0).await;
         let stop = CancellationToken::new();
-        let followers = projections::registry(domain::schedule::Schedule::default()).run(&store, &stop);
+        let followers = registry().run(&store, &stop);
         let head = store.head().await.expect("a head");
         let stopped = found("its failure", async || {
-            let states = states(&store).await.expect("states");
+            let states = registry().states(&store).await.expect("states");
             let of = |name: &str| states.iter().find(|state| state.name == name).cloned();
             if let (Some(status), Some(work)) = (of("account_status"), of("work"))
                 && status.failure.is_some()

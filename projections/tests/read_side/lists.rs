@@ -6,7 +6,7 @@ use projections::accounts::{self, Cursor, Filter, Viewer};
 use store::testing::TestDatabase;
 use uuid::Uuid;
 
-use crate::world::{do_sql, happen};
+use crate::world::{do_sql, happen, registry};
 
 /// Connects accounts with these names, a minute apart; the user who connected each is chosen by its place.
 async fn connected(store: &Store, names: &[&str]) -> Vec<AccountId> {
@@ -25,10 +25,7 @@ async fn connected(store: &Store, names: &[&str]) -> Vec<AccountId> {
         do_sql(store, &sql).await;
         ids.push(id);
     }
-    projections::registry(domain::schedule::Schedule::default())
-        .catch_up(store, "account_status")
-        .await
-        .expect("follows");
+    registry().catch_up(store, "account_status").await.expect("follows");
     ids
 }
 
@@ -87,7 +84,7 @@ on_both_engines! {
         for (minutes, index) in [(20, 2), (21, 0), (22, 3)] {
             happen(&store, ids[index], minutes, 7).await;
         }
-        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
+        registry().catch_up(&store, "account_status").await.expect("follows");
         assert_eq!(found(&store, Viewer::Staff, "", Some("expired")).await, ["d.long", "c", "b"]);
         assert_eq!(found(&store, Viewer::Staff, "long", Some("expired")).await, ["d.long"]);
         assert_eq!(accounts::counts(store.database(), Viewer::Staff).await.expect("counts"), [2, 3, 0]);
@@ -102,7 +99,7 @@ on_both_engines! {
         for id in [ids[0], ids[2]] {
             happen(&store, id, 30, 1).await;
         }
-        projections::registry(domain::schedule::Schedule::default()).catch_up(&store, "account_status").await.expect("follows");
+        registry().catch_up(&store, "account_status").await.expect("follows");
         assert_eq!(found(&store, Viewer::User(first), "", None).await, ["mine", "mine.too", "others"]);
         let second = Viewer::User(second);
         assert_eq!(found(&store, second, "", None).await, ["mine", "mine.too"]);

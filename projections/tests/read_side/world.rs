@@ -8,7 +8,7 @@ use domain::{
     failure::Call,
     token::{Grant, Revocation, Way},
 };
-use engine::{Store, sql, states};
+use engine::{Registry, Store, sql};
 use store::Metadata;
 use store::testing;
 use uuid::Uuid;
@@ -102,6 +102,11 @@ pub(crate) async fn views(store: &Store) -> String {
     all
 }
 
+/// The views, with the times at which things are due by default.
+pub(crate) fn registry() -> Registry {
+    projections::registry(domain::schedule::Schedule::default())
+}
+
 pub(crate) async fn do_sql(store: &Store, text: &str) {
     let mut tx = store.database().begin().await.expect("begins");
     sql(text.to_owned()).execute(&mut tx).await.expect(text);
@@ -111,7 +116,7 @@ pub(crate) async fn do_sql(store: &Store, text: &str) {
 pub(crate) async fn until_all_follow(store: &Store) {
     let head = store.head().await.expect("a head");
     let all_are_there = async || {
-        let states = states(store).await.expect("states");
+        let states = registry().states(store).await.expect("states");
         let all = states.len() == 2 && states.iter().all(|state| state.position == head);
         if all { Ok(()) } else { Err(format!("{states:?} and not {head}")) }
     };

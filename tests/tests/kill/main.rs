@@ -153,8 +153,9 @@ on_both_engines! {
 
 /// Waits until the views have followed to a position.
 async fn until_views_reach(store: &Store, position: i64) {
+    let registry = projections::registry(domain::schedule::Schedule::default());
     until("the views", async || {
-        engine::states(store).await.expect("states").iter().all(|state| state.position >= position)
+        registry.states(store).await.expect("states").iter().all(|state| state.position >= position)
     })
     .await;
 }

@@ -78,5 +78,5 @@ pub fn key_file(config: &Config) -> PathBuf {
 }
 
 fn options(config: &Config, create: bool) -> Options {
-    Options { connections: config.database.connections, create, ..Options::default() }
+    Options { connections: config.database.connections, create, name: "relight", ..Options::default() }
 }

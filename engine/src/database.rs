@@ -33,11 +33,13 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// Whether a SQLite file is made where there is none. Without it an opened database is left as it is.
     pub create: bool,
+    /// The program's name, as PostgreSQL shows it of its connections.
+    pub name: &'static str,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 16, acquire_timeout: Duration::from_secs(5), create: true }
+        Self { connections: 16, acquire_timeout: Duration::from_secs(5), create: true, name: "engine" }
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_shown_url_has_no_secrets() {
-        assert_eq!(url_without_secrets("postgres://me:p@ss@db:5432/relight?password=x"), "postgres://db:5432/relight");
-        assert_eq!(url_without_secrets("sqlite:///var/relight.db"), "sqlite:///var/relight.db");
+        assert_eq!(url_without_secrets("postgres://me:p@ss@db:5432/bank?password=x"), "postgres://db:5432/bank");
+        assert_eq!(url_without_secrets("sqlite:///var/bank.db"), "sqlite:///var/bank.db");
     }
 }

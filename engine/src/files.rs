@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_others_may_do_is_taken_from_files_and_folders_and_nothing_is_added() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("relight.db");
+        let file = folder.path().join("bank.db");
         std::fs::write(&file, "").expect("written");
         for (before, after) in [(0o644, 0o600), (0o600, 0o600), (0o444, 0o400), (0o777, 0o600)] {
             with_mode(&file, before);

@@ -36,7 +36,7 @@ pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, Stor
 
 pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, StoreError> {
     let connect = PgConnectOptions::from_str(url)?
-        .application_name("relight")
+        .application_name(options.name)
         // Whoever holds the journal's order or a checkpoint and stops talking, as a frozen machine does, must not stop
         // everybody else for long.
         .options([

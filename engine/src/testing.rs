@@ -1,6 +1,6 @@
 //! Databases for tests: one of its own for each, on either engine, gone when the test is over.
 //!
-//! PostgreSQL comes from `RELIGHT_TEST_POSTGRES_URL`, which `./check` sets; without it the first test that asks starts
+//! PostgreSQL comes from `ENGINE_TEST_POSTGRES_URL`, which `./check` sets; without it the first test that asks starts
 //! a private server from the installed binaries, and it ends with the process.
 
 mod wait;
@@ -84,7 +84,7 @@ impl TestDatabase {
         match engine {
             Engine::Sqlite => {
                 let folder = tempfile::tempdir().expect("a temporary folder");
-                let url = format!("sqlite://{}", folder.path().join("relight.db").display());
+                let url = format!("sqlite://{}", folder.path().join("test.db").display());
                 Self { url, migrations, _folder: Some(folder) }
             }
             Engine::Postgres => {
@@ -108,7 +108,7 @@ impl TestDatabase {
     /// When it can't be opened.
     pub async fn open(&self) -> Database {
         // Patient: the machine may be busy with other tests.
-        let options = Options { connections: 4, acquire_timeout: Duration::from_mins(1), create: true };
+        let options = Options { connections: 4, acquire_timeout: Duration::from_mins(1), ..Options::default() };
         let database = Database::open(&self.url, options).await.expect("the database opens");
         database.migrate(self.migrations).await.expect("the migrations run");
         database
@@ -138,7 +138,7 @@ pub async fn rows(database: &Database, table: &str, order: &str) -> Vec<String> 
 /// A new database, copied from one that is already migrated.
 async fn from_template(migrations: &Migrations) -> String {
     let server = postgres_url();
-    let template = format!("relight_template_{}", migrations.fingerprint());
+    let template = format!("template_{}", migrations.fingerprint());
     let name = format!("test_{}", Uuid::now_v7().simple());
     let mut admin = PgConnection::connect(server).await.expect("PostgreSQL answers");
     // One at a time over all test programs: a template can't be copied while somebody is connected to it.
@@ -178,7 +178,7 @@ static POSTGRES_URL: OnceLock<String> = OnceLock::new();
 
 fn postgres_url() -> &'static str {
     let start = || start_postgres(&["-c", "fsync=off"]);
-    POSTGRES_URL.get_or_init(|| std::env::var("RELIGHT_TEST_POSTGRES_URL").unwrap_or_else(|_| start()))
+    POSTGRES_URL.get_or_init(|| std::env::var("ENGINE_TEST_POSTGRES_URL").unwrap_or_else(|_| start()))
 }
 
 /// Starts a private server and takes all later databases from it. For benches: tests don't ask the disk.
@@ -191,13 +191,13 @@ pub fn use_durable_postgres() {
 
 /// Starts a private server. It ends when this process does: the pipe to it is left open until then.
 fn start_postgres(arguments: &[&str]) -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/private-postgres");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/private-postgres");
     let mut child = Command::new(script)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("tests/private-postgres starts");
+        .expect("private-postgres starts");
     let mut url = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut url).expect("its URL");
     assert!(url.starts_with("postgres://"), "PostgreSQL did not start");

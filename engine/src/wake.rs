@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::Database;
 
-const CHANNEL: &str = "relight_journal";
+const CHANNEL: &str = "journal_grew";
 
 /// Says when the journal has grown. Clones are the same.
 #[derive(Debug, Clone)]

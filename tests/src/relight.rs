@@ -75,8 +75,7 @@ pub fn mails(config: &mut Config, sandbox: &Sandbox) {
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    /// Below the ports of `tests/private-postgres`.
-    /// Below the ports of `tests/private-postgres`.
+    /// Below the ports of `engine/private-postgres`.
     const FIRST: u16 = 10_000;
     const PORTS: u16 = 10_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::waiting::sources;
 
 /// What an event engine has no word for.
-const WORDS: [&str; 5] = ["account", "widget", "instagram", "oauth", "reconnect"];
+const WORDS: [&str; 6] = ["relight", "account", "widget", "instagram", "oauth", "reconnect"];
 
 #[test]
 fn the_engine_has_no_word_of_relight() {

@@ -107,7 +107,7 @@ pub fn commands(
 
 /// All that follows the journal.
 pub fn registry(config: &Config, clock: &Clock) -> Registry {
-    projections::registry(config.schedule()).reaction(WebHooks::new(clock.clone()))
+    projections::registry(config.schedule()).reaction(WebHooks::new(clock.clone())).program(PROGRAM)
 }
 
 impl Service {
@@ -168,7 +168,7 @@ impl Service {
         let mut loops = JoinSet::new();
         loops.spawn(workers::run(app.clone(), work.clone(), stop.clone()));
         // Shared by all queues except Meta's, which has a worker of its own.
-        let worker = Arc::new(Worker::new(app.database(), commands::new_id().to_string()));
+        let worker = Arc::new(workers::worker(&app));
         loops.spawn(workers::clock::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::notices::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::notices::run_mails(app.clone(), worker.clone(), work, stop.clone()));

@@ -111,7 +111,8 @@ on_both_engines! {
         let database = TestDatabase::new(engine, &MIGRATIONS).await;
         let store = store(&database).await;
         put(&store, Priority::Normal, 1).await;
-        let waits = async |until| jobs::waits(store.database(), QUEUE, until).await.expect("looks");
+        let looks = worker(&store, "b");
+        let waits = async |until| looks.waits(QUEUE, until).await.expect("looks");
         assert!(waits(now()).await);
         assert!(!waits(now() - TimeDelta::minutes(2)).await, "it was not due then");
         assert_eq!(worker(&store, "a").claim_in_order(QUEUE, now(), 8).await.expect("claims").len(), 1);
@@ -242,6 +243,35 @@ on_both_engines! {
         assert_eq!(again.attempts, 1, "that was no try");
         assert!(end(&store, &again, End::Next(Some(now()))).await);
         assert_eq!(take(&store, "a", 1).await[0].attempts, 0, "it is new");
+    }
+
+    async fn a_worker_leaves_kinds_that_it_does_not_know(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        put(&store, Priority::Urgent, 1).await;
+        let old = worker(&store, "a").knowing(["fax", "letter"]);
+        assert_eq!(old.claim(QUEUE, now(), Room::of(8)).await.expect("claims").len(), 0);
+        put(&store, Priority::Normal, 1).await;
+        assert!(!old.waits(QUEUE, now()).await.expect("looks"), "nothing that it could do");
+        let new = worker(&store, "b").knowing(["fax", "call"]);
+        assert!(new.waits(QUEUE, now()).await.expect("looks"));
+        assert_eq!(new.claim(QUEUE, now(), Room::of(8)).await.expect("claims").len(), 2);
+    }
+
+    async fn what_is_set_aside_stays_until_it_is_scheduled_again(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        let key = put(&store, Priority::Normal, 1).await;
+        let claimed = take(&store, "a", 1).await.remove(0);
+        assert!(end(&store, &claimed, End::SetAside("it can't be read".to_owned())).await);
+        assert_eq!(worker(&store, "a").claim(QUEUE, now() + TimeDelta::days(900), Room::of(1)).await.expect("claims").len(), 0);
+        let waiting = jobs::waiting(store.database(), jobs::Of::Key(&key), 9).await.expect("read");
+        assert_eq!((waiting[0].due_at, waiting[0].last_error.as_deref()), (None, Some("it can't be read")));
+        let again = Scheduled { queue: QUEUE, kind: "call", key: &key, priority: Priority::Normal, due_at: Some(now()), cause: 2 };
+        let mut tx = store.database().begin().await.expect("begins");
+        jobs::set(&mut tx, engine::Target::Serving, &[again]).await.expect("scheduled");
+        tx.commit().await.expect("commits");
+        assert_eq!(take(&store, "a", 1).await.len(), 1);
     }
 
     async fn an_urgent_job_that_fails_is_normal_after_a_few_tries(engine: Engine) {

@@ -8,7 +8,7 @@ use projections::jobs::{CLOCK, Job};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Pauses, claimed, context, next};
+use super::{Pauses, context, next, readable};
 use crate::app::App;
 
 /// How many are claimed at once, and share commits.
@@ -20,11 +20,12 @@ pub async fn run(app: App, worker: Arc<Worker>, queue_position: watch::Receiver<
 }
 
 async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
-    let claimed = claimed(worker.claim_in_order(CLOCK, app.commands.clock.now(), AT_ONCE).await)?;
+    let claimed = worker.claim_in_order(CLOCK, app.commands.clock.now(), AT_ONCE).await?;
     let found = claimed.len();
     if found == 0 {
         return Ok(0);
     }
+    let claimed = readable(app, claimed).await?;
     let ended: Vec<_> = stream::iter(claimed)
         .map(|job: Job| async move {
             let due = app.commands.expire(job.account, &context()).await;
@@ -37,10 +38,7 @@ async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
     for (job, due) in &ended {
         match due {
             Ok(due) => done.push((&job.held, next(job, *due))),
-            Err(error) => {
-                tracing::warn!(account = %job.account, %error, "it could not be marked expired; tried again");
-                super::failed::again(app, job, "our own fault: see the log").await?;
-            }
+            Err(error) => super::failed::fault(app, job, error).await?,
         }
     }
     let mut tx = app.database().begin().await?;

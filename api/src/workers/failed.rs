@@ -7,18 +7,33 @@ use commands::{
     report_failure::Failed,
 };
 use domain::{AccountId, Verdict, schedule::backoff};
+use engine::{StoreError, jobs::End};
 use projections::{
     accounts::{self, Viewer},
     feeds,
     jobs::{self, Job, Retry},
 };
 
-use super::context;
+use super::{context, done};
 use crate::{app::App, sign_in::Users};
+
+/// How long an account rests whose history can't be read.
+const REST: TimeDelta = TimeDelta::hours(6);
 
 /// Tries again later: the longer, the more often it failed.
 pub(super) async fn again(app: &App, job: &Job, error: &str) -> Result<(), commands::Error> {
     later(app, job, backoff(job.account, job.attempts.saturating_add(1)), error).await
+}
+
+/// Our own fault: tried again. An account whose history can't be read rests, until another version of the program can.
+pub(super) async fn fault(app: &App, job: &Job, error: &commands::Error) -> Result<(), commands::Error> {
+    if let commands::Error::Store(StoreError::Undecodable(_)) = error {
+        tracing::error!(account = %job.account, kind = job.kind.name(), %error, "an account rests: its history can't be read");
+        let end = End::Postpone { at: app.commands.clock.now() + REST, why: "its history can't be read".to_owned() };
+        return done(app, job, end).await;
+    }
+    tracing::warn!(account = %job.account, kind = job.kind.name(), %error, "a job failed; it is tried again");
+    again(app, job, "our own fault: see the log").await
 }
 
 async fn later(app: &App, job: &Job, wait: TimeDelta, error: &str) -> Result<(), commands::Error> {

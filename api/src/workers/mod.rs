@@ -12,7 +12,7 @@ pub mod tidy;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::Context;
+use commands::{Context, notices::outbox::MAIL};
 use domain::{Actor, schedule::jitter};
 use engine::{
     StoreError,
@@ -25,17 +25,23 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use failed::again;
+use crate::{app::App, webhooks::deliver::DELIVERY};
+use failed::fault;
 
 /// How often the queue is looked at when nothing wakes it: things come due by time alone.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a stopping node finishes what it has claimed before it lets go of the rest.
 const FINISH: Duration = Duration::from_secs(20);
 
+/// A worker that claims the jobs that this program can do. Others are of a newer one, and left to it.
+pub fn worker(app: &App) -> Worker {
+    let kinds = Kind::NAMES.iter().copied().chain([MAIL, DELIVERY]);
+    Worker::new(app.database(), commands::new_id().to_string()).knowing(kinds)
+}
+
 /// Works until the token is cancelled; then finishes what is under way, and gives the rest back.
 pub async fn run(app: App, mut queue_position: watch::Receiver<i64>, stop: CancellationToken) {
-    let worker = Worker::new(app.database(), commands::new_id().to_string());
+    let worker = worker(&app);
     let workers = Workers::new(app.config.pull.workers as usize);
     let mut changed = app.changed.subscribe();
     let mut jobs = JoinSet::new();
@@ -95,7 +101,8 @@ impl Workers {
         }
         let count = |permits: &Vec<_>| u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let room = Room { all: count(&all), normal: count(&normal) };
-        let claimed = match claimed(worker.claim(META, app.commands.clock.now(), room).await) {
+        let claimed = async { readable(app, worker.claim(META, app.commands.clock.now(), room).await?).await };
+        let claimed = match claimed.await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "the queue can't be read; trying again");
@@ -118,15 +125,25 @@ async fn wait_for_one(free: &Semaphore) {
     let _ = free.acquire().await;
 }
 
-/// Claimed jobs as those of accounts.
-fn claimed(jobs: Result<Vec<engine::jobs::Job>, StoreError>) -> Result<Vec<Job>, StoreError> {
-    jobs?.into_iter().map(Job::try_from).collect()
+/// Claimed jobs as those of accounts. One whose row can't be read is set aside, and keeps up no other.
+async fn readable(app: &App, claimed: Vec<engine::jobs::Job>) -> Result<Vec<Job>, StoreError> {
+    let mut jobs = Vec::with_capacity(claimed.len());
+    for job in claimed {
+        let held = job.held.clone();
+        match Job::try_from(job) {
+            Ok(job) => jobs.push(job),
+            Err(error) => {
+                tracing::error!(kind = held.kind(), key = held.key(), %error, "a job's row can't be read: it is set aside");
+                app.completer.end(held, End::SetAside("its row can't be read".to_owned())).await?;
+            }
+        }
+    }
+    Ok(jobs)
 }
 
 async fn run_job(app: App, job: Job, permit: Permit) {
     if let Err(error) = work(&app, &job).await {
-        tracing::warn!(account = %job.account, kind = job.kind.name(), %error, "a job failed; it is tried again");
-        let _ = again(&app, &job, "our own fault: see the log").await;
+        let _ = fault(&app, &job, &error).await;
     }
     drop(permit);
     app.changed.send_modify(|count| *count = count.wrapping_add(1));

@@ -9,7 +9,7 @@ use domain::{
 };
 use engine::{
     Decision, Filter, StoreError, Unit,
-    jobs::{End, Held, Worker},
+    jobs::{End, Held, Job, Worker},
     sql,
 };
 use store::Event;
@@ -64,22 +64,40 @@ impl Commands {
     pub async fn take_mails(&self, worker: &Worker, limit: u32) -> Result<Vec<Mail>, Error> {
         let mut mails = Vec::new();
         for job in worker.claim_in_order(MAIL, self.clock.now(), limit).await? {
-            let id = job.held.key().to_owned();
-            if job.was_held {
-                // Whoever had it before was stopped, and may have sent it.
-                sql("UPDATE mails SET unsure = TRUE WHERE id = $1").bind(&id).execute(self.store.database()).await?;
+            let held = job.held.clone();
+            match self.mail_of(job).await {
+                Ok(mail) => mails.push(mail),
+                Err(Error::Store(error @ (StoreError::Unreadable(_) | StoreError::Undecodable(_)))) => {
+                    tracing::error!(mail = held.key(), %error, "a mail can't be read: it is set aside");
+                    let mut tx = self.store.database().begin().await?;
+                    // Whoever holds it now, if this doesn't any more, finds the same.
+                    let _ = held.end(&mut tx, End::SetAside("it can't be read".to_owned())).await?;
+                    tx.commit().await?;
+                }
+                Err(error) => return Err(error),
             }
-            let (user, kind): (String, String) =
-                sql("SELECT user_id, kind FROM mails WHERE id = $1").bind(&id).fetch_one(self.store.database()).await?;
-            let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };
-            let news = match kind {
-                Some(kind) => self.news_of(&id, kind).await?,
-                None => Vec::new(),
-            };
-            let user = user.parse().map_err(|_| unreadable())?;
-            mails.push(Mail { id, user, kind, attempts: job.attempts, news, held: job.held });
         }
         Ok(mails)
+    }
+
+    async fn mail_of(&self, job: Job) -> Result<Mail, Error> {
+        let id = job.held.key().to_owned();
+        if job.was_held {
+            // Whoever had it before was stopped, and may have sent it.
+            sql("UPDATE mails SET unsure = TRUE WHERE id = $1").bind(&id).execute(self.store.database()).await?;
+        }
+        let found: Option<(String, String)> = sql("SELECT user_id, kind FROM mails WHERE id = $1")
+            .bind(&id)
+            .fetch_optional(self.store.database())
+            .await?;
+        let (user, kind) = found.ok_or_else(unreadable)?;
+        let kind = if kind == INCIDENT { None } else { Some(kind.parse().map_err(|_| unreadable())?) };
+        let news = match kind {
+            Some(kind) => self.news_of(&id, kind).await?,
+            None => Vec::new(),
+        };
+        let user = user.parse().map_err(|_| unreadable())?;
+        Ok(Mail { id, user, kind, attempts: job.attempts, news, held: job.held })
     }
 
     async fn news_of(&self, mail: &str, kind: NoticeKind) -> Result<Vec<(LinkId, News)>, Error> {
@@ -119,7 +137,14 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn is_still_so(&self, news: &News, schedule: &Schedule) -> Result<bool, Error> {
-        let token = self.token(news.account).await?;
+        let token = match self.token(news.account).await {
+            Err(Error::Store(error @ StoreError::Undecodable(_))) => {
+                // It could not be recorded either, and everything else in the mail is told.
+                tracing::error!(account = %news.account, %error, "a mail leaves out an account whose history can't be read");
+                return Ok(false);
+            }
+            token => token?,
+        };
         Ok(match news.kind {
             NoticeKind::Expired => token.expired().is_some() && !self.happened_since(news).await?,
             NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news),

@@ -51,20 +51,21 @@ pub(super) const PLANNER: &[(&str, &str)] = &[("enable_sort", "off"), ("enable_b
 
 static CLAIMS: AtomicU64 = AtomicU64::new(0);
 
-/// Claims what is due since `from`, which is by priority, under a lease of this claim's own.
+/// Claims what is due since `from`, which is by priority, under a lease of this claim's own. `among`: the condition that the
+/// worker knows a job's kind.
 pub(super) async fn claim(
     database: &Database,
     own: &mut Connection,
-    (queue, node): (&str, &str),
+    (queue, node, among): (&str, &str, &str),
     classes: &[Class],
     limit: u32,
     from: impl Fn(Priority) -> DateTime<Utc>,
 ) -> Result<(Arc<str>, Vec<Row>), StoreError> {
     let lease: Arc<str> = format!("{node}:{}", CLAIMS.fetch_add(1, Ordering::Relaxed)).into();
-    if !database.is_shared() && !is_any_due(database, queue, classes).await? {
+    if !database.is_shared() && !is_any_due(database, (queue, among), classes).await? {
         return Ok((lease, Vec::new()));
     }
-    let query = sql(statement(database.dialect(), limit, classes)).bind(&*lease).bind(queue);
+    let query = sql(statement(database.dialect(), limit, classes, among)).bind(&*lease).bind(queue);
     let query = classes.iter().fold(query, |query, class| query.bind(from(class.priority)).bind(class.until));
     let mut rows: Vec<Row> = match database {
         Database::Sqlite(_) => query.fetch_all(database.writing()).await?,
@@ -80,10 +81,10 @@ pub(super) async fn claim(
 }
 
 /// Whether there is something to claim. Each class is a range of the index.
-async fn is_any_due(database: &Database, queue: &str, classes: &[Class]) -> Result<bool, StoreError> {
+async fn is_any_due(database: &Database, (queue, among): (&str, &str), classes: &[Class]) -> Result<bool, StoreError> {
     let due = |class: &Class| {
         format!(
-            "EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = {} AND due_at <= $2)",
+            "EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = {} AND due_at <= $2{among})",
             class.priority.number()
         )
     };
@@ -94,7 +95,7 @@ async fn is_any_due(database: &Database, queue: &str, classes: &[Class]) -> Resu
 }
 
 /// Selects a class; its two times are parameters, after those of the classes before.
-fn select(dialect: Dialect, number: usize, class: &Class) -> String {
+fn select(dialect: Dialect, number: usize, class: &Class, among: &str) -> String {
     let limit = match class.after {
         Some(after) => {
             let taken = format!("(SELECT count(*) FROM class{after})");
@@ -105,7 +106,7 @@ fn select(dialect: Dialect, number: usize, class: &Class) -> String {
     let (from, until) = (3 + 2 * number, 4 + 2 * number);
     format!(
         "SELECT kind, key FROM jobs WHERE queue = $2 AND priority = {} AND due_at BETWEEN ${from} AND ${until} \
-         AND (leased_until IS NULL OR leased_until < {}) ORDER BY due_at LIMIT {limit}{}",
+         AND (leased_until IS NULL OR leased_until < {}){among} ORDER BY due_at LIMIT {limit}{}",
         class.priority.number(),
         dialect.clock(0),
         dialect.skip_locked(),
@@ -114,11 +115,11 @@ fn select(dialect: Dialect, number: usize, class: &Class) -> String {
 
 /// The classes are read in their order, and no further than there is room. The limits stand in the text: the planner
 /// would not believe a parameter to be small.
-fn statement(dialect: Dialect, limit: u32, classes: &[Class]) -> String {
+fn statement(dialect: Dialect, limit: u32, classes: &[Class], among: &str) -> String {
     let with = classes
         .iter()
         .enumerate()
-        .map(|(number, class)| format!("class{number} AS ({}), ", select(dialect, number, class)));
+        .map(|(number, class)| format!("class{number} AS ({}), ", select(dialect, number, class, among)));
     let all = (0..classes.len()).map(|number| format!("SELECT * FROM class{number}")).collect::<Vec<_>>();
     format!(
         "WITH {}chosen AS ({} LIMIT {limit}) \

@@ -33,6 +33,8 @@ pub enum End {
         /// Why, as people read it.
         why: String,
     },
+    /// It can't be done by anybody, for this reason: it stays, and isn't due until it is scheduled again.
+    SetAside(String),
     /// It is given up.
     Discard(String),
 }
@@ -45,7 +47,7 @@ impl End {
 
     const fn due_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Done | Self::Discard(_) => None,
+            Self::Done | Self::SetAside(_) | Self::Discard(_) => None,
             Self::Next(at) => *at,
             Self::Retry { at, .. } | Self::Postpone { at, .. } => Some(*at),
         }
@@ -54,7 +56,9 @@ impl End {
     fn why(&self) -> Option<&str> {
         match self {
             Self::Done | Self::Next(_) => None,
-            Self::Retry { why, .. } | Self::Postpone { why, .. } | Self::Discard(why) => Some(why),
+            Self::Retry { why, .. } | Self::Postpone { why, .. } | Self::SetAside(why) | Self::Discard(why) => {
+                Some(why)
+            }
         }
     }
 
@@ -63,7 +67,7 @@ impl End {
         match self {
             Self::Next(_) | Self::Retry { in_line: true, .. } => 0,
             Self::Retry { .. } => URGENT_TRIES,
-            Self::Postpone { .. } | Self::Done | Self::Discard(_) => i64::MAX,
+            Self::Postpone { .. } | Self::SetAside(_) | Self::Done | Self::Discard(_) => i64::MAX,
         }
     }
 }
@@ -136,7 +140,7 @@ async fn end_each(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<bool>, sqlx:
     let delete = |rows: &str| match dialect {
         // Row by row along the key: SQLite would go through the whole table for a list of keys and leases.
         Dialect::Sqlite => format!(
-            "DELETE FROM jobs WHERE (key, kind) IN (SELECT jobs.key, jobs.kind FROM ({rows}) AS ended CROSS JOIN jobs \
+            "DELETE FROM jobs WHERE rowid IN (SELECT jobs.rowid FROM ({rows}) AS ended CROSS JOIN jobs \
              WHERE jobs.kind = ended.kind AND jobs.key = ended.key AND jobs.lease = ended.lease) RETURNING kind, key"
         ),
         Dialect::Postgres => format!(

@@ -27,7 +27,7 @@ pub(crate) use rebuild::{empty, reconcile};
 pub use schedule::{
     Scheduled, add, ask, bring_forward, cancel, clear, hold_back, lock, move_to, remove, set, set_missing, try_now,
 };
-pub use waiting::{Of, Waiting, waiting, waiting_queues, waits};
+pub use waiting::{Of, Waiting, waiting, waiting_queues};
 pub use worker::{Room, Worker};
 
 /// How long a worker may take, on the database's clock.

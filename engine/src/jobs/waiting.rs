@@ -54,14 +54,16 @@ pub enum Of<'a> {
     Queue(&'a str),
 }
 
-/// Whether a job of normal priority was due in a queue at some time, and no worker holds it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn waits(database: &Database, queue: &str, until: DateTime<Utc>) -> Result<bool, StoreError> {
+/// Whether a job of normal priority that meets a condition was due in a queue at some time, and no worker holds it.
+pub(super) async fn waits(
+    database: &Database,
+    (queue, among): (&str, &str),
+    until: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     let waits = format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = 1 AND due_at <= $2 \
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = 1 AND due_at <= $2{} \
          AND (leased_until IS NULL OR leased_until < {}))",
+        among,
         database.dialect().clock(0),
     );
     Ok(sql(waits).bind(queue).bind(until).scalar(database).await?)

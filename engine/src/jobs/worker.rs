@@ -16,6 +16,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::{
     Job, Priority,
     claim::{self, Class, Row},
+    schedule::list,
 };
 use crate::{Connection, Database, StoreError, sql};
 
@@ -53,6 +54,8 @@ impl Room {
 pub struct Worker {
     database: Database,
     node: String,
+    /// The condition that it knows a job's kind.
+    among: String,
     own: AsyncMutex<Connection>,
     seen: Mutex<HashMap<String, Seen>>,
 }
@@ -71,7 +74,22 @@ impl Worker {
     /// A worker; no other has its `node` as a name.
     pub fn new(database: &Database, node: impl Into<String>) -> Self {
         let own = AsyncMutex::new(Connection::with(claim::PLANNER));
-        Self { database: database.clone(), node: node.into(), own, seen: Mutex::default() }
+        Self { database: database.clone(), node: node.into(), among: String::new(), own, seen: Mutex::default() }
+    }
+
+    /// It claims jobs of these kinds alone. Others in its queues are left: those of a newer program, to its workers.
+    #[must_use]
+    pub fn knowing(self, kinds: impl IntoIterator<Item = &'static str>) -> Self {
+        let kinds: Vec<_> = kinds.into_iter().collect();
+        Self { among: format!(" AND kind IN ({})", list(&kinds)), ..self }
+    }
+
+    /// Whether a job of normal priority was due in a queue at some time, and no worker holds it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waits(&self, queue: &str, until: DateTime<Utc>) -> Result<bool, StoreError> {
+        super::waiting::waits(&self.database, (queue, &self.among), until).await
     }
 
     /// Claims what is due in a queue: urgent jobs first, but a share of each claim for what has waited too long.
@@ -118,7 +136,7 @@ impl Worker {
         };
         let mut own = self.own.lock().await;
         let begun = Instant::now();
-        let of = (queue, self.node.as_str());
+        let of = (queue, self.node.as_str(), self.among.as_str());
         let (lease, rows) = claim::claim(&self.database, &mut own, of, classes, limit, from).await?;
         self.seen().entry(queue.to_owned()).or_default().note(&rows, is_whole.then(|| begun.elapsed()));
         Ok(rows.into_iter().map(|row| row.job(&lease)).collect())

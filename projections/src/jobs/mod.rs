@@ -53,7 +53,7 @@ impl Kind {
     }
 
     /// The names of all of them.
-    pub(crate) const NAMES: &'static [&'static str] = &["pull", "check", "renew", "expire", "remind", "notify"];
+    pub const NAMES: &'static [&'static str] = &["pull", "check", "renew", "expire", "remind", "notify"];
 
     /// Those that are due by a token's clocks, or because of what happened to it, and go with what happens next.
     pub(crate) const OF_TOKENS: &'static [&'static str] = &["check", "renew", "expire", "remind", "notify"];

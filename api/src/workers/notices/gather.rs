@@ -18,7 +18,7 @@ use super::{INCIDENT_WAIT, TROUBLE, Wishes, troubled};
 use crate::{
     app::App,
     webhooks::outbox::{self, Message},
-    workers::{failed::again, next},
+    workers::{failed::fault, next},
 };
 
 /// How long news wait while an earlier mail is being sent.
@@ -51,9 +51,8 @@ pub(super) async fn gather(app: &App, due: &[Job]) -> Result<(), commands::Error
         let (news, again_at) = match news.await {
             Ok(news) => news,
             // One account that can't be read keeps nobody else from being told.
-            Err(error @ commands::Error::Store(StoreError::Unreadable(_))) => {
-                tracing::error!(account = %job.account, %error, "what there is to tell of an account can't be read");
-                again(app, job, "our own fault: see the log").await?;
+            Err(error @ commands::Error::Store(StoreError::Undecodable(_) | StoreError::Unreadable(_))) => {
+                fault(app, job, &error).await?;
                 continue;
             }
             Err(error) => return Err(error),

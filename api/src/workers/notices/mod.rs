@@ -10,10 +10,7 @@ use std::{
 
 use chrono::TimeDelta;
 use domain::{AccountId, Connection, UserId};
-use engine::{
-    StoreError,
-    jobs::{self, Worker},
-};
+use engine::{StoreError, jobs::Worker};
 use futures::{StreamExt, stream};
 use projections::{
     accounts::{self, Account},
@@ -22,7 +19,7 @@ use projections::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Pauses, claimed};
+use super::{Pauses, readable};
 use crate::{
     app::App,
     error::Error,
@@ -51,10 +48,11 @@ pub async fn run(app: App, worker: Arc<Worker>, queue_position: watch::Receiver<
 async fn gather_due(app: &App, worker: &Worker) -> Result<bool, commands::Error> {
     let now = app.commands.clock.now();
     // Not while tokens expire faster than they are marked, for both write a lot.
-    if jobs::waits(app.database(), CLOCK, now - BEHIND).await? {
+    if worker.waits(CLOCK, now - BEHIND).await? {
         return Ok(false);
     }
-    let claimed = claimed(worker.claim_in_order(NOTIFICATIONS, now, AT_ONCE).await)?;
+    let claimed = worker.claim_in_order(NOTIFICATIONS, now, AT_ONCE).await?;
+    let claimed = readable(app, claimed).await?;
     if !claimed.is_empty() {
         gather(app, &claimed).await?;
     }

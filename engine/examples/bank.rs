@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::DateTime;
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use engine::{
     Bulk, Database, Decision, Decoded, Entry, EventSet, ExecuteError, Head, MIGRATIONS, Metadata, Options, Projection,
@@ -68,15 +67,21 @@ impl Projection for Balances {
     const TABLES: &'static [&'static str] = &["balances"];
     type Event = Moved;
     type Fold = HashMap<String, i64>;
-    fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Moved>) {
-        *fold.entry(entry.aggregate_id.clone()).or_default() += entry.event.0;
-    }
-    async fn save(&self, fold: Self::Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
-        let table = target.table("balances");
-        let rows = Bulk::new().text("id", fold.keys().map(String::as_str)).int("has", fold.values().copied());
-        let add = format!("ON CONFLICT (id) DO UPDATE SET has = {table}.has + excluded.has");
-        rows.execute(tx, |rows| format!("INSERT INTO {table} (id, has) {rows} {add}")).await?;
+    async fn load(&self, has: &mut Self::Fold, tx: &mut Tx, target: Target, ids: &[&str]) -> Result<(), StoreError> {
+        let select = format!("SELECT id, has FROM {} WHERE id {}", target.table("balances"), tx.dialect().among("$1"));
+        has.extend(sql(select).bind(ids).fetch_all::<(String, i64)>(tx).await?);
         Ok(())
+    }
+    fn forget(&self, has: &mut Self::Fold, id: &str) {
+        has.insert(id.to_owned(), 0);
+    }
+    fn apply(&self, has: &mut Self::Fold, entry: &Entry<Moved>) {
+        *has.entry(entry.aggregate_id.clone()).or_default() += entry.event.0;
+    }
+    async fn save(&self, has: Self::Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
+        let rows = Bulk::new().text("id", has.keys().map(String::as_str)).int("has", has.values().copied());
+        let (table, set) = (target.table("balances"), "ON CONFLICT (id) DO UPDATE SET has = excluded.has");
+        Ok(rows.execute(tx, |rows| format!("INSERT INTO {table} (id, has) {rows} {set}")).await.map(drop)?)
     }
 }
 
@@ -87,10 +92,11 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::new(Database::open(&url, Options::default()).await?, Vec::new);
     store.database().migrate(&MIGRATIONS).await?;
     for table in ["balances", "balances_rebuild"] {
-        let create = format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)");
-        sql(create).execute(store.database()).await?;
+        sql(format!("CREATE TABLE {table} (id TEXT PRIMARY KEY, has BIGINT NOT NULL)"))
+            .execute(store.database())
+            .await?;
     }
-    let by = || Metadata::new(DateTime::UNIX_EPOCH, &[("by", "ann".to_owned())].into());
+    let by = || Metadata::new(chrono::DateTime::UNIX_EPOCH, &[("by", "ann".to_owned())].into());
     let mut unit = store.unit(by());
     unit.execute::<Account>("ann", 100).await?;
     unit.commit().await?;
@@ -102,6 +108,5 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     views.rebuild(&store, "balances", &|at, head| println!("rebuilt: {at} of {head} events")).await?;
     let rows: Vec<(String, i64)> = sql("SELECT id, has FROM balances ORDER BY id").fetch_all(store.database()).await?;
     assert_eq!(rows, [("ann".to_owned(), 70), ("ben".to_owned(), 30)]);
-    println!("{rows:?}");
     Ok(())
 }

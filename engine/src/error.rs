@@ -29,12 +29,47 @@ pub enum StoreError {
     /// A row that the unit relies on isn't as it must be.
     #[error("a row is not as the unit needs it")]
     Refused,
-    /// A stored event can't be read.
+    /// A stored event can't be decoded: it is damaged, or of a newer program.
     #[error("a stored event can't be read: {0}")]
+    Undecodable(String),
+    /// A stored row can't be read.
+    #[error("a stored row can't be read: {0}")]
     Unreadable(String),
-    /// The URL names no engine that Relight knows.
+    /// A view or a reaction can't do that.
+    #[error("{0}")]
+    Projection(String),
+    /// The URL names no engine that this one runs on.
     #[error("it must begin with sqlite:// or postgres://")]
     UnknownEngine,
+}
+
+impl StoreError {
+    /// Whether the database, or a type, refused what it was given, as it would again: of PostgreSQL the classes 22 (data)
+    /// and 23 (integrity), the same of SQLite, and what can't be decoded. Anything else may pass by itself.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Database(error) => is_refusal(error),
+            Self::Append(error) => is_refusal(error),
+            Self::Undecodable(_) | Self::Unreadable(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_refusal(error: &sqlx::Error) -> bool {
+    /// Too big, against a constraint, of another type, out of range. Source: SQLite, "Result and Error Codes".
+    const OF_SQLITE: [i32; 4] = [18, 19, 20, 25];
+    match error {
+        sqlx::Error::Database(cause) => {
+            let code = cause.code().unwrap_or_default();
+            match cause.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                Some(_) => code.starts_with("22") || code.starts_with("23"),
+                None => code.parse().is_ok_and(|code: i32| OF_SQLITE.contains(&(code & 0xff))),
+            }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
 }
 
 /// Why a unit was not committed.

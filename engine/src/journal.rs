@@ -64,10 +64,21 @@ impl Store {
         position: i64,
         limit: i64,
     ) -> Result<Vec<Entry<Decoded<E>>>, StoreError> {
-        let upcasters = self.upcasters;
+        self.entries_of(tx, None, position, limit).await
+    }
+
+    /// The same, of one aggregate or all.
+    pub(crate) async fn entries_of<E: EventSet>(
+        &self,
+        tx: &mut Tx,
+        aggregate_id: Option<&str>,
+        position: i64,
+        limit: i64,
+    ) -> Result<Vec<Entry<Decoded<E>>>, StoreError> {
+        let (upcasters, range) = (self.upcasters, (aggregate_id, position, limit));
         match tx {
-            Tx::Sqlite(tx) => Ok(entries(&mut **tx, Dialect::Sqlite, position, limit, upcasters).await?),
-            Tx::Postgres(tx) => Ok(entries(&mut **tx, Dialect::Postgres, position, limit, upcasters).await?),
+            Tx::Sqlite(tx) => Ok(entries(&mut **tx, Dialect::Sqlite, range, upcasters).await?),
+            Tx::Postgres(tx) => Ok(entries(&mut **tx, Dialect::Postgres, range, upcasters).await?),
         }
     }
 
@@ -86,7 +97,7 @@ impl Store {
                 let mut connection = $connection;
                 tokio::spawn(async move {
                     while position < until {
-                        let read = entries(&mut *connection, dialect, position, at_once, upcasters).await;
+                        let read = entries(&mut *connection, dialect, (None, position, at_once), upcasters).await;
                         let last = read.as_ref().ok().and_then(|read| Some((read.last()?.position, read.len())));
                         let _ = send.send(read.map_err(StoreError::from)).await;
                         match last {
@@ -181,12 +192,11 @@ pub async fn type_before(
     .await?)
 }
 
-/// Reads events after a position and decodes them.
+/// Reads events, of one aggregate or all, after a position and so many at most, and decodes them.
 async fn entries<'c, D, X, E>(
     on: X,
     dialect: Dialect,
-    position: i64,
-    limit: i64,
+    (aggregate_id, position, limit): (Option<&str>, i64, i64),
     upcasters: Upcasters,
 ) -> Result<Vec<Entry<Decoded<E>>>, sqlx::Error>
 where
@@ -197,15 +207,22 @@ where
     i64: for<'q> sqlx::Encode<'q, D> + for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
     DateTime<Utc>: for<'r> sqlx::Decode<'r, D> + sqlx::Type<D>,
     for<'r> &'r str: sqlx::Decode<'r, D> + sqlx::Type<D>,
+    String: for<'q> sqlx::Encode<'q, D> + sqlx::Type<D>,
     for<'q> D::Arguments<'q>: sqlx::IntoArguments<'q, D>,
 {
     let select = format!(
         "SELECT position, aggregate_type, aggregate_id, event_type, event_version, {}, at FROM events \
-         WHERE position > $1 ORDER BY position LIMIT $2",
-        dialect.text_of_json("payload")
+         WHERE position > $1{} ORDER BY position LIMIT $2",
+        dialect.text_of_json("payload"),
+        if aggregate_id.is_some() { " AND aggregate_id = $3" } else { "" }
     );
     let upcasters = upcasters();
-    let mut rows = sqlx::query(&select).bind(position).bind(limit).fetch(on);
+    let query = sqlx::query(&select).bind(position).bind(limit);
+    let query = match aggregate_id {
+        Some(id) => query.bind(id.to_owned()),
+        None => query,
+    };
+    let mut rows = query.fetch(on);
     let mut entries = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let head = Head { aggregate: row.try_get(1)?, event_type: row.try_get(3)?, version: row.try_get(4)? };

@@ -35,7 +35,9 @@ pub use event_set::{Decoded, EventSet, Head};
 pub use journal::{Entry, Filter, type_before};
 pub use metadata::Metadata;
 pub use migrate::{MIGRATIONS, Migrations};
-pub use projections::{Kind, Progress, Projection, Reaction, Registry, Running, State, Target, hold};
+pub use projections::{
+    Kind, Progress, Projection, Quarantined, Reaction, Registry, Retried, Running, State, Target, hold, quarantined,
+};
 pub use recorded::Recorded;
 #[cfg(feature = "testing")]
 pub use recorded::json;

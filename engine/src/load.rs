@@ -40,6 +40,6 @@ fn unexpected<E: std::error::Error>(error: &AggregateError<E>) -> StoreError {
             StoreError::Database(sqlx::Error::Protocol(source.to_string()))
         }
         AggregateError::AggregateConflict => StoreError::Conflict,
-        other => StoreError::Unreadable(other.to_string()),
+        other => StoreError::Undecodable(other.to_string()),
     }
 }

@@ -38,17 +38,22 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// What comes of decoding it.
+    pub fn decoded<E: EventSet>(&self) -> Decoded<E> {
+        let head = Head { aggregate: &self.aggregate, event_type: &self.event_type, version: &self.version };
+        E::decode(&head, self.payload.get())
+    }
+
     /// The event itself.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] if it can't be decoded.
+    /// [`StoreError::Undecodable`] if it can't be decoded.
     pub fn event<E: EventSet>(&self) -> Result<E, StoreError> {
-        let head = Head { aggregate: &self.aggregate, event_type: &self.event_type, version: &self.version };
         let unreadable = |why: &str| {
-            let Head { aggregate, event_type, .. } = head;
-            StoreError::Unreadable(format!("position {}, {aggregate} {event_type}: {why}", self.position))
+            let Self { position, aggregate, event_type, .. } = self;
+            StoreError::Undecodable(format!("position {position}, {aggregate} {event_type}: {why}"))
         };
-        match E::decode(&head, self.payload.get()) {
+        match self.decoded() {
             Decoded::Event(event) => Ok(event),
             other => Err(unreadable(&other.failure().unwrap_or_else(|| "it is not among these events".to_owned()))),
         }

@@ -6,14 +6,19 @@ use domain::{
     account::{NoticeKind, Plan, Standing},
     token::{Clock, Current, Way},
 };
-use engine::{Recorded, StoreError};
+use engine::{Decoded, Recorded};
 use store::Event;
+
+/// So many characters are shown of an event that can't be read.
+const SHOWN: usize = 300;
 
 /// One event of a story.
 #[derive(Debug, Clone)]
 pub struct Chapter {
     /// The event as it is stored.
     pub recorded: Recorded,
+    /// The event, if this program can read it.
+    pub event: Option<Event>,
     /// What happened, in a sentence.
     pub words: String,
     /// Whom or what the sentence names by its id.
@@ -35,23 +40,42 @@ pub enum About {
     Widget(WidgetId),
 }
 
-/// Tells a story from its events, which must be all of an account's, from the first.
-///
-/// # Errors
-/// When an event can't be read.
-pub fn tell(events: Vec<Recorded>) -> Result<Vec<Chapter>, StoreError> {
+/// Tells a story from its events, which must be all of an account's, from the first. An event that this program can't read
+/// is told as it is stored, and from it on nobody knows the state.
+pub fn tell(events: Vec<Recorded>) -> Vec<Chapter> {
     use cqrs_es::Aggregate;
     let (mut account, mut token) = (Account::default(), Token::default());
+    let mut is_known = true;
     let chapter = |recorded: Recorded| {
-        let event = recorded.event()?;
-        let (words, about) = (words(&event), about(&event));
-        match event {
-            Event::Account(event) => account.apply(event),
-            Event::Token(event) => token.apply(event),
+        let (words, event) = read(&recorded);
+        let about = event.as_ref().map_or(About::Account, about);
+        match event.clone() {
+            Some(Event::Account(event)) => account.apply(event),
+            Some(Event::Token(event)) => token.apply(event),
+            None => is_known = false,
         }
-        Ok(Chapter { recorded, words, about, state: state(&account, &token), clocks: token.current().map(clocks) })
+        let (state, clocks) = if is_known {
+            (state(&account, &token), token.current().map(clocks))
+        } else {
+            ("unknown".to_owned(), None)
+        };
+        Chapter { recorded, event, words, about, state, clocks }
     };
     events.into_iter().map(chapter).collect()
+}
+
+/// What a stored event says in words, and the event, if this program can read it.
+pub fn read(recorded: &Recorded) -> (String, Option<Event>) {
+    match recorded.decoded::<Event>() {
+        Decoded::Event(event) => (words(&event), Some(event)),
+        unreadable => {
+            let Recorded { aggregate, event_type, version, payload, .. } = recorded;
+            let why = unreadable.failure().unwrap_or_default();
+            let stored: String = payload.get().chars().take(SHOWN).collect();
+            let what = format!("{event_type} ({aggregate}, version {version})");
+            (format!("{what}, which this version of Relight can't read: {why}. It is stored as {stored}"), None)
+        }
+    }
 }
 
 fn state(account: &Account, token: &Token) -> String {

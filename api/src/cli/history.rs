@@ -37,7 +37,7 @@ pub(super) async fn run(config: Config, options: Options) -> Result<()> {
     if events.is_empty() {
         bail!("There is no event of this account{}.", if options.at.is_some() { " until then" } else { "" });
     }
-    for chapter in story::tell(events)? {
+    for chapter in story::tell(events) {
         if options.json { print_json(&chapter)? } else { print_words(&chapter) }
     }
     Ok(())

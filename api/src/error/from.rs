@@ -33,6 +33,7 @@ impl From<StoreError> for Error {
             StoreError::Busy => Self::Busy,
             StoreError::Database(error) => error.into(),
             StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
+            error @ StoreError::Undecodable(_) => Self::Unreadable(error.into()),
             error => Self::Internal(error.into()),
         }
     }

@@ -52,6 +52,8 @@ pub enum Error {
     Busy,
     /// The database can't be reached, which passes.
     Unavailable(anyhow::Error),
+    /// An account's stored events can't be read, so nobody may decide on them.
+    Unreadable(anyhow::Error),
     /// Our own fault.
     Internal(anyhow::Error),
 }
@@ -69,6 +71,9 @@ pub struct Field {
 
 /// Seconds after which a request should be repeated while the database can't be reached.
 const RETRY_SECONDS: u64 = 5;
+
+/// Seconds after which a request may be repeated about an account whose events can't be read: somebody has to mend that.
+const UNREADABLE_SECONDS: u64 = 300;
 
 impl Error {
     /// Says that a refusal is about a field of a form on a page. Other errors stay as they are.
@@ -96,7 +101,7 @@ impl Error {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Unavailable(_) | Self::Unreadable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -105,6 +110,7 @@ impl Error {
         match self {
             Self::TooMany(seconds) | Self::Spent(_, seconds) => Some(*seconds),
             Self::Busy | Self::Unavailable(_) => Some(RETRY_SECONDS),
+            Self::Unreadable(_) => Some(UNREADABLE_SECONDS),
             _ => None,
         }
     }

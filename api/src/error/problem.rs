@@ -25,6 +25,9 @@ pub struct Problem {
     pub field: Option<Field>,
 }
 
+/// The code of an account whose events can't be read.
+const UNREADABLE: u16 = 1086;
+
 impl Problem {
     fn new(kind: &'static str, title: &str, detail: &str) -> Self {
         Self { kind, title: title.into(), detail: detail.into(), code: None, reference: None, field: None }
@@ -51,6 +54,7 @@ impl Problem {
             title: self.title.to_string(),
             status: status.as_u16(),
             detail: self.detail.to_string(),
+            code: self.code,
             reference: self.reference.clone(),
         }
     }
@@ -70,6 +74,10 @@ pub struct Details {
     status: u16,
     /// What to do about it.
     detail: String,
+    /// The code that support knows, as the page *Codes* lists them; only with some kinds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 1086)]
+    code: Option<u16>,
     /// Under which the cause stands in the service's log; only with faults of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -114,6 +122,12 @@ impl From<Error> for Problem {
             Error::Unavailable(cause) => {
                 let text = "We can't reach our database. Nothing was lost. Please try again in a moment.";
                 Self { reference: Some(logged(&cause)), ..Self::new("unavailable", "Back in a moment", text) }
+            }
+            Error::Unreadable(cause) => {
+                let text = "This account's history has an entry that this version of Relight can't read, so nothing can be \
+                            changed until it can. Nothing was lost, and its widgets stay. Support finds it by the reference.";
+                let problem = Self::new("account-unreadable", "This account can't be changed just now", text);
+                Self { code: Some(UNREADABLE), reference: Some(logged(&cause)), ..problem }
             }
             Error::Internal(cause) => {
                 let text = "This is our fault, and nothing was lost. Please try again in a moment.";

@@ -50,7 +50,7 @@ pub(super) async fn chapters(
     let cut = events.len() > HISTORY;
     let mut names = Names { users: Users::new(app.database().clone()), me: me.id, known: BTreeMap::new() };
     let mut rows = Vec::new();
-    for chapter in story::tell(events)?.into_iter().rev().take(HISTORY) {
+    for chapter in story::tell(events).into_iter().rev().take(HISTORY) {
         let who = match chapter.recorded.actor.strip_prefix("user:") {
             Some(id) => names.of(id).await?,
             None => who(&chapter.recorded.actor).to_owned(),
@@ -66,8 +66,8 @@ pub(super) async fn chapters(
             when: Moment { at: chapter.recorded.at, now },
             state: chapter.state,
             clocks: chapter.clocks,
-            evidence: match chapter.recorded.event()? {
-                Event::Token(TokenEvent::Expired { evidence, .. }) => Some(rests_on(evidence)),
+            evidence: match chapter.event {
+                Some(Event::Token(TokenEvent::Expired { evidence, .. })) => Some(rests_on(evidence)),
                 _ => None,
             },
             position: chapter.recorded.position,

@@ -26,6 +26,8 @@ use crate::{
 const META_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many businesses' own budgets are shown.
 const BUSINESSES: usize = 10;
+/// How many accounts that a projection has set aside are shown.
+const LISTED: i64 = 20;
 /// How many incidents are shown.
 const INCIDENTS: i64 = 10;
 
@@ -42,6 +44,7 @@ struct OperationsPage {
     keys: String,
     meta: Vec<Reached>,
     followers: Vec<FollowerRow>,
+    aside: Vec<AsideRow>,
     work: Vec<WorkRow>,
     budgets: Vec<BudgetRow>,
     incidents: Vec<IncidentRow>,
@@ -62,7 +65,17 @@ struct FollowerRow {
     version: i64,
     position: i64,
     behind: i64,
+    quarantined: i64,
     failure: Option<(i64, String)>,
+}
+
+struct AsideRow {
+    projection: String,
+    account: String,
+    short: String,
+    position: i64,
+    failure: String,
+    since: String,
 }
 
 struct WorkRow {
@@ -96,7 +109,16 @@ pub async fn operations(
         name: state.name,
         version: state.version,
         position: state.position,
+        quarantined: state.quarantined,
         failure: state.failure,
+    });
+    let aside = engine::quarantined(app.store(), None, LISTED).await?.into_iter().map(|aside| AsideRow {
+        projection: aside.projection,
+        short: short(&aside.aggregate_id),
+        account: aside.aggregate_id,
+        position: aside.position,
+        failure: aside.failure,
+        since: Moment { at: aside.since, now }.to_string(),
     });
     let work = jobs::waiting(app.database(), 20).await?.into_iter().map(|waiting| WorkRow {
         kind: waiting.kind,
@@ -124,6 +146,7 @@ pub async fn operations(
         keys: app.commands.vault.key_ids().collect::<Vec<_>>().join(", "),
         meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
+        aside: aside.collect(),
         work: work.collect(),
         budgets: Connection::ALL.into_iter().flat_map(|connection| budgets(&app, connection, now)).collect(),
     })

@@ -91,24 +91,22 @@ pub async fn events(
     });
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let now = app.commands.clock.now();
-    let row = |event: Recorded| -> Result<EventRow, Error> {
-        Ok(EventRow {
-            position: event.position,
-            when: Moment { at: event.at, now },
-            words: story::words(&event.event()?),
-            payload: event.payload.get().to_owned(),
-            metadata: event.metadata.get().to_owned(),
-            who: who(&event.actor),
-            short: short(&event.aggregate_id),
-            account: event.aggregate_id,
-            event_type: event.event_type,
-        })
+    let row = |event: Recorded| EventRow {
+        position: event.position,
+        when: Moment { at: event.at, now },
+        words: story::read(&event).0,
+        payload: event.payload.get().to_owned(),
+        metadata: event.metadata.get().to_owned(),
+        who: who(&event.actor),
+        short: short(&event.aggregate_id),
+        account: event.aggregate_id,
+        event_type: event.event_type,
     };
     let page = render(&EventsPage {
         me: Me::from(&user),
         csrf,
         wrong,
-        events: events.into_iter().map(row).collect::<Result<_, _>>()?,
+        events: events.into_iter().map(row).collect(),
         next,
         account: query.account,
         event_type: query.event_type,

@@ -1,7 +1,7 @@
 //! Checkpoints: how far projections are.
 
 use super::projection::Target;
-use crate::{On, Store, StoreError, Tx, sql};
+use crate::{Database, On, Store, StoreError, Tx, sql};
 
 /// What a checkpoint is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,9 @@ pub struct State {
     pub version: i64,
     /// The last event that is in its rows.
     pub position: i64,
-    /// The event that could not be applied, and why.
+    /// How many aggregates it has set aside ([`quarantined`](crate::quarantined)).
+    pub quarantined: i64,
+    /// Where it has stopped, and why: too much of the journal can't be applied.
     pub failure: Option<(i64, String)>,
 }
 
@@ -50,14 +52,15 @@ struct Row {
     position: i64,
     failed_position: Option<i64>,
     failure: Option<String>,
+    quarantined: i64,
 }
+
+const SELECT: &str = "SELECT name, version, position, failed_position, failure, \
+    (SELECT count(*) FROM quarantine WHERE projection = name) AS quarantined FROM checkpoints";
 
 /// How far those of these names are, in their order, each followed by its rebuild; then whatever else has a checkpoint.
 pub(super) async fn states(store: &Store, known: &[(&str, Kind)]) -> Result<Vec<State>, StoreError> {
-    let mut rows: Vec<Row> =
-        sql("SELECT name, version, position, failed_position, failure FROM checkpoints ORDER BY name")
-            .fetch_all(store.database())
-            .await?;
+    let mut rows: Vec<Row> = sql(format!("{SELECT} ORDER BY name")).fetch_all(store.database()).await?;
     let mut states = Vec::new();
     for (name, kind) in known {
         for (name, kind) in [((*name).to_owned(), *kind), (Target::Beside.table(name), Kind::Rebuild)] {
@@ -72,27 +75,31 @@ pub(super) async fn states(store: &Store, known: &[(&str, Kind)]) -> Result<Vec<
 
 impl Row {
     fn state(self, kind: Kind) -> State {
-        let Self { name, version, position, failed_position, failure } = self;
-        State { name, kind, version, position, failure: failed_position.zip(failure) }
+        let Self { name, version, position, failed_position, failure, quarantined } = self;
+        State { name, kind, version, position, quarantined, failure: failed_position.zip(failure) }
     }
 }
 
 /// How far a projection is, and which version of it made the rows: there is one for the tables that serve, and one for
 /// those beside while they are rebuilt.
-#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub(super) struct Checkpoint {
     pub(super) position: i64,
     pub(super) version: i64,
-    pub(super) failed_position: Option<i64>,
+    /// Where it has stopped, and why.
+    pub(super) failure: Option<(i64, String)>,
 }
 
 impl Checkpoint {
     /// That of a name, if there is one.
     pub(super) async fn of(store: &Store, name: &str) -> Result<Option<Self>, StoreError> {
-        Ok(sql("SELECT position, version, failed_position FROM checkpoints WHERE name = $1")
-            .bind(name)
-            .fetch_optional(store.database())
-            .await?)
+        let row: Option<Row> =
+            sql(format!("{SELECT} WHERE name = $1")).bind(name).fetch_optional(store.database()).await?;
+        Ok(row.map(|Row { version, position, failed_position, failure, .. }| Self {
+            position,
+            version,
+            failure: failed_position.zip(failure),
+        }))
     }
 
     /// Makes one before the first event, unless there is one.
@@ -102,7 +109,7 @@ impl Checkpoint {
             .bind(version)
             .execute(store.database())
             .await?;
-        let begun = Self { position: 0, version, failed_position: None };
+        let begun = Self { position: 0, version, failure: None };
         Ok(Self::of(store, name).await?.unwrap_or(begun))
     }
 
@@ -126,9 +133,15 @@ impl Checkpoint {
             .await?)
     }
 
-    /// Records that a projection stopped at an event, for all nodes, until somebody mends it.
+    /// Moves one whose lock the transaction has.
+    pub(super) async fn move_to(tx: &mut Tx, name: &str, position: i64) -> Result<(), StoreError> {
+        sql("UPDATE checkpoints SET position = $1 WHERE name = $2").bind(position).bind(name).execute(tx).await?;
+        Ok(())
+    }
+
+    /// Records that a projection stopped at an event, for all nodes.
     pub(super) async fn stop_at(
-        store: &Store,
+        database: &Database,
         (name, version): (&str, i64),
         position: i64,
         failure: &str,
@@ -138,8 +151,19 @@ impl Checkpoint {
             .bind(failure)
             .bind(name)
             .bind(version)
-            .execute(store.database())
+            .execute(database)
             .await?;
+        Ok(())
+    }
+
+    /// Lets one that stopped go on.
+    pub(super) async fn resume(database: &Database, (name, version): (&str, i64)) -> Result<(), StoreError> {
+        sql("UPDATE checkpoints SET failed_position = NULL, failure = NULL \
+             WHERE name = $1 AND version <= $2 AND failed_position IS NOT NULL")
+        .bind(name)
+        .bind(version)
+        .execute(database)
+        .await?;
         Ok(())
     }
 }

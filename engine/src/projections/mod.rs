@@ -1,14 +1,19 @@
 //! What follows the journal: views, which are rows made of its events, and reactions, which answer them by work.
 
+mod batch;
 mod checkpoint;
 mod projection;
+mod quarantine;
 mod reaction;
 mod rebuild;
 mod registry;
+mod retry;
 mod runner;
 
 pub use checkpoint::{Kind, State};
 pub use projection::{Projection, Target};
+pub use quarantine::{Quarantined, quarantined};
 pub use reaction::{Reaction, hold};
 pub use rebuild::Progress;
 pub use registry::{Registry, Running};
+pub use retry::Retried;

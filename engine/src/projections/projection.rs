@@ -49,6 +49,10 @@ pub trait Projection: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Forgets an aggregate, whose events are folded again from the first one on: its rows are to go, with all that was
+    /// counted of them. It is called after [`load`](Self::load).
+    fn forget(&self, fold: &mut Self::Fold, aggregate_id: &str);
+
     /// Folds one event. Decides nothing, asks nobody.
     fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Self::Event>);
 

@@ -16,7 +16,8 @@ pub trait Reaction: Send + Sync + 'static {
     /// The events that it answers.
     type Event: EventSet + Clone;
 
-    /// Answers events, in the transaction that moves its checkpoint behind them.
+    /// Answers events, in the transaction that moves its checkpoint behind them. An event that it refuses sets its aggregate
+    /// aside, as in a view; tried again, that continues where it stopped.
     fn react(&self, tx: &mut Tx, entries: &[Entry<Self::Event>])
     -> impl Future<Output = Result<(), StoreError>> + Send;
 }
@@ -33,6 +34,8 @@ impl<R: Reaction> Projection for Reacting<R> {
     const TABLES: &'static [&'static str] = &[];
     type Event = R::Event;
     type Fold = Vec<Entry<R::Event>>;
+
+    fn forget(&self, _: &mut Self::Fold, _: &str) {}
 
     fn apply(&self, fold: &mut Self::Fold, entry: &Entry<Self::Event>) {
         fold.push(entry.clone());

@@ -6,33 +6,34 @@ use std::{sync::Arc, time::Duration};
 use super::{
     checkpoint::Checkpoint,
     projection::{Projection, Target},
-    runner::{Runner, Step, TURN},
+    quarantine,
+    runner::{Program, Runner, Step, TURN},
 };
 use crate::{Store, StoreError, Tx, jobs, sql};
 
-/// How many events are folded between two words on the progress.
+/// How many events are folded at once while both checkpoints are locked.
 const STEP: i64 = 200_000;
 /// How long a rebuild that the database interrupted waits before it goes on.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 
 /// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
-pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>) {
+pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>, program: &Arc<Program>) {
     loop {
         let rebuilt = async {
-            let made_by = Runner::of_view(store, projection, Target::Serving).begin().await?.version;
+            let made_by = Runner::of_view(store, projection, Target::Serving, program).begin().await?.version;
             if made_by < Runner::<P>::VERSION {
                 tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
-                rebuild(store, projection, &|_, _| ()).await?;
+                rebuild(store, projection, program, &|_, _| ()).await?;
                 tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
             }
             Ok(())
         };
         match rebuilt.await {
             Ok(()) => return,
-            Err(StoreError::Unreadable(why)) => {
+            Err(StoreError::Projection(why)) => {
                 tracing::error!(projection = P::NAME, why, "can't be rebuilt; the old version goes on serving");
                 return;
             }
@@ -46,18 +47,24 @@ pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>
 pub(super) async fn rebuild<P: Projection>(
     store: &Store,
     projection: &Arc<P>,
+    program: &Arc<Program>,
     progress: Progress<'_>,
 ) -> Result<(), StoreError> {
-    let serving = Runner::of_view(store, projection, Target::Serving);
-    let beside = Runner::of_view(store, projection, Target::Beside);
+    let serving = Runner::of_view(store, projection, Target::Serving, program);
+    let mut beside = Runner::of_view(store, projection, Target::Beside, program);
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
     loop {
-        match beside.step(STEP).await? {
+        match beside.step().await? {
             Step::More => progress(beside.reached(), store.head().await?),
             Step::Busy => tokio::time::sleep(TURN).await,
-            Step::Poisoned { position, failure } => return Err(unreadable(position, &failure)),
-            Step::Wait => return take_over(store, &serving, &beside).await,
+            Step::Newer(_) => beside.past = store.head().await?,
+            Step::Stopped { position, failure } => return Err(unreadable(position, &failure)),
+            Step::Wait => match take_over(store, &serving, &beside).await {
+                // What came meanwhile is refused: the steps find out at which event.
+                Err(error) if error.is_refusal() && store.head().await? > beside.reached() => {}
+                taken => return taken,
+            },
         }
     }
 }
@@ -68,10 +75,12 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
     not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?)?;
     let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
     not_newer::<P>(begun)?;
-    if begun.is_some_and(|(_, version)| version == Runner::<P>::VERSION) {
+    let has_failed = Checkpoint::of(store, &beside.name()).await?.is_some_and(|begun| begun.failure.is_some());
+    if begun.is_some_and(|(_, version)| version == Runner::<P>::VERSION) && !has_failed {
         return Ok(());
     }
     empty::<P>(&mut tx).await?;
+    quarantine::clear(&mut tx, &beside.name()).await?;
     sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
     sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2)")
         .bind(beside.name())
@@ -91,14 +100,18 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
     let Some((position, _)) = begun else { return Ok(()) };
     let mut reached = position;
     loop {
-        match beside.advance(&mut tx, reached, STEP).await? {
-            Ok(more) if more > reached => reached = more,
-            Err(Step::Poisoned { position, failure }) => return Err(unreadable(position, &failure)),
-            _ => break,
+        let folded = beside.advance(&mut tx, reached, STEP).await?;
+        if let Some((position, too_many)) = beside.put_aside(&mut tx, &folded.aside).await? {
+            return Err(unreadable(position, &too_many));
         }
+        if folded.last == reached {
+            break;
+        }
+        reached = folded.last;
     }
     serving.projection.before_swap(&mut tx).await?;
     swap::<P>(&mut tx).await?;
+    quarantine::take_over(&mut tx, &serving.name(), &beside.name()).await?;
     empty::<P>(&mut tx).await?;
     sql("UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3")
         .bind(Runner::<P>::VERSION)
@@ -114,7 +127,7 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
 fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreError> {
     match checkpoint {
         Some((_, version)) if version > Runner::<P>::VERSION => {
-            Err(StoreError::Unreadable(format!("version {version} is of a newer program")))
+            Err(StoreError::Projection(format!("version {version} is of a newer program")))
         }
         _ => Ok(()),
     }
@@ -139,5 +152,5 @@ async fn swap<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
 }
 
 fn unreadable(position: i64, failure: &str) -> StoreError {
-    StoreError::Unreadable(format!("position {position}: {failure}"))
+    StoreError::Projection(format!("position {position}: {failure}"))
 }

@@ -2,44 +2,67 @@
 //!
 //! A runner locks its checkpoint's row, reads what is new, folds it in memory, writes each changed row once and stores its
 //! checkpoint, all in one transaction: an event counts exactly once, whatever crashes. The further it is behind, the more
-//! it folds at once. With several nodes, whoever has the lock works. An event that can't be applied stops its projection,
-//! loudly and for good: nothing is ever skipped.
+//! it folds at once. With several nodes, whoever has the lock works.
+//!
+//! An event that can't be applied stops its aggregate alone, which is set aside ([`super::quarantine`]). Where the database
+//! refuses a batch, smaller ones find out at which event.
 
-use std::{collections::HashSet, mem::replace, sync::Arc, time::Duration};
+use std::{any::Any, mem::replace, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use futures::FutureExt;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     checkpoint::Checkpoint,
     projection::{Projection, Target},
+    quarantine::{self, Culprit},
     reaction,
 };
-use crate::{Decoded, Entry, Store, StoreError, Tx, sql};
+use crate::{Store, StoreError, Tx, sql};
 
-/// How many events are read at once.
-const READ: i64 = 10_000;
-/// How many are folded into one transaction at most: the more, the fewer rows are written, for each once…
-pub(super) const BATCH: i64 = 500_000;
-/// …and of how many aggregates, which is what takes memory.
-const AGGREGATES: usize = 50_000;
+/// How many events are folded into one transaction at most: the more, the fewer rows are written, for each once.
+const BATCH: i64 = 500_000;
+/// How many events fewer a batch has when the database refused it, and more when it took it.
+const FACTOR: i64 = 10;
 /// How long a runner sleeps at most when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a runner waits for another node that has the lock.
 pub(super) const TURN: Duration = Duration::from_millis(20);
+/// How often it looks whether another node has passed an event.
+const PASSED: Duration = Duration::from_millis(100);
 
 /// Runs one projection.
 pub(super) struct Runner<P> {
     pub(super) store: Store,
     pub(super) projection: Arc<P>,
-    target: Target,
-    start: Start,
-    batch: i64,
+    pub(super) target: Target,
+    pub(super) start: Start,
     pub(super) reached: watch::Sender<i64>,
+    pub(super) program: Arc<Program>,
+    batch: i64,
+    /// How many events the next transaction may have.
+    limit: i64,
+    /// Where the last transaction began.
+    from: i64,
+    /// Events of newer programs up to this position have waited for others, and are set aside.
+    pub(super) past: i64,
+}
+
+/// The program that runs projections.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    /// Its name and version: what one could not apply, another one tries again.
+    pub(super) name: String,
+    /// How long an event of a newer program is left to other nodes.
+    pub(super) patience: Duration,
 }
 
 /// Where a projection begins that has no checkpoint yet.
-#[derive(Debug, Clone, Copy)]
-enum Start {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
     /// At the first event.
     First,
     /// After the last one.
@@ -50,66 +73,40 @@ enum Start {
 pub(super) enum Step {
     /// There may be more.
     More,
-    /// The projection is up to date, or it stopped for good.
+    /// The projection is up to date, a newer program has taken it over, or its rebuild is over.
     Wait,
     /// Another node works on it.
     Busy,
-    /// An event of the batch can't be applied.
-    Poisoned { position: i64, failure: String },
+    /// The next event is of a newer program, and other nodes may be able to apply it.
+    Newer(i64),
+    /// It has stopped for good: too much of it can't be applied.
+    Stopped { position: i64, failure: String },
 }
 
 impl<P: Projection> Runner<P> {
     pub(super) const VERSION: i64 = P::VERSION as i64;
 
-    pub(super) async fn run(&self) {
-        let mut woken = self.store.wake().listen();
-        let mut limit = self.batch;
-        loop {
-            woken.mark_unchanged();
-            match self.step(limit).await {
-                Ok(Step::More) => {}
-                Ok(Step::Busy) => {
-                    tokio::time::sleep(TURN).await;
-                }
-                Ok(Step::Wait) => {
-                    limit = self.batch;
-                    let _ = tokio::time::timeout(LOOK, woken.changed()).await;
-                }
-                // Fewer at a time bring the view up to just before the event that can't be applied.
-                Ok(Step::Poisoned { .. }) if limit > 1 => limit = (limit / 10).max(1),
-                Ok(Step::Poisoned { position, failure }) => {
-                    tracing::error!(
-                        projection = P::NAME,
-                        version = Self::VERSION,
-                        position,
-                        failure,
-                        "a projection stopped: this event can't be applied"
-                    );
-                    if let Err(error) =
-                        Checkpoint::stop_at(&self.store, (&self.name(), Self::VERSION), position, &failure).await
-                    {
-                        tracing::warn!(projection = P::NAME, %error, "the stop could not be recorded");
-                        tokio::time::sleep(LOOK).await;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(projection = P::NAME, %error, "the database failed a projection; it tries again");
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
+    /// Of a view's tables of one kind.
+    pub(super) fn of_view(store: &Store, projection: &Arc<P>, target: Target, program: &Arc<Program>) -> Self {
+        Self {
+            store: store.clone(),
+            projection: projection.clone(),
+            target,
+            start: Start::First,
+            reached: watch::channel(0).0,
+            program: program.clone(),
+            batch: BATCH,
+            limit: BATCH,
+            from: 0,
+            past: 0,
         }
     }
 
-    /// Of a view's tables of one kind.
-    pub(super) fn of_view(store: &Store, projection: &Arc<P>, target: Target) -> Self {
-        let (reached, _) = watch::channel(0);
-        let (store, projection) = (store.clone(), projection.clone());
-        Self { store, projection, target, start: Start::First, batch: BATCH, reached }
-    }
-
     /// Of a reaction.
-    pub(super) fn of_reaction(store: &Store, reaction: &Arc<P>) -> Self {
-        Self { start: Start::Now, batch: reaction::BATCH, ..Self::of_view(store, reaction, Target::Serving) }
+    pub(super) fn of_reaction(store: &Store, reaction: &Arc<P>, program: &Arc<Program>) -> Self {
+        let batch = reaction::BATCH;
+        let view = Self::of_view(store, reaction, Target::Serving, program);
+        Self { start: Start::Now, batch, limit: batch, ..view }
     }
 
     /// Its name in the checkpoints.
@@ -122,160 +119,202 @@ impl<P: Projection> Runner<P> {
         *self.reached.borrow()
     }
 
-    pub(super) async fn catch_up(&self) -> Result<(), StoreError> {
+    pub(super) async fn run(mut self) {
+        let mut woken = self.store.wake().listen();
         loop {
-            match self.step(self.batch).await? {
+            woken.mark_unchanged();
+            match self.step().await {
+                Ok(Step::More) => {}
+                Ok(Step::Busy) => sleep(TURN).await,
+                Ok(Step::Wait | Step::Stopped { .. }) => {
+                    let _ = timeout(LOOK, woken.changed()).await;
+                }
+                Ok(Step::Newer(position)) => {
+                    if let Err(error) = self.let_others_pass(position).await {
+                        self.failed(&error).await;
+                    }
+                }
+                Err(error) => self.failed(&error).await,
+            }
+        }
+    }
+
+    async fn failed(&self, error: &StoreError) {
+        tracing::warn!(projection = self.name(), %error, "the database failed a projection; it tries again");
+        sleep(LOOK).await;
+    }
+
+    /// Brings it up to date while nothing else runs.
+    pub(super) async fn catch_up(&mut self) -> Result<(), StoreError> {
+        loop {
+            match self.step().await? {
                 Step::More => {}
                 Step::Wait => return Ok(()),
-                Step::Busy => tokio::time::sleep(TURN).await,
-                Step::Poisoned { position, failure } => {
-                    return Err(StoreError::Unreadable(format!("position {position}: {failure}")));
+                Step::Busy => sleep(TURN).await,
+                Step::Newer(_) => self.past = self.store.head().await?,
+                Step::Stopped { position, failure } => {
+                    return Err(StoreError::Projection(format!("position {position}: {failure}")));
                 }
             }
         }
     }
 
-    /// Folds one batch. A database that fails is an error, to be tried again; an event that can't be applied is not.
-    pub(super) async fn step(&self, limit: i64) -> Result<Step, StoreError> {
-        // Without being told that there is more, it looks without a lock: an idle runner holds up nobody's writes.
-        let told = *self.store.wake().listen().borrow() > *self.reached.borrow();
-        if !told && (self.look().await? || self.store.head().await? <= *self.reached.borrow()) {
-            return Ok(Step::Wait);
-        }
-        let database = self.store.database();
-        let mut tx = database.begin().await?;
-        let locked: Option<(i64, String)> = sql(format!(
-            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
-            database.dialect().unhurried(),
-            database.dialect().skip_locked()
-        ))
-        .bind(self.name())
-        .bind(Self::VERSION)
-        .fetch_optional(&mut tx)
-        .await?;
-        let Some((position, _)) = locked else {
-            drop(tx);
-            // How far it is, whoever brought it there.
-            return Ok(if self.look().await? { Step::Wait } else { Step::Busy });
-        };
-        let last = match self.advance(&mut tx, position, limit).await? {
-            Ok(last) if last == position => return Ok(Step::Wait),
-            Ok(last) => last,
-            Err(poisoned) => return Ok(poisoned),
-        };
-        tx.commit().await?;
-        self.reached.send_replace(last);
-        Ok(Step::More)
-    }
-
-    /// Folds what comes after a position in a transaction that has the checkpoint's lock; how far that went, or what
-    /// can't be applied.
-    pub(super) async fn advance(
-        &self,
-        tx: &mut Tx,
-        position: i64,
-        limit: i64,
-    ) -> Result<Result<i64, Step>, StoreError> {
-        let mut fold = P::Fold::default();
-        let mut loaded = HashSet::new();
-        let (mut last, mut poisoned) = (position, None);
-        let (at_once, until) = (limit.min(READ), position.saturating_add(limit));
-        let mut ahead = None;
-        while last < until && loaded.len() < AGGREGATES {
-            let mut entries = match &mut ahead {
-                None => self.store.entries_within::<P::Event>(tx, last, at_once).await?,
-                Some(ahead) => {
-                    let read: Option<Result<_, _>> = mpsc::Receiver::recv(ahead).await;
-                    let Some(read) = read else { break };
-                    read?
-                }
-            };
-            let full = i64::try_from(entries.len()) == Ok(at_once);
-            if let (None, true, Some(next)) = (&ahead, full, entries.last()) {
-                // There is more: while this is folded, it can be read already.
-                ahead = self.store.read_ahead(next.position, at_once, until);
-            }
-            let failure = |(index, entry): (usize, &Entry<Decoded<P::Event>>)| {
-                Some((index, Step::Poisoned { position: entry.position, failure: entry.event.failure()? }))
-            };
-            if let Some((index, failed)) = entries.iter().enumerate().find_map(failure) {
-                poisoned = Some(failed);
-                entries.truncate(index);
-            }
-            last = entries.last().map_or(last, |entry| entry.position);
-            self.load(&mut fold, tx, &mut loaded, &entries).await?;
-            for Entry { position, aggregate_id, at, event } in entries {
-                if let Decoded::Event(event) = event {
-                    self.projection.apply(&mut fold, &Entry { position, aggregate_id, at, event });
-                }
-            }
-            if poisoned.is_some() || !full {
-                break;
+    /// Leaves an event of a newer program to other nodes for a while. Then it is set aside, and so is what waited with it.
+    async fn let_others_pass(&mut self, position: i64) -> Result<(), StoreError> {
+        let (head, until) = (self.store.head().await?, Instant::now() + self.program.patience);
+        while Instant::now() < until {
+            match Checkpoint::of(&self.store, &self.name()).await? {
+                Some(checkpoint) if checkpoint.position < position => sleep(PASSED).await,
+                _ => return Ok(()),
             }
         }
-        if last == position {
-            return Ok(poisoned.map_or(Ok(last), Err));
-        }
-        match self.projection.save(fold, tx, self.target).await {
-            Ok(()) => {}
-            Err(StoreError::Database(error)) if !is_refused(&error) => return Err(error.into()),
-            Err(error) => return Ok(Err(Step::Poisoned { position: last, failure: error.to_string() })),
-        }
-        sql("UPDATE checkpoints SET position = $1 WHERE name = $2")
-            .bind(last)
-            .bind(self.name())
-            .execute(&mut *tx)
-            .await?;
-        Ok(Ok(last))
-    }
-
-    /// Loads what the fold needs of the aggregates that the batch hasn't named yet.
-    async fn load(
-        &self,
-        fold: &mut P::Fold,
-        tx: &mut Tx,
-        loaded: &mut HashSet<String>,
-        entries: &[Entry<Decoded<P::Event>>],
-    ) -> Result<(), StoreError> {
-        let mine = entries.iter().filter(|entry| matches!(entry.event, Decoded::Event(_)));
-        let mut missing: Vec<_> = mine.map(|entry| entry.aggregate_id.as_str()).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing.retain(|id| !loaded.contains(*id));
-        self.projection.load(fold, tx, self.target, &missing).await?;
-        loaded.extend(missing.into_iter().map(str::to_owned));
+        self.past = head;
         Ok(())
     }
 
-    /// Takes over how far the projection is, whoever brought it there. Whether there is nothing for it to do: it has stopped
-    /// for good, a newer program took it over, or the rebuild is over.
-    async fn look(&self) -> Result<bool, StoreError> {
+    /// Folds one batch. A database that fails is an error, to be tried again; an event that can't be applied is not.
+    pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
+        let refusal = match AssertUnwindSafe(self.fold()).catch_unwind().await {
+            Ok(Ok(step)) => {
+                self.limit = self.limit.saturating_mul(FACTOR).min(self.batch);
+                return Ok(step);
+            }
+            Ok(Err(error)) if error.is_refusal() => error.to_string(),
+            Ok(Err(error)) => return Err(error),
+            Err(panic) => words(&*panic),
+        };
+        if self.limit > 1 {
+            self.limit = (self.limit / FACTOR).max(1);
+            return Ok(Step::More);
+        }
+        self.set_aside(refusal).await
+    }
+
+    async fn fold(&mut self) -> Result<Step, StoreError> {
+        // Without being told that there is more, it looks without a lock: an idle runner holds up nobody's writes.
+        let told = *self.store.wake().listen().borrow() > self.reached();
+        if !told {
+            match self.look().await? {
+                Some(rests) => return Ok(rests),
+                None if self.store.head().await? <= self.reached() => return Ok(Step::Wait),
+                None => {}
+            }
+        }
+        let mut tx = self.store.database().begin().await?;
+        let Some(position) = self.lock(&mut tx).await? else {
+            drop(tx);
+            // How far it is, whoever brought it there.
+            return Ok(self.look().await?.unwrap_or(Step::Busy));
+        };
+        self.from = position;
+        let folded = self.advance(&mut tx, position, self.limit).await?;
+        if folded.last == position {
+            return Ok(folded.newer.map_or(Step::Wait, Step::Newer));
+        }
+        if let Some((position, too_many)) = self.put_aside(&mut tx, &folded.aside).await? {
+            drop(tx);
+            return self.stop(position, too_many).await;
+        }
+        tx.commit().await?;
+        folded.aside.iter().for_each(|culprit| self.tell(culprit));
+        self.reached.send_replace(folded.last);
+        Ok(Step::More)
+    }
+
+    /// The checkpoint's position, locked until the transaction ends; `None`: another node has it, or nobody may go on.
+    async fn lock(&self, tx: &mut Tx) -> Result<Option<i64>, StoreError> {
+        let dialect = self.store.database().dialect();
+        let locked: Option<(i64, String)> = sql(format!(
+            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
+            dialect.unhurried(),
+            dialect.skip_locked()
+        ))
+        .bind(self.name())
+        .bind(Self::VERSION)
+        .fetch_optional(tx)
+        .await?;
+        Ok(locked.map(|(position, _)| position))
+    }
+
+    /// Sets aside whose event was refused when it alone was to be applied, and passes it.
+    async fn set_aside(&mut self, failure: String) -> Result<Step, StoreError> {
+        let mut tx = self.store.database().begin().await?;
+        let locked = self.lock(&mut tx).await?;
+        let culprit = match locked {
+            Some(position) if position == self.from => quarantine::culprit_after(&mut tx, position, failure).await?,
+            _ => None,
+        };
+        // Without one, another node was faster.
+        let Some(culprit) = culprit else { return Ok(Step::More) };
+        if let Some((position, too_many)) = self.put_aside(&mut tx, std::slice::from_ref(&culprit)).await? {
+            drop(tx);
+            return self.stop(position, too_many).await;
+        }
+        Checkpoint::move_to(&mut tx, &self.name(), culprit.position).await?;
+        tx.commit().await?;
+        self.tell(&culprit);
+        self.reached.send_replace(culprit.position);
+        Ok(Step::More)
+    }
+
+    /// Sets aggregates aside; if that makes too many, at which event, and a sentence about it.
+    pub(super) async fn put_aside(
+        &self,
+        tx: &mut Tx,
+        culprits: &[Culprit],
+    ) -> Result<Option<(i64, String)>, StoreError> {
+        for culprit in culprits {
+            if let Err(too_many) = quarantine::set_aside(tx, (&self.name(), &self.program.name), culprit).await? {
+                return Ok(Some((culprit.position, too_many)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn tell(&self, Culprit { aggregate_id, position, failure }: &Culprit) {
+        tracing::error!(
+            event = "projection.quarantined",
+            projection = self.name(),
+            aggregate = aggregate_id,
+            position,
+            failure,
+            "this event can't be applied: its aggregate is set aside, and all others go on"
+        );
+    }
+
+    async fn stop(&self, position: i64, failure: String) -> Result<Step, StoreError> {
+        let name = self.name();
+        tracing::error!(event = "projection.stopped", projection = name, position, failure, "a projection stopped");
+        Checkpoint::stop_at(self.store.database(), (&name, Self::VERSION), position, &failure).await?;
+        Ok(Step::Stopped { position, failure })
+    }
+
+    /// Takes over how far the projection is, whoever brought it there. A step if there is nothing for it to do.
+    async fn look(&self) -> Result<Option<Step>, StoreError> {
         let checkpoint = match Checkpoint::of(&self.store, &self.name()).await? {
             None if self.target == Target::Serving => self.begin().await?,
-            None => return Ok(true),
+            None => return Ok(Some(Step::Wait)),
             Some(checkpoint) => checkpoint,
         };
         self.reached.send_if_modified(|reached| replace(reached, checkpoint.position) != checkpoint.position);
-        Ok(checkpoint.failed_position.is_some() || checkpoint.version > Self::VERSION)
+        if let Some((position, failure)) = checkpoint.failure {
+            return Ok(Some(Step::Stopped { position, failure }));
+        }
+        Ok((checkpoint.version > Self::VERSION).then_some(Step::Wait))
     }
 
     /// Makes its checkpoint, unless there is one.
     pub(super) async fn begin(&self) -> Result<Checkpoint, StoreError> {
-        if let Start::Now = self.start {
+        if self.start == Start::Now {
             Checkpoint::begin_at_the_end(self.store.database(), &self.name(), Self::VERSION).await?;
         }
         Checkpoint::begin(&self.store, &self.name(), Self::VERSION).await
     }
 }
 
-/// The database answered that a row can't be so (a CHECK, a type): trying again would not help.
-fn is_refused(error: &sqlx::Error) -> bool {
-    use sqlx::error::ErrorKind;
-    match error {
-        sqlx::Error::Database(cause) => {
-            matches!(cause.kind(), ErrorKind::CheckViolation | ErrorKind::NotNullViolation | ErrorKind::UniqueViolation)
-        }
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
-        _ => false,
-    }
+/// What a panic said.
+pub(super) fn words(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("it panicked: {}", said.unwrap_or_default())
 }

@@ -77,6 +77,10 @@ impl Projection for AccountStatus {
         Ok(())
     }
 
+    fn forget(&self, fold: &mut Fold, account: &str) {
+        fold.erase(account);
+    }
+
     fn apply(&self, fold: &mut Fold, entry: &Entry) {
         let event = &entry.event;
         if let Event::Account(AccountEvent::Erased) = event {

@@ -37,6 +37,8 @@ pub(crate) struct Fold {
     pulls: BTreeMap<String, Pull>,
     timers: BTreeMap<String, Timers>,
     erased: BTreeSet<String>,
+    /// Folded anew: their jobs and counts go, what workers made of them stays.
+    forgotten: BTreeSet<String>,
 }
 
 impl Projection for Work {
@@ -46,6 +48,10 @@ impl Projection for Work {
     const JOBS: &'static [&'static str] = Kind::NAMES;
     type Event = Event;
     type Fold = Fold;
+
+    fn forget(&self, fold: &mut Fold, account: &str) {
+        fold.forgotten.insert(account.to_owned());
+    }
 
     fn apply(&self, fold: &mut Fold, entry: &Entry) {
         let event = &entry.event;
@@ -63,16 +69,17 @@ impl Projection for Work {
 
     async fn save(&self, fold: Fold, tx: &mut Tx, target: Target) -> Result<(), StoreError> {
         if target == Target::Serving {
-            let all: BTreeSet<&String> =
-                fold.erased.iter().chain(fold.pulls.keys()).chain(fold.timers.keys()).collect();
+            let gone = fold.erased.iter().chain(&fold.forgotten);
+            let all: BTreeSet<&String> = gone.chain(fold.pulls.keys()).chain(fold.timers.keys()).collect();
             jobs::lock(tx, all.into_iter().map(String::as_str)).await?;
         }
         let erased = || fold.erased.iter().map(String::as_str);
-        jobs::cancel(tx, target, Kind::NAMES, erased()).await?;
+        let gone = || erased().chain(fold.forgotten.iter().map(String::as_str));
+        jobs::cancel(tx, target, Kind::NAMES, gone()).await?;
+        delete(tx, &target.table("widget_counts_v1"), gone()).await?;
         // What workers made of an erased account goes with it, wherever it was rebuilt.
-        for table in [target.table("widget_counts_v1").as_str(), "feeds", "checks", "tries"] {
-            let delete = |ids: &str| format!("DELETE FROM {table} WHERE account_id IN ({ids})");
-            Bulk::new().text("account_id", erased()).execute(&mut *tx, delete).await?;
+        for table in ["feeds", "checks", "tries"] {
+            delete(tx, table, erased()).await?;
         }
         pulls::save(tx, target, &fold.pulls).await?;
         timers::save(tx, target, &fold.timers).await
@@ -81,4 +88,11 @@ impl Projection for Work {
     async fn before_swap(&self, tx: &mut Tx) -> Result<(), StoreError> {
         pulls::rested(tx, self.schedule.pull).await
     }
+}
+
+/// Deletes accounts' rows.
+async fn delete<'a>(tx: &mut Tx, table: &str, accounts: impl Iterator<Item = &'a str>) -> Result<(), StoreError> {
+    let delete = |ids: &str| format!("DELETE FROM {table} WHERE account_id IN ({ids})");
+    Bulk::new().text("account_id", accounts).execute(tx, delete).await?;
+    Ok(())
 }

@@ -24,5 +24,6 @@ mod rights;
 mod routes;
 mod sessions;
 mod tokens;
+mod unreadable;
 mod verdicts;
 mod webhooks;

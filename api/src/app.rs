@@ -80,12 +80,15 @@ impl Shared {
     ///
     /// # Errors
     /// The work's own, or that it panicked.
-    pub async fn to_the_end<T: Send + 'static>(
+    pub async fn to_the_end<T: Send + 'static, E>(
         &self,
-        work: impl Future<Output = Result<T, commands::Error>> + Send + 'static,
-    ) -> Result<T, Error> {
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        E: Into<Error> + Send + 'static,
+    {
         let ended = self.tasks.spawn(work.in_current_span()).await;
-        Ok(ended.map_err(|error| Error::Internal(error.into()))??)
+        ended.map_err(|error| Error::Internal(error.into()))?.map_err(Into::into)
     }
 
     /// The database.

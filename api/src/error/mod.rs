@@ -36,6 +36,8 @@ pub enum Error {
     Login(String, String, Option<u16>),
     /// The same thing was changed at the same time.
     Conflict,
+    /// The same request is being carried out already.
+    UnderWay,
     /// Too often: seconds until the next try.
     TooMany(u64),
     /// An allowance is used up: a sentence that says which, and seconds until it is there again.
@@ -95,7 +97,7 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Bad(_) | Self::Login(..) => StatusCode::BAD_REQUEST,
             Self::Rule(_) | Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conflict => StatusCode::CONFLICT,
+            Self::Conflict | Self::UnderWay => StatusCode::CONFLICT,
             Self::TooMany(_) | Self::Spent(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -109,7 +111,7 @@ impl Error {
     const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooMany(seconds) | Self::Spent(_, seconds) => Some(*seconds),
-            Self::Busy | Self::Unavailable(_) => Some(RETRY_SECONDS),
+            Self::Busy | Self::Unavailable(_) | Self::UnderWay => Some(RETRY_SECONDS),
             Self::Unreadable(_) => Some(UNREADABLE_SECONDS),
             _ => None,
         }

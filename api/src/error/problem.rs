@@ -104,6 +104,11 @@ impl From<Error> for Problem {
             Error::Conflict => {
                 Self::new("conflict", "It was changed at the same time", "Reload to see the change, then try again.")
             }
+            Error::UnderWay => Self::new(
+                "under-way",
+                "The same request is under way",
+                "A request with this Idempotency-Key is being carried out. Send it again in a few seconds for its answer.",
+            ),
             Error::TooMany(seconds) => {
                 let unit = if seconds == 1 { "second" } else { "seconds" };
                 let text = format!("Please wait {seconds} {unit}, then try again.");

@@ -1,7 +1,12 @@
 //! `Idempotency-Key`: a `POST` that is repeated gives the first answer, and is not carried out again.
 //!
-//! Source: the IETF draft "The Idempotency-Key HTTP Header Field". The answer is kept after the work is done; should the
-//! program die in between, the work is done again under the same ids, which changes nothing (commands are idempotent).
+//! Source: the IETF draft "The Idempotency-Key HTTP Header Field". The key is reserved for its request before that is carried
+//! out, and the answer is kept after it. Should the program die in between, the request is carried out again under the same
+//! ids, which changes nothing (commands are idempotent).
+
+mod keys;
+
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -10,11 +15,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
-use commands::vault::{Sealed, tables::ANSWERS};
-use engine::{Database, sql};
+use commands::vault::tables::ANSWERS;
 use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+pub use keys::forget_before;
+use keys::{Keyed, Standing};
 
 use crate::{
     app::App,
@@ -27,6 +34,10 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key, in bytes.
 const KEY_BYTES: usize = 255;
+/// How long a repeated request waits for the first one's answer…
+const WAIT: Duration = Duration::from_secs(10);
+/// …looking as often as this.
+const LOOK: Duration = Duration::from_millis(50);
 /// The largest answer that is kept; all of ours are far smaller.
 const ANSWER_BYTES: usize = 64 * 1024;
 
@@ -84,32 +95,75 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let (mut parts, body) = request.into_parts();
     let caller = Caller::from_request_parts(&mut parts, app).await?.id.to_string();
     let body = input::body(body, super::BODY_BYTES).await?;
-    let hash = hash(&parts, &body);
-    let bound_to = ANSWERS.bound_to(&[&caller, key]);
-    if let Some(kept) = kept(app, &caller, key, &hash, &bound_to).await? {
-        return Ok(kept.into_response());
-    }
-    parts.extensions.insert(NewId(derived(&caller, key)));
+    let keyed = Keyed { hash: hash(&parts, &body), key: key.to_owned(), caller };
+    let bound_to = ANSWERS.bound_to(&[&keyed.caller, key]);
+    let until = Instant::now() + WAIT;
+    let lease = loop {
+        match keyed.reserve(app).await? {
+            Standing::Reserved(lease) => break lease,
+            Standing::Answered(status, sealed) => {
+                let body = app.commands.vault.open(&sealed, &bound_to)?;
+                return Ok(Kept { status, body }.into_response());
+            }
+            Standing::OfAnother => {
+                return Err(Error::Rule("This Idempotency-Key was used for another request.".to_owned()));
+            }
+            Standing::UnderWay if Instant::now() < until => sleep(LOOK).await,
+            Standing::UnderWay => return Err(Error::UnderWay),
+        }
+    };
+    parts.extensions.insert(NewId(keyed.derived()));
+    let request = Request::from_parts(parts, Body::from(body));
+    // To the end, also if the caller goes away: whoever asks again waits for this answer.
+    app.to_the_end({
+        let app = app.clone();
+        async move { carry_out(&app, &keyed, &lease, &bound_to, next.run(request)).await }
+    })
+    .await
+}
+
+async fn carry_out(
+    app: &App,
+    keyed: &Keyed,
+    lease: &str,
+    bound_to: &str,
+    answered: impl Future<Output = Response>,
+) -> Result<Response, Error> {
     // A refusal gets its body here: what is kept is the whole answer.
-    let response = details::with_details(next.run(Request::from_parts(parts, Body::from(body))).await);
-    let (head, body) = response.into_parts();
+    let (head, body) = details::with_details(answered.await).into_parts();
     let body = to_bytes(body, ANSWER_BYTES).await.map_err(|error| Error::Internal(error.into()))?;
-    // What passes may be tried again under the same key.
-    let passes = head.status.is_server_error()
-        || matches!(head.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::CONFLICT | StatusCode::UNAUTHORIZED);
-    if !passes {
-        let sealed = app.commands.vault.seal(&body, &bound_to).map_err(Error::from)?;
-        keep(app, &caller, key, &hash, head.status, sealed).await?;
+    if is_final(head.status) {
+        let sealed = app.commands.vault.seal(&body, bound_to).map_err(Error::from)?;
+        keyed.keep(app, lease, head.status, sealed).await?;
+    } else {
+        keyed.release(app, lease).await?;
     }
     Ok(Response::from_parts(head, Body::from(body)))
 }
 
-/// The same key of the same caller gives the same id: a UUID of version 8 (RFC 9562, section 5.8), from SHA-256.
-fn derived(caller: &str, key: &str) -> Uuid {
-    let digest = Sha256::digest(format!("relight idempotency {caller} {key}"));
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+/// Whether the same request would be answered so at any time: it was carried out, or can't be read. Anything else, such as
+/// a 404 or a limit, can change, and is tried again under the same key.
+fn is_final(status: StatusCode) -> bool {
+    status.is_success()
+        || matches!(
+            status,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        )
+}
+
+impl Keyed {
+    /// The same request of the same caller under the same key gives the same id: a UUID of version 8 (RFC 9562, section
+    /// 5.8), from SHA-256.
+    fn derived(&self) -> Uuid {
+        let mut digest = Sha256::new();
+        for part in [b"relight idempotency".as_slice(), self.caller.as_bytes(), self.key.as_bytes(), &self.hash] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.finalize()[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
 }
 
 fn hash(parts: &Parts, body: &Bytes) -> Vec<u8> {
@@ -119,53 +173,4 @@ fn hash(parts: &Parts, body: &Bytes) -> Vec<u8> {
         hash.update(part);
     }
     hash.finalize().to_vec()
-}
-
-async fn kept(app: &App, caller: &str, key: &str, hash: &[u8], bound_to: &str) -> Result<Option<Kept>, Error> {
-    let row: Option<(Vec<u8>, i64, String, Vec<u8>)> =
-        sql("SELECT request_hash, status, key_id, sealed FROM answers WHERE caller_id = $1 AND key = $2")
-            .bind(caller)
-            .bind(key)
-            .fetch_optional(app.database())
-            .await?;
-    let Some((known, status, key_id, bytes)) = row else { return Ok(None) };
-    if known != hash {
-        return Err(Error::Rule("This Idempotency-Key was used for another request.".to_owned()));
-    }
-    let body = app.commands.vault.open(&Sealed { key_id, bytes }, bound_to)?;
-    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    Ok(Some(Kept { status: status.unwrap_or(StatusCode::OK), body }))
-}
-
-async fn keep(
-    app: &App,
-    caller: &str,
-    key: &str,
-    hash: &[u8],
-    status: StatusCode,
-    sealed: Sealed,
-) -> Result<(), Error> {
-    let mut tx = app.database().begin().await?;
-    sql("INSERT INTO answers (caller_id, key, request_hash, status, key_id, sealed, answered_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller_id, key) DO NOTHING")
-    .bind(caller)
-    .bind(key)
-    .bind(hash)
-    .bind(i64::from(status.as_u16()))
-    .bind(&sealed.key_id)
-    .bind(&sealed.bytes)
-    .bind(app.commands.clock.now())
-    .execute(&mut tx)
-    .await?;
-    Ok(tx.commit().await?)
-}
-
-/// Forgets answers from before an instant.
-///
-/// # Errors
-/// When the database fails.
-pub async fn forget_before(database: &Database, at: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let mut tx = database.begin().await?;
-    sql("DELETE FROM answers WHERE answered_at < $1").bind(at).execute(&mut tx).await?;
-    tx.commit().await
 }

@@ -15,6 +15,30 @@ impl Commands {
         Ok(self.account(account).await?.decide(grant).map(drop)?)
     }
 
+    /// Whether somebody may see the account, by its own history: views may be behind.
+    ///
+    /// # Errors
+    /// When the account is missing, or `by` has no right on it.
+    pub async fn may_see(&self, account: AccountId, by: Authority) -> Result<(), Error> {
+        Ok(self.account(account).await?.shared_with(by)?)
+    }
+
+    /// Whether somebody may have Meta asked about the account.
+    ///
+    /// # Errors
+    /// When the account is missing or disconnected, or `by` has no right on it.
+    pub async fn may_ask(&self, account: AccountId, by: Authority) -> Result<(), Error> {
+        Ok(self.account(account).await?.connected_for(by).map(drop)?)
+    }
+
+    /// Who has which right on the account.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn rights(&self, account: AccountId) -> Result<Vec<(UserId, Right)>, Error> {
+        Ok(self.account(account).await?.rights().iter().map(|(user, right)| (*user, *right)).collect())
+    }
+
     /// Gives somebody a right on an account, or another one than before.
     ///
     /// # Errors

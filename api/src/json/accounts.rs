@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
-use domain::{LinkId, token::Clock};
+use domain::{AccountId, LinkId, token::Clock};
 use projections::{
     accounts::{self, Cursor, Filter, Status},
     jobs,
@@ -175,10 +175,10 @@ pub async fn one(State(app): State<App>, caller: Caller, Path(id): Path<String>)
 #[utoipa::path(post, operation_id = "check_account", path = "/accounts/{id}/check", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
     responses((status = 202, description = "Meta is asked soon. A disconnected account has no token to ask about: 422.")))]
 pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Error> {
-    let account = find(&app, &caller, &id).await?;
-    askable(&account)?;
-    app.limits.check(account.id)?;
-    jobs::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
+    let account: AccountId = id.parse().map_err(|_| Error::Missing)?;
+    app.commands.may_ask(account, caller.authority()).await.map_err(askable)?;
+    app.limits.check(account)?;
+    jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
     Ok(StatusCode::ACCEPTED)
 }
@@ -200,7 +200,8 @@ pub async fn reconnect_link(
     NewId(link): NewId,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Link>), Error> {
-    let account = find(&app, &caller, &id).await?;
-    let url = app.commands.make_link(account.id, LinkId::new(link)).await?;
+    let account: AccountId = id.parse().map_err(|_| Error::Missing)?;
+    app.commands.may_see(account, caller.authority()).await?;
+    let url = app.commands.make_link(account, LinkId::new(link)).await?;
     Ok((StatusCode::CREATED, Json(Link { url })))
 }

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
-use domain::{WidgetId, account::Plan};
+use domain::{AccountId, WidgetId, account::Plan};
 use projections::widgets;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -72,26 +72,25 @@ pub async fn add(
     NewId(widget): NewId,
     Body(body): Body<WidgetPlan>,
 ) -> Result<(StatusCode, Position, Json<Widget>), Error> {
-    let by = caller.authority();
-    let account = find(&app, &caller, &id).await?;
+    let account: AccountId = id.parse().map_err(|_| Error::Missing)?;
     let widget = WidgetId::new(widget);
-    let committed = app.commands.add_widget(account.id, widget, body.plan, by, &caller.context()).await?;
+    let committed = app.commands.add_widget(account, widget, body.plan, caller.authority(), &caller.context()).await?;
     app.until_shown(committed).await;
-    let shown = Widget {
-        id: widget.to_string(),
-        account_id: account.id.to_string(),
-        plan: body.plan.name(),
-        fetched_at: None,
-        due_at: None,
-    };
-    let known = widgets::widget(app.database(), widget).await?;
-    let position = Position(committed.position);
-    Ok((StatusCode::CREATED, position, Json(known.map_or(shown, Widget::from))))
+    let shown = shown(&app, account, widget, body.plan).await?;
+    Ok((StatusCode::CREATED, Position(committed.position), Json(shown)))
 }
 
-async fn known(app: &App, id: &str) -> Result<widgets::Widget, Error> {
-    let id = id.parse().map_err(|_| Error::Missing)?;
-    widgets::widget(app.database(), id).await?.filter(|widget| !widget.removed).ok_or(Error::Missing)
+/// A widget as the view has it; should that be behind, with the plan that it was given just now.
+async fn shown(app: &App, account: AccountId, widget: WidgetId, plan: Plan) -> Result<Widget, Error> {
+    let known = widgets::widget(app.database(), widget).await?;
+    let (fetched_at, due_at) = known.map_or((None, None), |known| (known.fetched_at, known.due_at));
+    Ok(Widget { id: widget.to_string(), account_id: account.to_string(), plan: plan.name(), fetched_at, due_at })
+}
+
+/// A widget and its account, by what was committed when it was added.
+async fn found(app: &App, id: &str) -> Result<(WidgetId, AccountId), Error> {
+    let widget = id.parse().map_err(|_| Error::Missing)?;
+    Ok((widget, app.commands.account_of(widget).await?))
 }
 
 /// Changes a widget's plan.
@@ -103,13 +102,11 @@ pub async fn change(
     Path(id): Path<String>,
     Body(body): Body<WidgetPlan>,
 ) -> Result<(Position, Json<Widget>), Error> {
-    let by = caller.authority();
-    let widget = known(&app, &id).await?;
+    let (widget, account) = found(&app, &id).await?;
     let committed =
-        app.commands.change_widget_plan(widget.account, widget.id, body.plan, by, &caller.context()).await?;
+        app.commands.change_widget_plan(account, widget, body.plan, caller.authority(), &caller.context()).await?;
     app.until_shown(committed).await;
-    let shown = widgets::Widget { plan: body.plan, ..known(&app, &id).await? };
-    Ok((Position(committed.position), Json(Widget::from(shown))))
+    Ok((Position(committed.position), Json(shown(&app, account, widget, body.plan).await?)))
 }
 
 /// Removes a widget.
@@ -120,10 +117,9 @@ pub async fn remove(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Position, ()), Error> {
-    let by = caller.authority();
-    let widget = known(&app, &id).await?;
-    let committed = app.commands.remove_widget(widget.account, widget.id, by, &caller.context()).await?;
-    // Another request removed it since the view was read.
+    let (widget, account) = found(&app, &id).await?;
+    let committed = app.commands.remove_widget(account, widget, caller.authority(), &caller.context()).await?;
+    // It was removed before, or by another request at this moment.
     let position = committed.position.ok_or(Error::Missing)?;
     app.until_shown(committed).await;
     Ok((StatusCode::NO_CONTENT, Position(Some(position)), ()))

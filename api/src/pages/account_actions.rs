@@ -5,15 +5,12 @@ use axum::{
     response::Response,
 };
 use commands::connect::Ask;
-use domain::{Authority, LinkId, WidgetId, account::Plan};
-use projections::{
-    accounts::{Account, Status},
-    jobs,
-};
+use domain::{AccountError, AccountId, Authority, LinkId, WidgetId, account::Plan};
+use projections::{accounts::Viewer, jobs};
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::{account::seen, browser::Browser, see_other};
+use super::{browser::Browser, see_other};
 use crate::{
     app::App,
     error::Error,
@@ -29,13 +26,27 @@ fn authority(user: &User) -> Authority {
 }
 
 /// The page of an account. Without a fragment: browsers focus the wrong field by themselves then.
-fn page_of(account: &Account) -> String {
-    format!("/accounts/{}", account.id)
+fn page_of(account: AccountId) -> String {
+    format!("/accounts/{account}")
 }
 
-async fn back(session: &Session, account: &Account, said: &str) -> Result<Response, Error> {
+/// The account that somebody acts on, as its own history has it: a view may be behind. Somebody else's is missing.
+///
+/// # Errors
+/// [`Error::Missing`].
+pub async fn acted_on(app: &App, user: &User, id: &str) -> Result<AccountId, Error> {
+    let account = id.parse().map_err(|_| Error::Missing)?;
+    let by = match user.role.viewer(user.id) {
+        Viewer::Staff => Authority::Staff,
+        Viewer::User(user) => Authority::User(user),
+    };
+    app.commands.may_see(account, by).await?;
+    Ok(account)
+}
+
+async fn back(session: &Session, account: AccountId, said: &str) -> Result<Response, Error> {
     flash::say(session, said).await?;
-    Ok(see_other(&format!("/accounts/{}", account.id)))
+    Ok(see_other(&page_of(account)))
 }
 
 /// `POST /accounts/{id}/refresh`.
@@ -48,10 +59,10 @@ pub async fn refresh(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     app.limits.login(from)?;
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let value = browser.value();
     let by = authority(&user);
-    let login = app.commands.start_refresh(account.id, user.id, by, &value, Ask::Usual).await?;
+    let login = app.commands.start_refresh(account, user.id, by, &value, Ask::Usual).await?;
     Browser::keep(&value, &app, see_other(login.as_str()))
 }
 
@@ -65,22 +76,19 @@ pub async fn switch(
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
     app.limits.login(from)?;
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let value = browser.value();
-    let login = app.commands.start_switch(account.id, user.id, authority(&user), &value, Ask::Usual).await?;
+    let login = app.commands.start_switch(account, user.id, authority(&user), &value, Ask::Usual).await?;
     Browser::keep(&value, &app, see_other(login.as_str()))
 }
 
-/// Whether there is a token that Meta can be asked about.
-///
-/// # Errors
-/// [`Error::Rule`] if there is none.
-pub fn askable(account: &Account) -> Result<(), Error> {
-    match account.status {
-        Status::Disconnected => {
-            Err(Error::Rule("This account is disconnected: there is no token to ask about.".to_owned()))
+/// Why Meta can't be asked about an account.
+pub fn askable(error: commands::Error) -> Error {
+    match error {
+        commands::Error::Account(AccountError::Disconnected) => {
+            Error::Rule("This account is disconnected: there is no token to ask about.".to_owned())
         }
-        Status::Active | Status::Expired(_) => Ok(()),
+        error => error.into(),
     }
 }
 
@@ -92,12 +100,12 @@ pub async fn check(
     Path(id): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
-    askable(&account)?;
-    app.limits.check(account.id)?;
-    jobs::ask_check(app.database(), account.id, app.commands.clock.now()).await?;
+    let account = acted_on(&app, &user, &id).await?;
+    app.commands.may_ask(account, Authority::Staff).await.map_err(askable)?;
+    app.limits.check(account)?;
+    jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
-    back(&session, &account, "We are asking Meta. The answer appears here in a moment.").await
+    back(&session, account, "We are asking Meta. The answer appears here in a moment.").await
 }
 
 /// Whether somebody is sure.
@@ -115,14 +123,14 @@ pub async fn disconnect(
     Path(id): Path<String>,
     Posted(form): Posted<Sure>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     if form.sure != "yes" {
         let text = "Tick the box to say that you are sure.".to_owned();
-        return Err(Error::Bad(text).at("sure", &page_of(&account)));
+        return Err(Error::Bad(text).at("sure", &page_of(account)));
     }
-    let committed = app.commands.disconnect(account.id, authority(&user), &context).await?;
+    let committed = app.commands.disconnect(account, authority(&user), &context).await?;
     app.until_shown(committed).await;
-    back(&session, &account, "Disconnected. Connect the account again to bring its widgets back.").await
+    back(&session, account, "Disconnected. Connect the account again to bring its widgets back.").await
 }
 
 /// A widget's plan.
@@ -143,13 +151,13 @@ pub async fn add_widget(
     Path(id): Path<String>,
     Posted(form): Posted<PlanForm>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let widget = WidgetId::new(commands::new_id());
     let plan = plan(&form)?;
-    let added = app.commands.add_widget(account.id, widget, plan, authority(&user), &context).await;
-    let committed = added.map_err(|error| Error::from(error).at("plan", &page_of(&account)))?;
+    let added = app.commands.add_widget(account, widget, plan, authority(&user), &context).await;
+    let committed = added.map_err(|error| Error::from(error).at("plan", &page_of(account)))?;
     app.until_shown(committed).await;
-    back(&session, &account, "The widget was added.").await
+    back(&session, account, "The widget was added.").await
 }
 
 /// `POST /accounts/{id}/widgets/{widget}/plan`.
@@ -160,12 +168,12 @@ pub async fn change_plan(
     Path((id, widget)): Path<(String, String)>,
     Posted(form): Posted<PlanForm>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let (widget, plan) = (widget.parse().map_err(|_| Error::Missing)?, plan(&form)?);
     let by = authority(&user);
-    let committed = app.commands.change_widget_plan(account.id, widget, plan, by, &context).await?;
+    let committed = app.commands.change_widget_plan(account, widget, plan, by, &context).await?;
     app.until_shown(committed).await;
-    back(&session, &account, "The widget's plan was changed.").await
+    back(&session, account, "The widget's plan was changed.").await
 }
 
 /// `POST /accounts/{id}/widgets/{widget}/remove`.
@@ -176,11 +184,11 @@ pub async fn remove_widget(
     Path((id, widget)): Path<(String, String)>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let widget = widget.parse().map_err(|_| Error::Missing)?;
-    let committed = app.commands.remove_widget(account.id, widget, authority(&user), &context).await?;
+    let committed = app.commands.remove_widget(account, widget, authority(&user), &context).await?;
     app.until_shown(committed).await;
-    back(&session, &account, "The widget was removed. Its page says so now.").await
+    back(&session, account, "The widget was removed. Its page says so now.").await
 }
 
 /// Who loses the right.
@@ -197,9 +205,9 @@ pub async fn revoke(
     Path(id): Path<String>,
     Posted(form): Posted<RevokeForm>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let other = form.user.parse().map_err(|_| Error::Missing)?;
-    let committed = app.commands.revoke_access(account.id, other, authority(&user), &context).await?;
+    let committed = app.commands.revoke_access(account, other, authority(&user), &context).await?;
     if committed.position.is_none() {
         // That person has no access.
         return Err(Error::Missing);
@@ -208,7 +216,7 @@ pub async fn revoke(
     if other == user.id {
         return Ok(see_other("/accounts"));
     }
-    back(&session, &account, "The access was revoked.").await
+    back(&session, account, "The access was revoked.").await
 }
 
 /// `POST /accounts/{id}/link`.
@@ -219,15 +227,11 @@ pub async fn link(
     Path(id): Path<String>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let link = LinkId::new(commands::new_id());
     // Whether one can be made is known now; the page makes it.
-    app.commands.make_link(account.id, link).await?;
-    session.insert("link_made", (account.id, link)).await?;
-    back(
-        &session,
-        &account,
-        "Here is the link, below under Reconnect link. Send it to the person who has the password.",
-    )
-    .await
+    app.commands.make_link(account, link).await?;
+    session.insert("link_made", (account, link)).await?;
+    back(&session, account, "Here is the link, below under Reconnect link. Send it to the person who has the password.")
+        .await
 }

@@ -10,7 +10,7 @@ use projections::accounts::{self, Account, Viewer};
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::{account::seen, see_other};
+use super::{account_actions::acted_on, see_other};
 use crate::{
     app::App,
     error::Error,
@@ -67,19 +67,19 @@ pub async fn grant(
     Path(id): Path<String>,
     Posted(form): Posted<GrantForm>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
+    let account = acted_on(&app, &user, &id).await?;
     let page = format!("/accounts/{id}");
     let people = format!("{page}#people");
     let right: Right = form.right.parse().map_err(|_| Error::Bad("The right is owner or developer.".to_owned()))?;
     let by = user.role.authority(user.id);
     // Rights first: nobody else learns anything.
-    app.commands.may_share(account.id, by).await?;
+    app.commands.may_share(account, by).await?;
     let email = normal_email(&form.email);
     let email = email.ok_or_else(|| Error::Bad("That is not an e-mail address.".to_owned()).at("email", &page))?;
     let users = Users::new(app.database().clone());
-    for (other, _) in accounts::rights(app.database(), account.id).await? {
+    for (other, _) in app.commands.rights(account).await? {
         if users.email(other).await?.is_some_and(|known| known == email) {
-            let granted = app.commands.grant_access(account.id, other, right, by, &context).await;
+            let granted = app.commands.grant_access(account, other, right, by, &context).await;
             let committed = granted.map_err(|error| match Error::from(error) {
                 rule @ Error::Rule(_) => rule.at("email", &page),
                 other => other,
@@ -89,7 +89,7 @@ pub async fn grant(
             return Ok(see_other(&people));
         }
     }
-    let offered = invitations(&app).offer(account.id, &email, right, user.id, app.commands.clock.now()).await;
+    let offered = invitations(&app).offer(account, &email, right, user.id, app.commands.clock.now()).await;
     offered.map_err(|error| error.at("email", &page))?;
     let said = format!(
         "{email} is invited. No mail is sent: tell them to sign in here with this address. The invitation waits on their list of accounts for a week."
@@ -106,9 +106,9 @@ pub async fn withdraw(
     Path((id, invitation)): Path<(String, String)>,
     Posted(Nothing {}): Posted<Nothing>,
 ) -> Result<Response, Error> {
-    let account = seen(&app, &user, &id).await?;
-    app.commands.may_share(account.id, user.role.authority(user.id)).await?;
-    let waiting = invitations(&app).of_account(account.id, app.commands.clock.now()).await?;
+    let account = acted_on(&app, &user, &id).await?;
+    app.commands.may_share(account, user.role.authority(user.id)).await?;
+    let waiting = invitations(&app).of_account(account, app.commands.clock.now()).await?;
     if !waiting.iter().any(|waiting| waiting.id == invitation) {
         return Err(Error::Missing);
     }
@@ -140,7 +140,7 @@ pub async fn accept(
     if !invitations(&app).remove(&id).await? {
         return Err(Error::Missing);
     }
-    let rights = accounts::rights(app.database(), account).await?;
+    let rights = app.commands.rights(account).await?;
     let has_it = rights.iter().any(|(other, held)| *other == user.id && *held >= right);
     if !has_it {
         let by = inviter.role.authority(inviter.id);

@@ -32,6 +32,9 @@ pub enum AccountError {
     /// A widget id is used once.
     #[error("a widget with this id was removed before")]
     WidgetWasRemoved,
+    /// A widget belongs to one account.
+    #[error("a widget with this id belongs to another account")]
+    WidgetOfAnother,
     /// The account has as many widgets as one may have.
     #[error("an account has at most {limit} widgets")]
     TooManyWidgets {

@@ -53,6 +53,11 @@ impl Account {
         self.rights.get(&user).copied()
     }
 
+    /// Who has which right.
+    pub fn rights(&self) -> &BTreeMap<UserId, Right> {
+        &self.rights
+    }
+
     /// Its widgets and their plans.
     pub fn widgets(&self) -> &BTreeMap<WidgetId, Plan> {
         &self.widgets
@@ -204,7 +209,11 @@ impl Account {
         }
     }
 
-    fn shared_with(&self, by: Authority) -> Result<(), Error> {
+    /// Whether somebody may see the account.
+    ///
+    /// # Errors
+    /// When there is no such account, or `by` has no right on it.
+    pub fn shared_with(&self, by: Authority) -> Result<(), Error> {
         self.known()?;
         match by {
             Authority::User(user) if !self.rights.contains_key(&user) => Err(Error::NoRight),

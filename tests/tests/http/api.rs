@@ -2,7 +2,7 @@
 
 use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
-use engine::on_both_engines;
+use engine::{on_both_engines, sql};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tests::relight::Relight;
@@ -197,6 +197,77 @@ on_both_engines! {
         for bad in ["x".repeat(256), "a b".to_owned()] {
             assert_eq!(post(&widgets, &bad, free()).await.0, StatusCode::BAD_REQUEST, "{bad}");
         }
+    }
+
+    async fn a_key_is_for_one_request_from_its_arrival_on(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let ids = [owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await, owner.connect(Connection::Consumer, relight.holder("hoshi.tea")).await];
+        let service = machine(&relight, Role::Service).await;
+        let post = async |id: &str| {
+            let request = service.call(Method::POST, &format!("/accounts/{id}/widgets")).header("idempotency-key", "order-1");
+            answer(request.json(&json!({"plan": "free"}))).await
+        };
+        // At once for two accounts: one of them has it.
+        let (one, other) = tokio::join!(post(&ids[0]), post(&ids[1]));
+        let mut statuses = [one.0, other.0];
+        statuses.sort();
+        assert_eq!(statuses, [StatusCode::CREATED, StatusCode::UNPROCESSABLE_ENTITY]);
+        // One after the other, when the first answer is forgotten: that is another widget.
+        let (first, second) = if one.0 == StatusCode::CREATED { (&ids[0], &ids[1]) } else { (&ids[1], &ids[0]) };
+        let database = relight.store().database();
+        sql("DELETE FROM answers").execute(database).await.expect("deleted");
+        assert_eq!(post(second).await.0, StatusCode::CREATED);
+        assert_eq!((owner.widgets(first).await.len(), owner.widgets(second).await.len()), (1, 1));
+        assert_ne!(owner.widgets(first).await, owner.widgets(second).await);
+        // What is under way for another request is refused at once.
+        sql("INSERT INTO keyed_requests (caller_id, key, request_hash, lease, leased_until, asked_at) SELECT caller_id, 'order-2', $1, 'of a node', $2, $2 FROM answers")
+            .bind(vec![1_u8]).bind(chrono::DateTime::from_timestamp(9_000_000_000, 0).expect("a time")).execute(database).await.expect("inserted");
+        let request = service.call(Method::POST, &format!("/accounts/{first}/widgets")).header("idempotency-key", "order-2");
+        assert_eq!(answer(request.json(&json!({"plan": "free"}))).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    async fn the_same_request_at_once_is_carried_out_once(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let service = machine(&relight, Role::Service).await;
+        let post = async |_: u32| {
+            let request = service.call(Method::POST, &format!("/accounts/{id}/widgets")).header("idempotency-key", "order-1");
+            let answer = request.json(&json!({"plan": "free"})).send().await.expect("an answer");
+            let again = answer.headers().contains_key("idempotency-replayed");
+            (answer.status(), again, answer.text().await.expect("a text"))
+        };
+        let all = futures::future::join_all((0..12).map(post)).await;
+        assert!(all.iter().all(|(status, _, body)| *status == StatusCode::CREATED && *body == all[0].2), "{all:?}");
+        assert_eq!(all.iter().filter(|(_, again, _)| !again).count(), 1, "the others waited for its answer");
+        assert_eq!(owner.widgets(&id).await.len(), 1);
+    }
+
+    async fn commands_do_not_wait_for_a_view(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let id = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let other = owner.connect(Connection::Consumer, relight.holder("hoshi.tea")).await;
+        let service = machine(&relight, Role::Service).await;
+        // The view stops before it has seen anything of what follows.
+        sql("UPDATE checkpoints SET failed_position = 1, failure = 'of a test' WHERE name = 'account_status'")
+            .execute(relight.store().database()).await.expect("updated");
+        let (status, widget) = service.send(Method::POST, &format!("/accounts/{id}/widgets"), &json!({"plan": "free"})).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let name = widget["id"].as_str().expect("an id");
+        let path = format!("/widgets/{name}");
+        let (status, changed) = service.send(Method::PATCH, &path, &json!({"plan": "upgraded"})).await;
+        assert_eq!((status, &changed["plan"], &changed["account_id"]), (StatusCode::OK, &json!("upgraded"), &json!(id)));
+        let here = format!("/accounts/{id}/widgets/{name}/plan");
+        assert_eq!(owner.press(&here, &[("plan", "free")]).await.status(), StatusCode::SEE_OTHER);
+        // An id that one account has is refused for another: no view could show both.
+        let context = commands::Context { actor: domain::Actor::Relight, correlation: "test".to_owned(), causation: None, request: None };
+        let (account, widget) = (other.parse().expect("an id"), name.parse().expect("an id"));
+        let twice = relight.commands().add_widget(account, widget, Plan::Free, domain::Authority::Staff, &context).await;
+        assert!(matches!(twice, Err(commands::Error::Account(domain::AccountError::WidgetOfAnother))), "{twice:?}");
+        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(service.send(Method::DELETE, &path, &Value::Null).await.0, StatusCode::NOT_FOUND);
     }
 
     async fn a_repeated_answer_has_the_type_and_the_body_of_the_first(engine: Engine) {

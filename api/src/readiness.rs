@@ -8,6 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use engine::{Kind, State as Reached};
+
 use crate::app::App;
 
 /// How long the database may take.
@@ -33,7 +35,9 @@ async fn not_ready(app: &App) -> Option<String> {
     let Ok(Ok((states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
         return Some("the database does not answer".to_owned());
     };
-    if states.iter().any(|state| state.failure.is_some()) {
+    // A rebuild that stopped leaves the rows that serve as they are.
+    let serves = |state: &&Reached| matches!(state.kind, Kind::View | Kind::Reaction);
+    if states.iter().filter(serves).any(|state| state.failure.is_some()) {
         return Some("a projection has stopped".to_owned());
     }
     // Which keys and how many rows stand in the log, on Operations and in `relight doctor`: this page is anybody's.

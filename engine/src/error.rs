@@ -45,7 +45,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the database, or a type, refused what it was given, as it would again: of PostgreSQL the classes 22 (data)
-    /// and 23 (integrity), the same of SQLite, and what can't be decoded. Anything else may pass by itself.
+    /// and 23 (integrity), of SQLite what is too big, against a constraint or of another type, and what can't be decoded.
+    /// Anything else may pass by itself.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Database(error) => is_refusal(error),
@@ -56,9 +57,19 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether a statement took longer than it may (PostgreSQL's `query_canceled`).
+    pub(crate) fn is_timeout(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(cause)) => cause.code().as_deref() == Some("57014"),
+            _ => false,
+        }
+    }
+}
+
 fn is_refusal(error: &sqlx::Error) -> bool {
-    /// Too big, against a constraint, of another type, out of range. Source: SQLite, "Result and Error Codes".
-    const OF_SQLITE: [i32; 4] = [18, 19, 20, 25];
+    /// Too big, against a constraint, of another type. Source: SQLite, "Result and Error Codes".
+    const OF_SQLITE: [i32; 3] = [18, 19, 20];
     match error {
         sqlx::Error::Database(cause) => {
             let code = cause.code().unwrap_or_default();

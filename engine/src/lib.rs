@@ -1,6 +1,5 @@
 //! The event store: the journal, and the units that are written to it, on SQLite or PostgreSQL.
 //!
-//! On the way of a refresh this is where the events and the rows that belong to them become true, in one commit.
 //! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
 
 mod append;

@@ -369,14 +369,57 @@ on_both_engines! {
         append(&store, &events).await;
         let old = Registry::new().program("one").patience(Duration::ZERO).view(Sums::<Added>::new());
         let stopped = old.catch_up(&store, SUMS).await.expect_err("it stops").to_string();
-        assert!(stopped.contains("101 of 150 aggregates"), "{stopped}");
-        let state = state(&old, &store).await;
-        assert!(state.failure.is_some_and(|(_, why)| why.contains("101 of 150 aggregates")) && state.position < store.head().await.expect("a head"));
-        // The program that can read it goes on.
+        assert!(stopped.contains("150 of 150 aggregates"), "{stopped}");
+        let stopped = state(&old, &store).await;
+        assert!(stopped.failure.is_some_and(|(_, why)| why.contains("150 of 150 aggregates")));
+        assert!(stopped.position < store.head().await.expect("a head"));
+        // The program that can read it goes on by itself.
         let new = Registry::new().program("two").view(Sums::<AddedOrTwice>::new());
-        new.retry(&store, None, None).await.expect("tries");
-        assert_eq!(caught_up(&new, &store).await.len(), 150);
-        assert_eq!(aside(&store).await, []);
+        let stop = CancellationToken::new();
+        let running = new.run(&store, &stop);
+        until("all of them", async || { aside(&store).await.is_empty() && state(&new, &store).await.position == store.head().await.expect("a head") }).await;
+        ended(running, &stop).await;
+        assert_eq!(sums(&store).await.len(), 150);
+        assert_eq!(new.states(&store).await.expect("states")[0].failure, None);
+    }
+
+    async fn a_program_stops_nothing_that_another_one_has_passed(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let nodes = [store(&database).await, store(&database).await];
+        let store = &nodes[0];
+        let ids: Vec<_> = (0..400).map(|n| format!("{n:03}")).collect();
+        let events: Vec<_> = ids.iter().map(|id| (id.as_str(), 1, "AddedTwice", "1")).collect();
+        append(store, &events).await;
+        let old = Registry::new().program("one").patience(Duration::ZERO).view(Sums::<Added>::new());
+        let new = Registry::new().program("two").view(Sums::<AddedOrTwice>::new());
+        let stop = CancellationToken::new();
+        let running = [old.run(&nodes[1], &stop), new.run(store, &stop)];
+        let head = store.head().await.expect("a head");
+        until("its end or a stop", async || {
+            let states = new.states(store).await.expect("states");
+            states.first().is_some_and(|state| state.position == head || state.failure.is_some())
+        }).await;
+        // Whatever the old one set aside or stopped in between, the new one has the last word when it is started again.
+        stop.cancel();
+        for running in running {
+            running.stopped().await;
+        }
+        let stop = CancellationToken::new();
+        let running = new.run(store, &stop);
+        until("all of them", async || { aside(store).await.is_empty() && state(&new, store).await.position == store.head().await.expect("a head") }).await;
+        ended(running, &stop).await;
+        assert_eq!(sums(store).await.len(), 400);
+    }
+
+    async fn an_older_program_takes_back_nothing_into_rows_of_a_newer_one(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        append(&store, &[("a", 1, "Added", "1"), ("b", 1, "Added", "2000")]).await;
+        let registry = Registry::new().view(Sums::<Added>::new());
+        caught_up(&registry, &store).await;
+        sql("UPDATE checkpoints SET version = 2 WHERE name = 'sums'").execute(store.database()).await.expect("updated");
+        assert!(registry.retry(&store, Some(SUMS), None).await.is_err());
+        assert_eq!(aside(&store).await.len(), 1);
     }
 
     async fn few_of_many_never_stop_a_view(engine: Engine) {
@@ -406,6 +449,35 @@ on_both_engines! {
         registry.rebuild(&store, SUMS, &|_, _| ()).await.expect("rebuilt");
         assert_eq!(aside_at(&store).await, [(SUMS.to_owned(), "b".to_owned(), refused)]);
         assert_eq!(pairs(&sums(&store).await), [("a", 1)]);
+    }
+
+    async fn a_rebuild_leaves_to_the_newer_program_what_that_has_applied(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        append(&store, &[("a", 1, "Added", "1"), ("b", 1, "AddedTwice", "2")]).await;
+        let old = Registry::new().program("one").patience(Duration::ZERO).view(Sums::<Added>::new());
+        let new = Registry::new().program("two").view(Sums::<AddedOrTwice>::new());
+        caught_up(&new, &store).await;
+        let refused = old.rebuild(&store, SUMS, &|_, _| ()).await.expect_err("it would lose b").to_string();
+        assert!(refused.contains("newer program"), "{refused}");
+        assert_eq!(pairs(&sums(&store).await), [("a", 1), ("b", 4)]);
+        new.rebuild(&store, SUMS, &|_, _| ()).await.expect("rebuilt");
+        assert_eq!(pairs(&sums(&store).await), [("a", 1), ("b", 4)]);
+    }
+
+    async fn what_comes_while_a_rebuild_takes_over_is_found_out_like_the_rest(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        append(&store, &[("a", 1, "Added", "1"), ("c", 1, "Added", "1")]).await;
+        let registry = Registry::new().view(Sums::<Added>::new());
+        caught_up(&registry, &store).await;
+        for (sequence, bad) in [(2, "2000"), (3, "\"many\""), (4, "-13")] {
+            let id = format!("bad {sequence}");
+            add(&store, &id, 1, bad).await;
+            registry.rebuild(&store, SUMS, &|_, _| ()).await.expect("rebuilt");
+            assert_eq!(pairs(&sums(&store).await), [("a", 1), ("c", 1)], "{bad}");
+        }
+        assert_eq!(aside(&store).await.len(), 3);
     }
 
     async fn a_rebuild_that_cannot_go_on_says_so_and_begins_anew_the_next_time(engine: Engine) {

@@ -81,7 +81,7 @@ async fn retry(store: &Store, registry: &Registry, name: Option<&str>, account: 
     }
     let left = retried.iter().filter(|one| one.failure.is_some()).count();
     match (retried.len(), left) {
-        (0, _) => say!("Nothing is set aside."),
+        (0, _) => say!("No account is set aside there. What had stopped goes on."),
         (_, 0) => {}
         (tried, left) => anyhow::bail!("{left} of {tried} stay set aside: see above"),
     }

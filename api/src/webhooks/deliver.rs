@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use engine::{
     StoreError,
-    jobs::{self, End, Held, Job, Worker},
+    jobs::{End, Held, Job, Worker},
     sql,
 };
 use futures::{StreamExt, stream};
@@ -70,7 +70,7 @@ async fn work(app: &App, worker: &Arc<Worker>, under_way: &mut JoinMap<String, (
     let endpoints: Vec<String> = sql("SELECT id FROM webhook_endpoints").scalars(app.database()).await?;
     let queues: Vec<String> = endpoints.iter().map(|endpoint| queue(endpoint)).collect();
     let queues: Vec<&str> = queues.iter().map(String::as_str).collect();
-    for waiting in jobs::waiting_queues(app.database(), &queues, app.commands.clock.now()).await? {
+    for waiting in worker.waiting_queues(&queues, app.commands.clock.now()).await? {
         if !under_way.contains_key(&waiting) {
             let turn = turn(app.clone(), worker.clone(), waiting.clone());
             under_way.spawn(waiting, turn);
@@ -84,11 +84,17 @@ async fn turn(app: App, worker: Arc<Worker>, queue: String) {
     let endpoint = queue.strip_prefix(QUEUES).unwrap_or_default();
     let claimed = match worker.claim_in_order(&queue, app.commands.clock.now(), AT_ONCE).await {
         Ok(claimed) => claimed,
-        Err(error) => return tracing::warn!(endpoint, %error, "what an endpoint is to be told could not be read"),
+        Err(error) => {
+            tracing::warn!(endpoint, %error, "what an endpoint is to be told could not be read");
+            return tokio::time::sleep(LOOK).await;
+        }
     };
     let way = match way(&app, endpoint).await {
         Ok(way) => way,
-        Err(error) => return tracing::warn!(endpoint, %error, "an endpoint could not be read"),
+        Err(error) => {
+            tracing::warn!(endpoint, %error, "an endpoint could not be read");
+            return tokio::time::sleep(LOOK).await;
+        }
     };
     let deliver = async |job: Job| {
         if let Err(error) = deliver_job(&app, endpoint, &way, &job).await {

@@ -143,8 +143,9 @@ pub async fn list(app: &App) -> Result<Vec<Endpoint>, StoreError> {
 /// When the database fails.
 pub async fn remove(app: &App, id: &str) -> Result<bool, StoreError> {
     let mut tx = app.database().begin().await?;
-    jobs::clear(&deliver::queue(id)).execute(&mut tx).await?;
+    // First the endpoint: whoever is putting something into its queue has done so by then.
     let removed = sql("DELETE FROM webhook_endpoints WHERE id = $1").bind(id).execute(&mut tx).await?;
+    jobs::clear(&deliver::queue(id)).execute(&mut tx).await?;
     tx.commit().await?;
     Ok(removed > 0)
 }

@@ -60,9 +60,9 @@ impl WebHooks {
 
 /// The events that endpoints may be told of.
 #[derive(Debug, Clone)]
-pub struct Told(TokenEvent);
+pub struct OfToken(TokenEvent);
 
-impl EventSet for Told {
+impl EventSet for OfToken {
     fn decode(head: &Head<'_>, json: &str) -> Decoded<Self> {
         if head.aggregate != "token" {
             return Decoded::NotMine;
@@ -78,44 +78,57 @@ impl EventSet for Told {
 
 impl Reaction for WebHooks {
     const NAME: &'static str = "web_hooks";
-    type Event = Told;
+    type Event = OfToken;
 
-    async fn react(&self, tx: &mut Tx, entries: &[Entry<Told>]) -> Result<(), StoreError> {
-        let endpoints: i64 = sql("SELECT count(*) FROM webhook_endpoints").scalar(&mut *tx).await?;
-        if endpoints == 0 {
+    async fn react(&self, tx: &mut Tx, entries: &[Entry<OfToken>]) -> Result<(), StoreError> {
+        let (endpoints, now) = (endpoints(tx).await?, self.clock.now());
+        if endpoints.is_empty() {
             return Ok(());
         }
-        let now = self.clock.now();
         for entry in entries {
             for message in messages(tx, entry).await? {
-                enqueue(tx, &message, now).await?;
+                enqueue(tx, &endpoints, &message, now).await?;
             }
         }
         Ok(())
     }
 }
 
+/// An endpoint that is told.
+pub struct Told {
+    id: String,
+    /// Events up to this position were before its time.
+    since: i64,
+}
+
+/// The endpoints that are told; nobody removes one of them before the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn endpoints(tx: &mut Tx) -> Result<Vec<Told>, StoreError> {
+    let kept = tx.dialect().kept();
+    let rows: Vec<(String, i64)> =
+        sql(format!("SELECT id, since FROM webhook_endpoints WHERE disabled_at IS NULL ORDER BY id{kept}"))
+            .fetch_all(tx)
+            .await?;
+    Ok(rows.into_iter().map(|(id, since)| Told { id, since }).collect())
+}
+
 /// Puts a message into the outbox of each endpoint.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn enqueue(tx: &mut Tx, message: &Message, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub async fn enqueue(tx: &mut Tx, endpoints: &[Told], message: &Message, now: DateTime<Utc>) -> Result<(), StoreError> {
     // A reminder's cause is the login of long ago.
     let always = message.kind == "account.expiring";
-    let endpoints: Vec<String> =
-        sql("SELECT id FROM webhook_endpoints WHERE disabled_at IS NULL AND (since < $1 OR $2)")
-            .bind(message.position)
-            .bind(always)
-            .scalars(&mut *tx)
-            .await?;
-    for endpoint in endpoints {
+    for Told { id: endpoint, .. } in endpoints.iter().filter(|endpoint| always || endpoint.since < message.position) {
         let id = commands::new_id().to_string();
         let added = sql(
             "INSERT INTO webhook_deliveries (id, endpoint_id, message_id, type, account_id, body, created_at, due_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (endpoint_id, message_id) DO NOTHING",
         )
         .bind(&id)
-        .bind(&endpoint)
+        .bind(endpoint)
         .bind(&message.id)
         .bind(message.kind)
         .bind(&message.account)
@@ -124,15 +137,15 @@ pub async fn enqueue(tx: &mut Tx, message: &Message, now: DateTime<Utc>) -> Resu
         .execute(&mut *tx)
         .await?;
         if added > 0 {
-            jobs::add(&queue(&endpoint), DELIVERY, &id, now).execute(&mut *tx).await?;
+            jobs::add(&queue(endpoint), DELIVERY, &id, now).execute(&mut *tx).await?;
         }
     }
     Ok(())
 }
 
 /// What an event means for the widget service.
-async fn messages(tx: &mut Tx, entry: &Entry<Told>) -> Result<Vec<Message>, StoreError> {
-    let Entry { position, aggregate_id: account, at, event: Told(event) } = entry;
+async fn messages(tx: &mut Tx, entry: &Entry<OfToken>) -> Result<Vec<Message>, StoreError> {
+    let Entry { position, aggregate_id: account, at, event: OfToken(event) } = entry;
     let message = |kind, data: serde_json::Value| Message::new(kind, account, *position, "", *at, &data);
     Ok(match event {
         TokenEvent::Expired { reason, .. } => {

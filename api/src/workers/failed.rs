@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use commands::{
     hold::{self, Decided},
     incident::Others,
+    notices::outbox::REST,
     report_failure::Failed,
 };
 use domain::{AccountId, Verdict, schedule::backoff};
@@ -16,9 +17,6 @@ use projections::{
 
 use super::{context, done};
 use crate::{app::App, sign_in::Users};
-
-/// How long an account rests whose history can't be read.
-const REST: TimeDelta = TimeDelta::hours(6);
 
 /// Tries again later: the longer, the more often it failed.
 pub(super) async fn again(app: &App, job: &Job, error: &str) -> Result<(), commands::Error> {

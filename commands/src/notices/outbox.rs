@@ -3,7 +3,7 @@
 //! Whoever sends one holds it under a lease. If the program stops between the mail server's answer and our record, the
 //! lease ends and it is sent again, with the same `Message-ID`: mail programs show it once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, LinkId, TokenEvent, UserId, account::NoticeKind, schedule::Schedule, token::Way,
 };
@@ -25,6 +25,11 @@ pub const LISTED: usize = 100;
 
 /// How often it is tried to record that a mail was sent, while others are faster.
 const TURNS: u32 = 10;
+
+/// How long a mail waits about an account whose history can't be read, and why.
+pub const REST: TimeDelta = TimeDelta::hours(6);
+/// Why.
+pub const UNREADABLE: &str = "the history of an account that it is about can't be read";
 
 /// The queue of mails, and the kind of its jobs.
 pub const MAIL: &str = "mail";
@@ -68,10 +73,17 @@ impl Commands {
             match self.mail_of(job).await {
                 Ok(mail) => mails.push(mail),
                 Err(Error::Store(error @ (StoreError::Unreadable(_) | StoreError::Undecodable(_)))) => {
-                    tracing::error!(mail = held.key(), %error, "a mail can't be read: it is set aside");
+                    tracing::error!(mail = held.key(), %error, "a mail can't be read: it waits");
+                    let end = match error {
+                        // Of an account whose history this program can't read: the next one may.
+                        StoreError::Undecodable(_) => {
+                            End::Postpone { at: self.clock.now() + REST, why: UNREADABLE.to_owned() }
+                        }
+                        _ => End::SetAside("its row can't be read".to_owned()),
+                    };
                     let mut tx = self.store.database().begin().await?;
                     // Whoever holds it now, if this doesn't any more, finds the same.
-                    let _ = held.end(&mut tx, End::SetAside("it can't be read".to_owned())).await?;
+                    let _ = held.end(&mut tx, end).await?;
                     tx.commit().await?;
                 }
                 Err(error) => return Err(error),
@@ -137,14 +149,7 @@ impl Commands {
     /// # Errors
     /// When the store fails.
     pub async fn is_still_so(&self, news: &News, schedule: &Schedule) -> Result<bool, Error> {
-        let token = match self.token(news.account).await {
-            Err(Error::Store(error @ StoreError::Undecodable(_))) => {
-                // It could not be recorded either, and everything else in the mail is told.
-                tracing::error!(account = %news.account, %error, "a mail leaves out an account whose history can't be read");
-                return Ok(false);
-            }
-            token => token?,
-        };
+        let token = self.token(news.account).await?;
         Ok(match news.kind {
             NoticeKind::Expired => token.expired().is_some() && !self.happened_since(news).await?,
             NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news),

@@ -9,3 +9,6 @@ CREATE TABLE quarantine (
     since        TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP,
     PRIMARY KEY (projection, aggregate_id)
 );
+
+-- The program that stopped a projection; another one lets it go on.
+ALTER TABLE checkpoints ADD COLUMN stopped_by TEXT;

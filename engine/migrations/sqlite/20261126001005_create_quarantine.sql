@@ -9,3 +9,6 @@ CREATE TABLE quarantine (
     since        TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')),
     PRIMARY KEY (projection, aggregate_id)
 ) STRICT, WITHOUT ROWID;
+
+-- The program that stopped a projection; another one lets it go on.
+ALTER TABLE checkpoints ADD COLUMN stopped_by TEXT;

@@ -45,7 +45,7 @@ pub(super) async fn write(
         return inserted.map(Some).map_err(|error| failure(error, CommitError::Unknown));
     }
     let mut tx = database.begin().await.map_err(not_written)?;
-    if let Some(late) = end_jobs(&mut tx, units).await.map_err(not_written)? {
+    if let Some(late) = end_jobs(&mut tx, units).await.map_err(|error| failure(error, CommitError::Database))? {
         return Err(Failure::Unit(late, CommitError::Refused));
     }
     // Rows first: the journal's order is locked from the events' insert to the commit, so that stays short.

@@ -84,8 +84,10 @@ pub(super) async fn claim(
 async fn is_any_due(database: &Database, (queue, among): (&str, &str), classes: &[Class]) -> Result<bool, StoreError> {
     let due = |class: &Class| {
         format!(
-            "EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = {} AND due_at <= $2{among})",
-            class.priority.number()
+            "EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = {} AND due_at <= $2{among} \
+             AND (leased_until IS NULL OR leased_until < {}))",
+            class.priority.number(),
+            database.dialect().clock(0)
         )
     };
     let now = classes.iter().map(|class| class.until).max();

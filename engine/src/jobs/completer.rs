@@ -51,12 +51,32 @@ impl Completer {
 async fn run(database: Database, mut queue: mpsc::Receiver<Ending>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, BATCH).await > 0 {
-        let ended = end_all(&database, &batch).await.map_err(Arc::new);
-        for (index, Ending { answer, .. }) in batch.drain(..).enumerate() {
+        let ended = match end_all(&database, &batch).await {
+            Ok(held) => held.into_iter().map(Ok).collect(),
+            Err(_) if batch.len() > 1 => end_alone(&database, &batch).await,
+            Err(error) => vec![Err(Arc::new(error))],
+        };
+        for (Ending { answer, .. }, ended) in batch.drain(..).zip(ended) {
             // A worker that went away doesn't hear it.
-            let _ = answer.send(ended.as_ref().map(|held| held[index]).map_err(Arc::clone));
+            let _ = answer.send(ended);
         }
     }
+}
+
+/// Each by itself: one that the database won't have fails no other. Without a database, the first failure is that of all.
+async fn end_alone(database: &Database, batch: &[Ending]) -> Vec<Result<bool, Arc<sqlx::Error>>> {
+    let mut ended: Vec<Result<bool, Arc<sqlx::Error>>> = Vec::with_capacity(batch.len());
+    for ending in batch {
+        let is_away = |ended: &Result<bool, Arc<sqlx::Error>>| match ended {
+            Err(error) if !matches!(**error, sqlx::Error::Database(_)) => Some(error.clone()),
+            _ => None,
+        };
+        ended.push(match ended.last().and_then(is_away) {
+            Some(error) => Err(error),
+            None => end_all(database, std::slice::from_ref(ending)).await.map(|held| held[0]).map_err(Arc::new),
+        });
+    }
+    ended
 }
 
 async fn end_all(database: &Database, batch: &[Ending]) -> Result<Vec<bool>, sqlx::Error> {

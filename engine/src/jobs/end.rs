@@ -117,11 +117,6 @@ pub(crate) async fn end_held(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<b
 /// Ends jobs, each of which is named once.
 async fn end_each(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<bool>, sqlx::Error> {
     let (last, others): (Vec<_>, Vec<_>) = ends.iter().partition(|(_, end)| end.is_last());
-    for (held, end) in &last {
-        if let End::Discard(why) = end {
-            tracing::warn!(kind = held.kind, key = held.key, why, "a job was given up");
-        }
-    }
     if ends.len() > 1 {
         lock(tx, ends.iter().map(|(held, _)| held.key.as_str())).await?;
     }
@@ -157,6 +152,11 @@ async fn end_each(tx: &mut Tx, ends: &[(&Held, End)]) -> Result<Vec<bool>, sqlx:
         .text("why", others.iter().map(|(_, end)| end.why()));
     held.extend(rows.fetch_all::<(String, String)>(&mut *tx, update).await?);
     held.extend(keys(&last).fetch_all::<(String, String)>(&mut *tx, delete).await?);
+    for (job, end) in &last {
+        if let (End::Discard(why), true) = (end, held.contains(&(job.kind.clone(), job.key.clone()))) {
+            tracing::warn!(kind = job.kind, key = job.key, why, "a job is given up");
+        }
+    }
     let was_held = |(job, _): &(&Held, End)| held.contains(&(job.kind.clone(), job.key.clone()));
     Ok(ends.iter().map(was_held).collect())
 }

@@ -23,11 +23,11 @@ use chrono::TimeDelta;
 pub use completer::Completer;
 pub(crate) use end::end_held;
 pub use end::{End, Ended, end};
-pub(crate) use rebuild::{empty, reconcile};
+pub(crate) use rebuild::{empty, of_key, reconcile, restore};
 pub use schedule::{
     Scheduled, add, ask, bring_forward, cancel, clear, hold_back, lock, move_to, remove, set, set_missing, try_now,
 };
-pub use waiting::{Of, Waiting, waiting, waiting_queues};
+pub use waiting::{Of, Waiting, waiting};
 pub use worker::{Room, Worker};
 
 /// How long a worker may take, on the database's clock.

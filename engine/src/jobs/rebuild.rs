@@ -1,4 +1,6 @@
-//! The jobs of a projection that is rebuilt.
+//! The jobs of a projection that is rebuilt, or whose aggregate is folded anew.
+
+use chrono::{DateTime, Utc};
 
 use super::schedule::list;
 use crate::{Tx, sql};
@@ -35,6 +37,58 @@ pub(crate) async fn reconcile(tx: &mut Tx, kinds: &[&str]) -> Result<(), sqlx::E
     ];
     for statement in statements {
         sql(statement).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// What workers made of a job since its cause.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Kept {
+    kind: String,
+    key: String,
+    priority: i64,
+    due_at: Option<DateTime<Utc>>,
+    cause: i64,
+    attempts: i64,
+    last_error: Option<String>,
+    lease: Option<String>,
+    leased_until: Option<DateTime<Utc>>,
+}
+
+/// The jobs of one key, as they are before they are scheduled anew.
+pub(crate) async fn of_key(tx: &mut Tx, key: &str, kinds: &[&str]) -> Result<Vec<Kept>, sqlx::Error> {
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
+    super::lock(tx, std::iter::once(key)).await?;
+    sql(format!(
+        "SELECT kind, key, priority, due_at, cause, attempts, last_error, lease, leased_until FROM jobs \
+         WHERE key = $1 AND kind IN ({})",
+        list(kinds)
+    ))
+    .bind(key)
+    .fetch_all(tx)
+    .await
+}
+
+/// Gives those that have the same cause as before what workers had made of them, as after a rebuild.
+pub(crate) async fn restore(tx: &mut Tx, kept: &[Kept]) -> Result<(), sqlx::Error> {
+    for job in kept {
+        sql(
+            "UPDATE jobs SET priority = $1, due_at = $2, attempts = $3, last_error = $4, lease = $5, leased_until = $6 \
+             WHERE kind = $7 AND key = $8 AND cause = $9",
+        )
+        .bind(job.priority)
+        .bind(job.due_at)
+        .bind(job.attempts)
+        .bind(job.last_error.as_deref())
+        .bind(job.lease.as_deref())
+        .bind(job.leased_until)
+        .bind(&job.kind)
+        .bind(&job.key)
+        .bind(job.cause)
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }

@@ -69,19 +69,16 @@ pub(super) async fn waits(
     Ok(sql(waits).bind(queue).bind(until).scalar(database).await?)
 }
 
-/// Those of some queues in which a job was due at some time that no worker holds.
-///
-/// # Errors
-/// When the database fails.
-pub async fn waiting_queues(
+/// Those of some queues in which a job that meets a condition was due at some time, and no worker holds it.
+pub(super) async fn waiting_queues(
     database: &Database,
-    queues: &[&str],
+    (queues, among): (&[&str], &str),
     until: DateTime<Utc>,
 ) -> Result<Vec<String>, StoreError> {
     let select = |queues: &str| {
         format!(
             "SELECT queues.queue FROM ({queues}) AS queues WHERE EXISTS (SELECT 1 FROM jobs \
-             WHERE jobs.queue = queues.queue AND priority = 1 AND due_at <= queues.until \
+             WHERE jobs.queue = queues.queue AND priority = 1 AND due_at <= queues.until{among} \
              AND (leased_until IS NULL OR leased_until < {}))",
             database.dialect().clock(0),
         )

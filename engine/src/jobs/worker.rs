@@ -116,13 +116,21 @@ impl Worker {
         self.take(queue, &[Class { priority: Priority::Normal, until: now, most: limit, after: None }], limit).await
     }
 
+    /// Those of some queues in which it finds what it can do, of normal priority.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting_queues(&self, queues: &[&str], until: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+        super::waiting::waiting_queues(&self.database, (queues, &self.among), until).await
+    }
+
     /// Gives everything back that was claimed and not ended, as it was: the worker stops. How many jobs.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn release(&self) -> Result<u64, StoreError> {
-        Ok(sql("UPDATE jobs SET lease = NULL, leased_until = NULL WHERE lease LIKE $1 || ':%'")
-            .bind(&self.node)
+        Ok(sql("UPDATE jobs SET lease = NULL, leased_until = NULL WHERE substr(lease, 1, length($1)) = $1")
+            .bind(format!("{}:", self.node))
             .execute(&self.database)
             .await?)
     }

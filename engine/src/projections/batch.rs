@@ -57,7 +57,7 @@ impl<P: Projection> Runner<P> {
             for entry in &entries {
                 self.projection.apply(&mut fold, entry);
             }
-            if folded.newer.is_some() || !full {
+            if folded.newer.is_some() || folded.aside.len() >= quarantine::AT_ONCE || !full {
                 break;
             }
         }
@@ -77,6 +77,9 @@ impl<P: Projection> Runner<P> {
     ) -> Vec<Entry<P::Event>> {
         let mut sifted = Vec::with_capacity(entries.len());
         for Entry { position, aggregate_id, at, event } in entries {
+            if folded.aside.len() >= quarantine::AT_ONCE {
+                break;
+            }
             if !quarantined.contains(&aggregate_id) {
                 match event {
                     Decoded::Event(event) => sifted.push(Entry { position, aggregate_id, at, event }),

@@ -52,10 +52,11 @@ struct Row {
     position: i64,
     failed_position: Option<i64>,
     failure: Option<String>,
+    stopped_by: Option<String>,
     quarantined: i64,
 }
 
-const SELECT: &str = "SELECT name, version, position, failed_position, failure, \
+const SELECT: &str = "SELECT name, version, position, failed_position, failure, stopped_by, \
     (SELECT count(*) FROM quarantine WHERE projection = name) AS quarantined FROM checkpoints";
 
 /// How far those of these names are, in their order, each followed by its rebuild; then whatever else has a checkpoint.
@@ -75,7 +76,7 @@ pub(super) async fn states(store: &Store, known: &[(&str, Kind)]) -> Result<Vec<
 
 impl Row {
     fn state(self, kind: Kind) -> State {
-        let Self { name, version, position, failed_position, failure, quarantined } = self;
+        let Self { name, version, position, failed_position, failure, quarantined, .. } = self;
         State { name, kind, version, position, quarantined, failure: failed_position.zip(failure) }
     }
 }
@@ -88,6 +89,15 @@ pub(super) struct Checkpoint {
     pub(super) version: i64,
     /// Where it has stopped, and why.
     pub(super) failure: Option<(i64, String)>,
+    /// The program that stopped it.
+    stopped_by: Option<String>,
+}
+
+impl From<Row> for Checkpoint {
+    fn from(row: Row) -> Self {
+        let Row { version, position, failed_position, failure, stopped_by, .. } = row;
+        Self { position, version, failure: failed_position.zip(failure), stopped_by }
+    }
 }
 
 impl Checkpoint {
@@ -95,11 +105,7 @@ impl Checkpoint {
     pub(super) async fn of(store: &Store, name: &str) -> Result<Option<Self>, StoreError> {
         let row: Option<Row> =
             sql(format!("{SELECT} WHERE name = $1")).bind(name).fetch_optional(store.database()).await?;
-        Ok(row.map(|Row { version, position, failed_position, failure, .. }| Self {
-            position,
-            version,
-            failure: failed_position.zip(failure),
-        }))
+        Ok(row.map(Self::from))
     }
 
     /// Makes one before the first event, unless there is one.
@@ -109,7 +115,7 @@ impl Checkpoint {
             .bind(version)
             .execute(store.database())
             .await?;
-        let begun = Self { position: 0, version, failure: None };
+        let begun = Self { position: 0, version, failure: None, stopped_by: None };
         Ok(Self::of(store, name).await?.unwrap_or(begun))
     }
 
@@ -124,13 +130,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Locks one until the transaction ends: its position and version.
-    pub(super) async fn locked(tx: &mut Tx, name: &str) -> Result<Option<(i64, i64)>, StoreError> {
+    /// Locks one until the transaction ends.
+    pub(super) async fn locked(tx: &mut Tx, name: &str) -> Result<Option<Self>, StoreError> {
         let locked = tx.dialect().locked();
-        Ok(sql(format!("SELECT position, version FROM checkpoints WHERE name = $1{locked}"))
-            .bind(name)
-            .fetch_optional(tx)
-            .await?)
+        let row: Option<Row> = sql(format!("{SELECT} WHERE name = $1{locked}")).bind(name).fetch_optional(tx).await?;
+        Ok(row.map(Self::from))
     }
 
     /// Moves one whose lock the transaction has.
@@ -139,31 +143,40 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Records that a projection stopped at an event, for all nodes.
-    pub(super) async fn stop_at(
+    /// Records that a projection stopped after a position, for all nodes. Whether it was there: another node may have passed
+    /// what this one could not.
+    pub(super) async fn stop(
         database: &Database,
-        (name, version): (&str, i64),
-        position: i64,
-        failure: &str,
-    ) -> Result<(), StoreError> {
-        sql("UPDATE checkpoints SET failed_position = $1, failure = $2 WHERE name = $3 AND version <= $4")
-            .bind(position)
-            .bind(failure)
-            .bind(name)
-            .bind(version)
-            .execute(database)
-            .await?;
-        Ok(())
+        (name, version, from): (&str, i64, i64),
+        (position, failure): (i64, &str),
+        program: &str,
+    ) -> Result<bool, StoreError> {
+        let stopped = sql("UPDATE checkpoints SET failed_position = $1, failure = $2, stopped_by = $3 \
+                           WHERE name = $4 AND version <= $5 AND position = $6 AND failed_position IS NULL")
+        .bind(position)
+        .bind(failure)
+        .bind(program)
+        .bind(name)
+        .bind(version)
+        .bind(from)
+        .execute(database)
+        .await?;
+        Ok(stopped > 0)
     }
 
-    /// Lets one that stopped go on.
-    pub(super) async fn resume(database: &Database, (name, version): (&str, i64)) -> Result<(), StoreError> {
-        sql("UPDATE checkpoints SET failed_position = NULL, failure = NULL \
-             WHERE name = $1 AND version <= $2 AND failed_position IS NOT NULL")
+    /// Whether it has stopped, and another program than this one did that.
+    pub(super) fn was_stopped_by_another(&self, program: &str) -> bool {
+        self.failure.is_some() && self.stopped_by.as_deref() != Some(program)
+    }
+
+    /// Lets one that stopped go on; whether it had stopped.
+    pub(super) async fn resume(database: &Database, (name, version): (&str, i64)) -> Result<bool, StoreError> {
+        let resumed = sql("UPDATE checkpoints SET failed_position = NULL, failure = NULL, stopped_by = NULL \
+                           WHERE name = $1 AND version <= $2 AND failed_position IS NOT NULL")
         .bind(name)
         .bind(version)
         .execute(database)
         .await?;
-        Ok(())
+        Ok(resumed > 0)
     }
 }

@@ -1,16 +1,21 @@
 //! What one event can stop: a single aggregate, in a single view or reaction. It is set aside with what could not be
 //! applied, and everything else goes on.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 
-use crate::{Database, On, Store, StoreError, Tx, sql};
+use crate::{Bulk, Database, On, Store, StoreError, Tx, sql};
 
 /// So many may be set aside whatever their share is…
 const FEW: i64 = 100;
 /// …and beyond that, one in so many aggregates of the journal: with more the program is wrong, or its tables are.
 const ONE_IN: i64 = 100;
+/// So many are set aside in one transaction at most.
+pub(super) const AT_ONCE: usize = 100;
 /// Failures are kept no longer than this many characters.
 const LONGEST: usize = 500;
 
@@ -68,36 +73,64 @@ pub(super) async fn locked(tx: &mut Tx, projection: &str, id: &str) -> Result<Op
     Ok(one.fetch_optional(tx).await?)
 }
 
-/// Sets an aggregate aside, unless that makes too many: then the projection is to stop, and this says why.
+/// Sets aggregates aside. Where that makes too many, the projection is to stop, and this says at which event and why.
+/// `known`: so many aggregates the journal has at least, as far as it was counted.
 pub(super) async fn set_aside(
     tx: &mut Tx,
     (projection, program): (&str, &str),
-    culprit: &Culprit,
-) -> Result<Result<(), String>, StoreError> {
-    sql("INSERT INTO quarantine (projection, aggregate_id, position, failure, program) VALUES ($1, $2, $3, $4, $5)")
-        .bind(projection)
-        .bind(&culprit.aggregate_id)
-        .bind(culprit.position)
-        .bind(short(&culprit.failure))
-        .bind(program)
-        .execute(&mut *tx)
-        .await?;
+    culprits: &[Culprit],
+    known: &AtomicI64,
+) -> Result<Option<(i64, String)>, StoreError> {
+    let Some(last) = culprits.last() else { return Ok(None) };
+    let failures: Vec<_> = culprits.iter().map(|culprit| short(&culprit.failure)).collect();
+    let rows = Bulk::new()
+        .text("projection", culprits.iter().map(|_| projection))
+        .text("aggregate_id", culprits.iter().map(|culprit| culprit.aggregate_id.as_str()))
+        .int("position", culprits.iter().map(|culprit| culprit.position))
+        .text("failure", failures.iter().map(String::as_str))
+        .text("program", culprits.iter().map(|_| program));
+    let names = rows.names();
+    let insert = |rows: &str| {
+        format!("INSERT INTO quarantine ({names}) {rows} ON CONFLICT (projection, aggregate_id) DO NOTHING")
+    };
+    rows.execute(&mut *tx, insert).await?;
     let aside: i64 =
         sql("SELECT count(*) FROM quarantine WHERE projection = $1").bind(projection).scalar(&mut *tx).await?;
-    if aside <= FEW {
-        return Ok(Ok(()));
-    }
-    // No further than it takes to know that they are few.
     let enough = aside * ONE_IN;
+    if aside <= FEW || known.load(Ordering::Relaxed) >= enough {
+        return Ok(None);
+    }
+    // Counted no further than it takes to know that they are few, and then not again until they are twice as many.
     let all: i64 = sql("SELECT count(*) FROM (SELECT DISTINCT aggregate_id FROM events LIMIT $1) AS counted")
-        .bind(enough)
+        .bind(2 * enough)
         .scalar(tx)
         .await?;
+    known.fetch_max(all, Ordering::Relaxed);
     if all >= enough {
-        return Ok(Ok(()));
+        return Ok(None);
     }
-    let Culprit { aggregate_id, failure, .. } = culprit;
-    Ok(Err(format!("{aside} of {all} aggregates can't be applied, the last is {aggregate_id}: {}", short(failure))))
+    let (id, failure) = (&last.aggregate_id, short(&last.failure));
+    let why = format!("{aside} of {all} aggregates can't be applied, the last is {id}: {failure}");
+    Ok(Some((last.position, why)))
+}
+
+/// Whether an aggregate was set aside at this event.
+pub(super) async fn is_aside_at(database: &Database, projection: &str, position: i64) -> Result<bool, StoreError> {
+    Ok(sql("SELECT EXISTS (SELECT 1 FROM quarantine WHERE projection = $1 AND aggregate_id = \
+            (SELECT aggregate_id FROM events WHERE position = $2))")
+    .bind(projection)
+    .bind(position)
+    .scalar(database)
+    .await?)
+}
+
+/// Whether another program than this one has set something aside.
+pub(super) async fn is_of_another(tx: &mut Tx, projection: &str, program: &str) -> Result<bool, StoreError> {
+    Ok(sql("SELECT EXISTS (SELECT 1 FROM quarantine WHERE projection = $1 AND program <> $2)")
+        .bind(projection)
+        .bind(program)
+        .scalar(tx)
+        .await?)
 }
 
 /// Notes why an aggregate stays aside after it was tried again.

@@ -7,7 +7,8 @@ use super::{
 use crate::{Entry, EventSet, StoreError, Tx};
 
 /// Answers events by work, such as messages to other programs: each event once, in the journal's order, from the moment at
-/// which a database first meets the reaction. It is never rebuilt, for what it has done can't be done anew. What happens
+/// which a database first meets the reaction. (Those of an aggregate that was set aside come late, in their own order.) It
+/// is never rebuilt, for what it has done can't be done anew. What happens
 /// outside of the database becomes jobs in the same transaction ([`crate::jobs`]): a delivery that is slow holds up no
 /// reaction.
 pub trait Reaction: Send + Sync + 'static {
@@ -56,5 +57,6 @@ const VERSION: u32 = 1;
 /// When the database fails.
 pub async fn hold<R: Reaction>(tx: &mut Tx) -> Result<i64, StoreError> {
     Checkpoint::begin_at_the_end(&mut *tx, R::NAME, i64::from(VERSION)).await?;
-    Ok(Checkpoint::locked(tx, R::NAME).await?.map_or(0, |(position, _)| position))
+    let held = Checkpoint::locked(tx, R::NAME).await?;
+    held.map(|held| held.position).ok_or_else(|| StoreError::Projection(format!("{} has no checkpoint", R::NAME)))
 }

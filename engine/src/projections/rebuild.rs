@@ -1,7 +1,9 @@
 //! Rebuild beside: a projection is made anew from the first event in tables of its own while the old ones serve; when it
 //! has caught up, it takes their place in one transaction. Interrupted, it goes on where it was.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
 
 use super::{
     checkpoint::Checkpoint,
@@ -58,25 +60,45 @@ pub(super) async fn rebuild<P: Projection>(
         match beside.step().await? {
             Step::More => progress(beside.reached(), store.head().await?),
             Step::Busy => tokio::time::sleep(TURN).await,
-            Step::Newer(_) => beside.past = store.head().await?,
+            Step::Newer(position) => beside.past = serving.has_set_aside(position).await?,
             Step::Stopped { position, failure } => return Err(unreadable(position, &failure)),
-            Step::Wait => match take_over(store, &serving, &beside).await {
-                // What came meanwhile is refused: the steps find out at which event.
-                Err(error) if error.is_refusal() && store.head().await? > beside.reached() => {}
-                taken => return taken,
+            Step::Wait => match take_over(store, &serving, &beside).await? {
+                Taken::Over => return Ok(()),
+                // What came meanwhile can't be applied: the steps find out at which event.
+                Taken::Refused => {}
             },
         }
+    }
+}
+
+/// What came of taking over.
+enum Taken {
+    /// The rebuilt rows serve.
+    Over,
+    /// The last events can't be applied as one batch.
+    Refused,
+}
+
+impl<P: Projection> Runner<P> {
+    /// A rebuild passes an event of a newer program where the rows that serve are without it, too: its position.
+    async fn has_set_aside(&self, position: i64) -> Result<i64, StoreError> {
+        if quarantine::is_aside_at(self.store.database(), &self.name(), position).await? {
+            return Ok(position);
+        }
+        Err(unreadable(position, "it is of a newer program, which has to rebuild"))
     }
 }
 
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
 async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
     let mut tx = store.database().begin().await?;
-    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?)?;
+    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
     let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
-    not_newer::<P>(begun)?;
-    let has_failed = Checkpoint::of(store, &beside.name()).await?.is_some_and(|begun| begun.failure.is_some());
-    if begun.is_some_and(|(_, version)| version == Runner::<P>::VERSION) && !has_failed {
+    not_newer::<P>(begun.as_ref())?;
+    // What another program could not apply may be no obstacle to this one.
+    let is_clean = !quarantine::is_of_another(&mut tx, &beside.name(), &beside.program.name).await?;
+    let goes_on = |begun: Checkpoint| begun.version == Runner::<P>::VERSION && begun.failure.is_none();
+    if is_clean && begun.is_some_and(goes_on) {
         return Ok(());
     }
     empty::<P>(&mut tx).await?;
@@ -91,18 +113,22 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
 }
 
 /// With both checkpoints locked: what came meanwhile is folded, and the rebuilt rows take the place of the old ones.
-async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
+async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<Taken, StoreError> {
     let mut tx = store.database().begin().await?;
-    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?)?;
+    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
     let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
-    not_newer::<P>(begun)?;
+    not_newer::<P>(begun.as_ref())?;
     // Nobody: another node was there first.
-    let Some((position, _)) = begun else { return Ok(()) };
-    let mut reached = position;
+    let Some(Checkpoint { position: mut reached, .. }) = begun else { return Ok(Taken::Over) };
     loop {
-        let folded = beside.advance(&mut tx, reached, STEP).await?;
-        if let Some((position, too_many)) = beside.put_aside(&mut tx, &folded.aside).await? {
-            return Err(unreadable(position, &too_many));
+        let folded = match AssertUnwindSafe(beside.advance(&mut tx, reached, STEP)).catch_unwind().await {
+            Ok(Err(error)) if error.is_refusal() => return Ok(Taken::Refused),
+            Ok(folded) => folded?,
+            Err(_) => return Ok(Taken::Refused),
+        };
+        // With an event that can't be decoded, too, the steps go first.
+        if folded.newer.is_some() || !folded.aside.is_empty() {
+            return Ok(Taken::Refused);
         }
         if folded.last == reached {
             break;
@@ -113,20 +139,24 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
     swap::<P>(&mut tx).await?;
     quarantine::take_over(&mut tx, &serving.name(), &beside.name()).await?;
     empty::<P>(&mut tx).await?;
-    sql("UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL WHERE name = $3")
-        .bind(Runner::<P>::VERSION)
-        .bind(reached)
-        .bind(serving.name())
-        .execute(&mut tx)
-        .await?;
+    sql(
+        "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL, stopped_by = NULL \
+         WHERE name = $3",
+    )
+    .bind(Runner::<P>::VERSION)
+    .bind(reached)
+    .bind(serving.name())
+    .execute(&mut tx)
+    .await?;
     sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(Taken::Over)
 }
 
 /// Versions only go upward: what a newer program made, or is making, is left to it.
-fn not_newer<P: Projection>(checkpoint: Option<(i64, i64)>) -> Result<(), StoreError> {
+fn not_newer<P: Projection>(checkpoint: Option<&Checkpoint>) -> Result<(), StoreError> {
     match checkpoint {
-        Some((_, version)) if version > Runner::<P>::VERSION => {
+        Some(Checkpoint { version, .. }) if *version > Runner::<P>::VERSION => {
             Err(StoreError::Projection(format!("version {version} is of a newer program")))
         }
         _ => Ok(()),

@@ -57,7 +57,7 @@ fn start<P: Projection>(
     });
     let stopped = stop.clone();
     tasks.spawn(async move {
-        stopped.run_until_cancelled(again.after_update()).await;
+        stopped.run_until_cancelled(again.retry_of_others()).await;
     });
     reached
 }
@@ -161,16 +161,27 @@ impl Registry {
     }
 
     /// Adds a projection whose rows can be made anew from the journal.
+    ///
+    /// # Panics
+    /// When another one has its name.
     #[must_use]
-    pub fn view<P: Projection>(mut self, projection: P) -> Self {
-        self.all.push(Arc::new(View(Arc::new(projection))));
-        self
+    pub fn view<P: Projection>(self, projection: P) -> Self {
+        self.add(View(Arc::new(projection)))
     }
 
     /// Adds what answers events by work.
+    ///
+    /// # Panics
+    /// When another one has its name.
     #[must_use]
-    pub fn reaction<R: Reaction>(mut self, reaction: R) -> Self {
-        self.all.push(Arc::new(Reactor(Arc::new(Reacting(reaction)))));
+    pub fn reaction<R: Reaction>(self, reaction: R) -> Self {
+        self.add(Reactor(Arc::new(Reacting(reaction))))
+    }
+
+    fn add(mut self, follower: impl Follower + 'static) -> Self {
+        let name = follower.name();
+        assert!(self.names().all(|known| known != name), "two have the name {name}, and would share a checkpoint");
+        self.all.push(Arc::new(follower));
         self
     }
 

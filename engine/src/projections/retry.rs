@@ -1,6 +1,6 @@
 //! Trying again what was set aside: by hand, and by itself when another version of the program starts.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 
@@ -8,13 +8,16 @@ use super::{
     checkpoint::Checkpoint,
     projection::Projection,
     quarantine::{self, Quarantined},
+    reaction,
     rebuild::AGAIN,
     runner::{Runner, Start, words},
 };
-use crate::{Decoded, Entry, StoreError};
+use crate::{Decoded, Entry, StoreError, jobs};
 
 /// How many events are folded at once.
 const READ: i64 = 10_000;
+/// How often it is looked for what another program has set aside.
+const EVERY: Duration = Duration::from_mins(5);
 
 /// What came of trying again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,31 +29,38 @@ pub struct Retried {
 }
 
 impl<P: Projection> Runner<P> {
-    /// Tries again after an update what another program has set aside, and lets a projection go on that it has stopped.
-    pub(super) async fn after_update(&self) {
-        while let Err(error) = self.retry_of_others().await {
-            tracing::warn!(projection = P::NAME, %error, "what was set aside could not be tried again yet");
-            tokio::time::sleep(AGAIN).await;
+    /// Tries again what another program has set aside, and lets go on what it has stopped: at the start, and from time to time,
+    /// for nodes of an older program may still run.
+    pub(super) async fn retry_of_others(&self) {
+        loop {
+            let pause = match self.retry_now().await {
+                Ok(()) => EVERY,
+                Err(error) => {
+                    tracing::warn!(projection = P::NAME, %error, "what was set aside could not be tried again yet");
+                    AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
-    async fn retry_of_others(&self) -> Result<(), StoreError> {
-        if Checkpoint::of(&self.store, &self.name()).await?.is_some_and(|checkpoint| checkpoint.version > Self::VERSION)
-        {
+    async fn retry_now(&self) -> Result<(), StoreError> {
+        let checkpoint = Checkpoint::of(&self.store, &self.name()).await?;
+        let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.version <= Self::VERSION) else {
             return Ok(());
+        };
+        for was in quarantine::quarantined(&self.store, Some(&self.name()), i64::MAX).await? {
+            if was.program != self.program.name {
+                self.retry_one(was).await?;
+            }
         }
-        let of_another = |was: &Quarantined| was.program != self.program.name;
-        let mut is_any = false;
-        for was in
-            quarantine::quarantined(&self.store, Some(&self.name()), i64::MAX).await?.into_iter().filter(of_another)
-        {
-            is_any = true;
-            self.retry_one(was).await?;
+        if checkpoint.was_stopped_by_another(&self.program.name) {
+            self.resume().await?;
         }
-        if is_any { self.resume().await } else { Ok(()) }
+        Ok(())
     }
 
-    /// Tries one aggregate again, or all that were set aside.
+    /// Tries one aggregate again, or all that were set aside; without one, it lets the projection go on if it has stopped.
     pub(super) async fn retry(&self, aggregate_id: Option<&str>) -> Result<Vec<Retried>, StoreError> {
         let mut retried = Vec::new();
         for was in quarantine::quarantined(&self.store, Some(&self.name()), i64::MAX).await? {
@@ -58,12 +68,17 @@ impl<P: Projection> Runner<P> {
                 retried.extend(self.retry_one(was).await?);
             }
         }
-        self.resume().await?;
+        if aggregate_id.is_none() {
+            self.resume().await?;
+        }
         Ok(retried)
     }
 
     async fn resume(&self) -> Result<(), StoreError> {
-        Checkpoint::resume(self.store.database(), (&self.name(), Self::VERSION)).await
+        if Checkpoint::resume(self.store.database(), (&self.name(), Self::VERSION)).await? {
+            tracing::info!(event = "projection.resumed", projection = P::NAME, "a projection that had stopped goes on");
+        }
+        Ok(())
     }
 
     /// `None`: another node has done it.
@@ -98,38 +113,45 @@ impl<P: Projection> Runner<P> {
     async fn fold_anew(&self, id: &str) -> Result<Option<Option<String>>, StoreError> {
         let mut tx = self.store.database().begin().await?;
         let name = self.name();
-        let Some((until, _)) = Checkpoint::locked(&mut tx, &name).await? else { return Ok(None) };
+        let Some(checkpoint) = Checkpoint::locked(&mut tx, &name).await? else { return Ok(None) };
+        if checkpoint.version > Self::VERSION {
+            return Err(StoreError::Projection(format!("{name} is of a newer program, which has to try again")));
+        }
         let Some(was) = quarantine::locked(&mut tx, &name, id).await? else { return Ok(None) };
         let mut fold = P::Fold::default();
-        let mut after = match self.start {
+        let at_once = if self.start == Start::Now { reaction::BATCH } else { READ };
+        let (mut after, kept) = match self.start {
             Start::First => {
                 self.projection.load(&mut fold, &mut tx, self.target, &[id]).await?;
                 self.projection.forget(&mut fold, id);
-                0
+                (0, jobs::of_key(&mut tx, id, P::JOBS).await?)
             }
-            Start::Now => was.position - 1,
+            Start::Now => (was.position - 1, Vec::new()),
         };
-        loop {
-            let entries = self.store.entries_of::<P::Event>(&mut tx, Some(id), after, READ).await?;
+        while after < checkpoint.position {
+            let entries = self.store.entries_of::<P::Event>(&mut tx, Some(id), after, at_once).await?;
             let Some(last) = entries.last().map(|entry| entry.position) else { break };
             after = last;
             for Entry { position, aggregate_id, at, event } in entries {
                 match event {
-                    _ if position > until => {}
+                    _ if position > checkpoint.position => {}
                     Decoded::NotMine => {}
                     Decoded::Event(event) => {
                         self.projection.apply(&mut fold, &Entry { position, aggregate_id, at, event });
                     }
                     other => {
-                        return Ok(Some(Some(format!("position {position}: {}", other.failure().unwrap_or_default()))));
+                        let failure = other.failure().unwrap_or_default();
+                        return Ok(Some(Some(format!("position {position}: {failure}"))));
                     }
                 }
             }
-            if after >= until {
-                break;
+            if self.start == Start::Now {
+                // As many at once as ever.
+                self.projection.save(std::mem::take(&mut fold), &mut tx, self.target).await?;
             }
         }
         self.projection.save(fold, &mut tx, self.target).await?;
+        jobs::restore(&mut tx, &kept).await?;
         quarantine::take_back(&mut tx, &name, id).await?;
         tx.commit().await?;
         Ok(Some(None))

@@ -7,7 +7,13 @@
 //! An event that can't be applied stops its aggregate alone, which is set aside ([`super::quarantine`]). Where the database
 //! refuses a batch, smaller ones find out at which event.
 
-use std::{any::Any, mem::replace, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    mem::replace,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use futures::FutureExt;
 use tokio::{
@@ -49,6 +55,10 @@ pub(super) struct Runner<P> {
     from: i64,
     /// Events of newer programs up to this position have waited for others, and are set aside.
     pub(super) past: i64,
+    /// An event was refused alone: once more, and it is its own fault.
+    refused_alone: bool,
+    /// So many aggregates the journal has at least.
+    aggregates: AtomicI64,
 }
 
 /// The program that runs projections.
@@ -99,6 +109,8 @@ impl<P: Projection> Runner<P> {
             limit: BATCH,
             from: 0,
             past: 0,
+            refused_alone: false,
+            aggregates: AtomicI64::new(0),
         }
     }
 
@@ -175,16 +187,24 @@ impl<P: Projection> Runner<P> {
     /// Folds one batch. A database that fails is an error, to be tried again; an event that can't be applied is not.
     pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
         let refusal = match AssertUnwindSafe(self.fold()).catch_unwind().await {
-            Ok(Ok(step)) => {
+            Ok(Ok(Step::More)) => {
                 self.limit = self.limit.saturating_mul(FACTOR).min(self.batch);
-                return Ok(step);
+                self.refused_alone = false;
+                return Ok(Step::More);
             }
+            Ok(Ok(step)) => return Ok(step),
             Ok(Err(error)) if error.is_refusal() => error.to_string(),
+            // Too much for one statement's time: less may be done in it.
+            Ok(Err(error)) if error.is_timeout() && self.limit > 1 => error.to_string(),
             Ok(Err(error)) => return Err(error),
             Err(panic) => words(&*panic),
         };
         if self.limit > 1 {
             self.limit = (self.limit / FACTOR).max(1);
+            return Ok(Step::More);
+        }
+        // What others were doing at that moment may have been in the way.
+        if !replace(&mut self.refused_alone, true) {
             return Ok(Step::More);
         }
         self.set_aside(refusal).await
@@ -252,23 +272,15 @@ impl<P: Projection> Runner<P> {
         }
         Checkpoint::move_to(&mut tx, &self.name(), culprit.position).await?;
         tx.commit().await?;
+        self.refused_alone = false;
         self.tell(&culprit);
         self.reached.send_replace(culprit.position);
         Ok(Step::More)
     }
 
     /// Sets aggregates aside; if that makes too many, at which event, and a sentence about it.
-    pub(super) async fn put_aside(
-        &self,
-        tx: &mut Tx,
-        culprits: &[Culprit],
-    ) -> Result<Option<(i64, String)>, StoreError> {
-        for culprit in culprits {
-            if let Err(too_many) = quarantine::set_aside(tx, (&self.name(), &self.program.name), culprit).await? {
-                return Ok(Some((culprit.position, too_many)));
-            }
-        }
-        Ok(None)
+    async fn put_aside(&self, tx: &mut Tx, culprits: &[Culprit]) -> Result<Option<(i64, String)>, StoreError> {
+        quarantine::set_aside(tx, (&self.name(), &self.program.name), culprits, &self.aggregates).await
     }
 
     fn tell(&self, Culprit { aggregate_id, position, failure }: &Culprit) {
@@ -283,9 +295,13 @@ impl<P: Projection> Runner<P> {
     }
 
     async fn stop(&self, position: i64, failure: String) -> Result<Step, StoreError> {
-        let name = self.name();
+        let (name, database) = (self.name(), self.store.database());
+        let from = (name.as_str(), Self::VERSION, self.from);
+        if !Checkpoint::stop(database, from, (position, &failure), &self.program.name).await? {
+            // Another node has passed it.
+            return Ok(Step::Busy);
+        }
         tracing::error!(event = "projection.stopped", projection = name, position, failure, "a projection stopped");
-        Checkpoint::stop_at(self.store.database(), (&name, Self::VERSION), position, &failure).await?;
         Ok(Step::Stopped { position, failure })
     }
 

@@ -35,6 +35,14 @@ impl Dialect {
         }
     }
 
+    /// What follows a `SELECT` of rows that nobody else shall delete before the transaction ends.
+    pub const fn kept(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR KEY SHARE",
+        }
+    }
+
     /// The database's own clock, which all nodes share: so many seconds from now.
     pub fn clock(self, seconds: i64) -> String {
         match self {

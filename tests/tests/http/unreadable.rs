@@ -34,14 +34,13 @@ async fn damage(relight: &Relight, account: &str) -> i64 {
 }
 
 async fn call(
-    relight: &Relight,
+    client: &reqwest::Client,
+    base: &str,
     method: Method,
     path: &str,
     key: &str,
 ) -> (reqwest::StatusCode, Option<String>, Value) {
-    let client = relight.browser().client;
-    let answer =
-        client.request(method, format!("{}{path}", relight.base)).bearer_auth(key).send().await.expect("an answer");
+    let answer = client.request(method, format!("{base}{path}")).bearer_auth(key).send().await.expect("an answer");
     let (status, retry) = (answer.status(), answer.headers().get("retry-after").cloned());
     let body = answer.text().await.expect("a text");
     let retry = retry.map(|seconds| seconds.to_str().expect("a text").to_owned());
@@ -63,11 +62,14 @@ on_both_engines! {
         assert_eq!(ann.open(&format!("/accounts/{good}")).await.says("@hoshi.tea").fresh_widgets(), 0);
         // Nothing can be decided on it, and who asks is told so with a code.
         let key = relight.api_key(Role::Service).await;
-        let link = format!("/api/v1/accounts/{bad}/check");
-        let (status, retry, problem) = call(&relight, Method::POST, &link, &key).await;
-        if status != StatusCode::ACCEPTED {
-            assert_eq!((status, retry.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("300")), "{problem}");
-        }
+        let link = format!("/api/v1/accounts/{bad}/reconnect-link");
+        // On a node that has not seen the account yet.
+        let client = relight.browser().client;
+        let other = relight.second_node().await;
+        let (status, retry, problem) = call(&client, &format!("http://{}", other.address), Method::POST, &link, &key).await;
+        other.stop().await;
+        assert_eq!((status, retry.as_deref()), (StatusCode::SERVICE_UNAVAILABLE, Some("300")), "{problem}");
+        assert_eq!(problem["code"], 1086);
         let refused = ann.press(&format!("/accounts/{bad}/disconnect"), &[("sure", "yes")]).await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         let words = refused.text().await.expect("a page");
@@ -77,9 +79,19 @@ on_both_engines! {
         ann.open(&format!("/accounts/{bad}")).await.says("which this version of Relight can't read");
         admin.open("/events").await.says("which this version of Relight can't read").says("the moon");
         let staff = relight.api_key(Role::Support).await;
-        let (status, _, history) = call(&relight, Method::GET, &format!("/api/v1/accounts/{bad}/history"), &staff).await;
+        let (status, _, history) = call(&client, &relight.base, Method::GET, &format!("/api/v1/accounts/{bad}/history"), &staff).await;
         assert_eq!(status, StatusCode::OK);
         assert!(history["data"].as_array().is_some_and(|events| events.iter().any(|event| event["position"] == position)), "{history}");
+    }
+
+    async fn a_rebuild_that_stopped_takes_no_node_out_of_service(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        sql("INSERT INTO checkpoints (name, version, failed_position, failure) VALUES ('work_rebuild', 99, 1, 'of a test')")
+            .execute(relight.store().database()).await.expect("inserted");
+        assert_eq!(relight.browser().ask("/readyz").await.status(), StatusCode::OK, "the old rows serve");
+        sql("UPDATE checkpoints SET failed_position = 1, failure = 'of a test' WHERE name = 'account_status'")
+            .execute(relight.store().database()).await.expect("updated");
+        assert_eq!(relight.browser().ask("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     async fn jobs_of_an_account_that_cannot_be_read_rest(engine: Engine) {

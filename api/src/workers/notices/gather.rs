@@ -87,8 +87,11 @@ pub(super) async fn gather(app: &App, due: &[Job]) -> Result<(), commands::Error
     let lost: Vec<_> =
         done.iter().zip(ended).filter(|(_, ended)| ended.is_none()).map(|((held, _), _)| held.key()).collect();
     let is_lost = |account: &AccountId| lost.contains(&account.to_string().as_str());
-    for (_, message) in expiring.iter().filter(|(account, _)| !is_lost(account)) {
-        outbox::enqueue(&mut tx, message, app.commands.clock.now()).await?;
+    if !expiring.is_empty() {
+        let endpoints = outbox::endpoints(&mut tx).await?;
+        for (_, message) in expiring.iter().filter(|(account, _)| !is_lost(account)) {
+            outbox::enqueue(&mut tx, &endpoints, message, app.commands.clock.now()).await?;
+        }
     }
     for ((user, kind), mut news) in mails {
         // Something newer happened meanwhile, which is told instead.

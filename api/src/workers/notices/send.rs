@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 use commands::notices::{
     News,
-    outbox::{LISTED, Mail, Unsent, leads_on},
+    outbox::{LISTED, Mail, REST, UNREADABLE, Unsent, leads_on},
 };
 use domain::LinkId;
+use engine::StoreError;
 use projections::accounts::{self, Account, Viewer};
 
 use super::{INCIDENT_WAIT, TROUBLE, Wishes, troubled};
@@ -31,10 +32,20 @@ pub(super) async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), 
     };
     let (schedule, troubled, mut wishes) = (app.config.schedule(), troubled(app).await?, Wishes::new(app));
     let mut told: Vec<(_, News, Account, Option<String>)> = Vec::new();
+    let mut unreadable = false;
     for (link, news) in &mail.news {
         let account = accounts::account_for(app.database(), news.account, Viewer::Staff).await?;
+        let is_still_so = match app.commands.is_still_so(news, &schedule).await {
+            Err(commands::Error::Store(error @ StoreError::Undecodable(_))) => {
+                // That it was told could not be recorded either. Everything else in the mail is.
+                tracing::error!(account = %news.account, %error, "an account's history can't be read, and is left out of a mail");
+                unreadable = true;
+                false
+            }
+            is_still_so => is_still_so?,
+        };
         if let Some(account) = account
-            && app.commands.is_still_so(news, &schedule).await?
+            && is_still_so
             && wishes.audience(news.account).await?.contains(&mail.user)
         {
             let address = if leads_on(news.kind) && told.len() < LISTED {
@@ -47,6 +58,9 @@ pub(super) async fn send(app: &App, mailer: &Mailer, mail: &Mail) -> Result<(), 
     }
     if told.iter().any(|(_, _, account, _)| troubled.contains(&account.connection)) {
         return app.commands.mail_waits(mail, app.commands.clock.now() + INCIDENT_WAIT, TROUBLE).await;
+    }
+    if unreadable && told.is_empty() {
+        return app.commands.mail_waits(mail, app.commands.clock.now() + REST, UNREADABLE).await;
     }
     let items: Vec<_> = told.iter().map(|(_, news, account, link)| (account, news, link.as_deref())).collect();
     let letter =

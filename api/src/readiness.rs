@@ -30,11 +30,16 @@ pub async fn ready(State(app): State<App>) -> Response {
 
 /// Why this node should get no requests.
 async fn not_ready(app: &App) -> Option<String> {
-    let asked =
-        async { Ok::<_, commands::Error>((app.registry.states(app.store()).await?, app.proof.ask(app).await?)) };
-    let Ok(Ok((states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
+    let asked = async {
+        let takes_writes = app.database().takes_writes().await?;
+        Ok::<_, commands::Error>((takes_writes, app.registry.states(app.store()).await?, app.proof.ask(app).await?))
+    };
+    let Ok(Ok((takes_writes, states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
         return Some("the database does not answer".to_owned());
     };
+    if !takes_writes {
+        return Some("the database takes no writes: it is a standby, or set to read-only".to_owned());
+    }
     // A rebuild that stopped leaves the rows that serve as they are.
     let serves = |state: &&Reached| matches!(state.kind, Kind::View | Kind::Reaction);
     if states.iter().filter(serves).any(|state| state.failure.is_some()) {

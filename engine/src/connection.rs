@@ -1,15 +1,27 @@
 //! A task's own connection to PostgreSQL. Giving one back to a pool costs a round trip, and a pool that is exhausted would
 //! hold up everybody's commits.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection as _, PgConnection, PgPool};
+
+use crate::away;
 
 /// A connection of its own, or none yet.
 #[derive(Debug, Default)]
 pub struct Connection {
     settings: &'static [(&'static str, &'static str)],
-    kept: Option<(PgConnection, Instant)>,
+    kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: PgConnection,
+    made: Instant,
+    used: Instant,
 }
 
 impl Connection {
@@ -22,20 +34,43 @@ impl Connection {
     ///
     /// # Errors
     /// When the server can't be reached.
-    pub async fn take(&mut self, pool: &PgPool) -> Result<PgConnection, sqlx::Error> {
-        if let Some((mut kept, used)) = self.kept.take()
-            && (used.elapsed() < Duration::from_secs(1) || kept.ping().await.is_ok())
+    pub async fn take(&mut self, pool: &PgPool) -> Result<Taken, sqlx::Error> {
+        if let Some(Kept { mut connection, made, used }) = self.kept.take()
+            && away::is_usable(made)
+            && (used.elapsed() < Duration::from_secs(1) || connection.ping().await.is_ok())
         {
-            return Ok(kept);
+            return Ok(Taken { connection, made });
         }
         let options = pool.connect_options().as_ref().clone().options(self.settings.iter().copied());
-        let within = pool.options().get_acquire_timeout();
+        let (within, made) = (pool.options().get_acquire_timeout(), Instant::now());
         let connected = tokio::time::timeout(within, PgConnection::connect_with(&options)).await;
-        connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        Ok(Taken { connection: connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?, made })
     }
 
-    /// Keeps it for the next time, unless it broke.
-    pub fn keep(&mut self, connection: PgConnection, error: Option<&sqlx::Error>) {
-        self.kept = matches!(error, None | Some(sqlx::Error::Database(_))).then(|| (connection, Instant::now()));
+    /// Keeps it for the next time, unless an error says that it can't be used again.
+    pub fn keep(&mut self, taken: Taken, error: Option<&sqlx::Error>) {
+        let Taken { connection, made } = taken;
+        self.kept = error.is_none_or(away::leaves_usable).then(|| Kept { connection, made, used: Instant::now() });
+    }
+}
+
+/// The connection while it is used.
+#[derive(Debug)]
+pub struct Taken {
+    connection: PgConnection,
+    made: Instant,
+}
+
+impl Deref for Taken {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Taken {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
 
-use crate::{Dialect, On, StoreError, Turn, Writer, open};
+use crate::{Dialect, On, StoreError, Turn, Writer, away, open, sql};
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -82,8 +82,24 @@ impl Database {
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(pools) => Tx::Sqlite(pools.writer.begin().await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await.inspect_err(away::note)?),
         })
+    }
+
+    /// Whether it takes writes: a standby, or a primary that was set aside, answers reads alone. Connections to such a server
+    /// are not used again.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub async fn takes_writes(&self) -> Result<bool, sqlx::Error> {
+        let Self::Postgres(_) = self else { return Ok(true) };
+        // One engine: a file of SQLite is its owner's.
+        let reads_alone: bool =
+            sql("SELECT current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery()").scalar(self).await?;
+        if reads_alone {
+            away::give_up();
+        }
+        Ok(!reads_alone)
     }
 
     /// Closes all connections, after those in use are given back.
@@ -124,7 +140,7 @@ impl Tx {
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await.inspect_err(away::note),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
 
 mod append;
+mod away;
 mod cache;
 mod connection;
 mod database;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use sqlx;
 
+pub use away::is_away;
 pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};

@@ -1,6 +1,9 @@
 //! Opening a database: how its connections are.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     ConnectOptions, Connection,
@@ -8,7 +11,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Database, Options, Pools, StoreError, Writer, files};
+use crate::{Database, Options, Pools, StoreError, Writer, away, files};
 
 pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
     let connect = SqliteConnectOptions::from_str(url)?;
@@ -60,9 +63,14 @@ pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, St
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
+        .max_lifetime(away::MAX_AGE)
         // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
         .before_acquire(|connection, meta| {
             Box::pin(async move {
+                let made = Instant::now().checked_sub(meta.age).unwrap_or_else(Instant::now);
+                if !away::is_usable(made) {
+                    return Ok(false);
+                }
                 if meta.idle_for > Duration::from_secs(1) {
                     connection.ping().await?;
                 }

@@ -32,7 +32,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict => Self::Conflict,
             StoreError::Busy => Self::Busy,
             StoreError::Database(error) => error.into(),
-            StoreError::Append(error) if is_away(&error) => Self::Unavailable(error.into()),
+            StoreError::Append(error) if engine::is_away(&error) => Self::Unavailable(error.into()),
             error @ StoreError::Undecodable(_) => Self::Unreadable(error.into()),
             error => Self::Internal(error.into()),
         }
@@ -68,7 +68,7 @@ impl From<axum_login::Error<Users>> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        if is_away(&error) { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
+        if engine::is_away(&error) { Self::Unavailable(error.into()) } else { Self::Internal(error.into()) }
     }
 }
 
@@ -76,12 +76,6 @@ impl From<tower_sessions::session::Error> for Error {
     fn from(error: tower_sessions::session::Error) -> Self {
         Self::Internal(error.into())
     }
-}
-
-/// Whether the database can't be reached, which passes.
-fn is_away(error: &sqlx::Error) -> bool {
-    use sqlx::Error as E;
-    matches!(error, E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed)
 }
 
 fn sentence(text: &str) -> String {

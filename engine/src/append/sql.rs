@@ -7,7 +7,7 @@ use sqlx::error::ErrorKind;
 use crate::{
     CommitError, Database, On, Tx,
     connection::Connection,
-    jobs, sql,
+    is_away, jobs, sql,
     unit::{self, Appended, COLUMNS, Submission},
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn write(
             Database::Sqlite(on) => insert(&mut *on.writer.turn().await.map_err(not_written)?, &events).await,
             Database::Postgres(pool) => {
                 let mut on = own.take(pool).await.map_err(not_written)?;
-                let inserted = insert(&mut on, &events).await;
+                let inserted = insert(&mut *on, &events).await;
                 own.keep(on, inserted.as_ref().err());
                 inserted
             }
@@ -79,6 +79,8 @@ async fn end_jobs(tx: &mut Tx, units: &[&Submission]) -> Result<Option<usize>, s
 fn failure(error: sqlx::Error, broken: impl Fn(Arc<sqlx::Error>) -> CommitError) -> Failure {
     match error {
         error if is_conflict(&error) => Failure::Conflict,
+        // Nobody's fault.
+        error if is_away(&error) => Failure::All(broken(Arc::new(error))),
         sqlx::Error::Database(_) | sqlx::Error::Encode(_) => Failure::Refused(CommitError::Database(Arc::new(error))),
         error => Failure::All(broken(Arc::new(error))),
     }

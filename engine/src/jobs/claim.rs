@@ -71,7 +71,7 @@ pub(super) async fn claim(
         Database::Sqlite(_) => query.fetch_all(database.writing()).await?,
         Database::Postgres(pool) => {
             let mut taken = own.take(pool).await?;
-            let rows = query.fetch_all(&mut taken).await;
+            let rows = query.fetch_all(&mut *taken).await;
             own.keep(taken, rows.as_ref().err());
             rows?
         }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use sqlx::{Error, FromRow, postgres::PgArguments, postgres::PgRow, sqlite::SqliteArguments, sqlite::SqliteRow};
 
 use super::On;
-use crate::Database;
+use crate::{Database, away};
 
 /// A row that is read on either engine: what derives `sqlx::FromRow`, or a tuple.
 pub trait Row: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
@@ -28,32 +28,35 @@ pub(super) trait Parameters {
 
 macro_rules! run {
     ($parameters:ident, $on:expr, |$arguments:ident, $connection:ident| $run:expr) => {{
-        let on: On<'_> = $on;
-        #[cfg(feature = "testing")]
-        super::sites::note($parameters.site(), on.dialect());
-        match on {
-            On::Database(Database::Sqlite(pools)) => {
-                let ($arguments, $connection) = ($parameters.sqlite()?, &pools.read);
-                $run.await
+        let ran = async {
+            let on: On<'_> = $on;
+            #[cfg(feature = "testing")]
+            super::sites::note($parameters.site(), on.dialect());
+            match on {
+                On::Database(Database::Sqlite(pools)) => {
+                    let ($arguments, $connection) = ($parameters.sqlite()?, &pools.read);
+                    $run.await
+                }
+                On::Writing(Database::Sqlite(pools)) => {
+                    let mut turn = pools.writer.turn().await?;
+                    let ($arguments, $connection) = ($parameters.sqlite()?, &mut *turn);
+                    $run.await
+                }
+                On::Sqlite($connection) => {
+                    let $arguments = $parameters.sqlite()?;
+                    $run.await
+                }
+                On::Database(Database::Postgres($connection)) | On::Writing(Database::Postgres($connection)) => {
+                    let $arguments = $parameters.postgres()?;
+                    $run.await
+                }
+                On::Postgres($connection) => {
+                    let $arguments = $parameters.postgres()?;
+                    $run.await
+                }
             }
-            On::Writing(Database::Sqlite(pools)) => {
-                let mut turn = pools.writer.turn().await?;
-                let ($arguments, $connection) = ($parameters.sqlite()?, &mut *turn);
-                $run.await
-            }
-            On::Sqlite($connection) => {
-                let $arguments = $parameters.sqlite()?;
-                $run.await
-            }
-            On::Database(Database::Postgres($connection)) | On::Writing(Database::Postgres($connection)) => {
-                let $arguments = $parameters.postgres()?;
-                $run.await
-            }
-            On::Postgres($connection) => {
-                let $arguments = $parameters.postgres()?;
-                $run.await
-            }
-        }
+        };
+        ran.await.inspect_err(away::note)
     }};
 }
 

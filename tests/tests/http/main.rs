@@ -2,6 +2,7 @@
 
 mod allowances;
 mod api;
+mod away;
 mod connect;
 mod connections;
 mod deauthorize;

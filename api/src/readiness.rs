@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use engine::{Kind, State as Reached};
+use engine::{Kind, State as Reached, Writes};
 
 use crate::app::App;
 
@@ -31,14 +31,18 @@ pub async fn ready(State(app): State<App>) -> Response {
 /// Why this node should get no requests.
 async fn not_ready(app: &App) -> Option<String> {
     let asked = async {
-        let takes_writes = app.database().takes_writes().await?;
-        Ok::<_, commands::Error>((takes_writes, app.registry.states(app.store()).await?, app.proof.ask(app).await?))
+        let writes = app.store().writes().await?;
+        Ok::<_, commands::Error>((writes, app.registry.states(app.store()).await?, app.proof.ask(app).await?))
     };
-    let Ok(Ok((takes_writes, states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
+    let Ok(Ok((writes, states, proof))) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await else {
         return Some("the database does not answer".to_owned());
     };
-    if !takes_writes {
-        return Some("the database takes no writes: it is a standby, or set to read-only".to_owned());
+    match writes {
+        Writes::Taken => {}
+        Writes::ReadOnly => {
+            return Some("the database takes no writes: it is a standby, or set to read-only".to_owned());
+        }
+        Writes::NoRoom => return Some("the database takes no writes: its disk is full".to_owned()),
     }
     // A rebuild that stopped leaves the rows that serve as they are.
     let serves = |state: &&Reached| matches!(state.kind, Kind::View | Kind::Reaction);

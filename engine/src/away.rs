@@ -43,6 +43,12 @@ pub fn is_away(error: &Error) -> bool {
     }
 }
 
+/// Whether the database's disk is full: PostgreSQL's `disk_full`, SQLite's `SQLITE_FULL`.
+pub(crate) fn is_no_room(error: &Error) -> bool {
+    let Error::Database(cause) = error else { return false };
+    matches!(cause.code().as_deref(), Some("53100" | "13"))
+}
+
 /// PostgreSQL's `read_only_sql_transaction`, `admin_shutdown`, `crash_shutdown` and `cannot_connect_now`, and all connection
 /// exceptions.
 fn ends_connection(code: &str) -> bool {

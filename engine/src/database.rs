@@ -86,12 +86,9 @@ impl Database {
         })
     }
 
-    /// Whether it takes writes: a standby, or a primary that was set aside, answers reads alone. Connections to such a server
-    /// are not used again.
-    ///
-    /// # Errors
-    /// When it can't be reached.
-    pub async fn takes_writes(&self) -> Result<bool, sqlx::Error> {
+    /// Whether it is more than a standby, or a primary that was set aside, which answer reads alone. Connections to such a
+    /// server are not used again.
+    pub(crate) async fn is_primary(&self) -> Result<bool, sqlx::Error> {
         let Self::Postgres(_) = self else { return Ok(true) };
         // One engine: a file of SQLite is its owner's.
         let reads_alone: bool =

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::away;
+
 /// The store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -101,6 +103,16 @@ pub enum CommitError {
     /// Nothing was written, for too many units are waiting.
     #[error("too much is waiting to be written")]
     Busy,
+}
+
+impl CommitError {
+    /// Whether the database's disk is full.
+    pub(crate) fn is_no_room(&self) -> bool {
+        match self {
+            Self::Unknown(error) | Self::Database(error) => away::is_no_room(error),
+            Self::Conflict | Self::Refused | Self::Busy => false,
+        }
+    }
 }
 
 impl From<CommitError> for StoreError {

@@ -48,9 +48,22 @@ pub use unit::{Committed, Decision, Unit};
 pub use wake::Wake;
 pub use writer::{Turn, Writer};
 
+use std::sync::atomic::Ordering;
+
 use append::Appender;
 use cache::Cache;
 use cqrs_es::persist::EventUpcaster;
+
+/// Whether units can be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// They can.
+    Taken,
+    /// The server is a standby, or set to read-only.
+    ReadOnly,
+    /// Its disk is full.
+    NoRoom,
+}
 
 /// The event store of one database.
 #[derive(Debug, Clone)]
@@ -81,6 +94,34 @@ impl Store {
     /// Says when the journal has grown.
     pub fn wake(&self) -> &Wake {
         &self.wake
+    }
+
+    /// Whether units can be committed. After one that found no room, it is tried whether there is some again.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn writes(&self) -> Result<Writes, StoreError> {
+        if !self.database.is_primary().await? {
+            return Ok(Writes::ReadOnly);
+        }
+        let no_room = self.appender.found_no_room();
+        if no_room.load(Ordering::Relaxed) {
+            match self.probe().await {
+                Err(error) if away::is_no_room(&error) => return Ok(Writes::NoRoom),
+                probed => probed?,
+            }
+            no_room.store(false, Ordering::Relaxed);
+        }
+        Ok(Writes::Taken)
+    }
+
+    /// Writes something and removes it, in one transaction.
+    async fn probe(&self) -> Result<(), sqlx::Error> {
+        const FILLING: usize = 64 * 1024;
+        let mut tx = self.database.begin().await?;
+        sql("INSERT INTO write_probe (filling) VALUES ($1)").bind(vec![1_u8; FILLING]).execute(&mut tx).await?;
+        sql("DELETE FROM write_probe").execute(&mut tx).await?;
+        tx.commit().await
     }
 
     /// Starts a unit: everything that one use case writes.

@@ -10,7 +10,10 @@ mod sql;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     mem::take,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -46,6 +49,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub(crate) struct Appender {
     queue: mpsc::Sender<Waiting>,
+    no_room: Arc<AtomicBool>,
     _task: Arc<JoinSet<()>>,
 }
 
@@ -53,8 +57,14 @@ impl Appender {
     pub(crate) fn start(database: Database, cache: Cache, wake: Wake) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         let mut task = JoinSet::new();
-        task.spawn(Task { database, own: Connection::default(), cache, wake }.run(waiting));
-        Self { queue, _task: Arc::new(task) }
+        let no_room = Arc::new(AtomicBool::new(false));
+        task.spawn(Task { database, own: Connection::default(), cache, wake, no_room: no_room.clone() }.run(waiting));
+        Self { queue, no_room, _task: Arc::new(task) }
+    }
+
+    /// Whether the last commit found no room on the database's disk.
+    pub(crate) fn found_no_room(&self) -> &AtomicBool {
+        &self.no_room
     }
 
     /// Commits a unit.
@@ -75,6 +85,7 @@ struct Task {
     own: Connection,
     cache: Cache,
     wake: Wake,
+    no_room: Arc<AtomicBool>,
 }
 
 impl Task {
@@ -104,8 +115,14 @@ impl Task {
         while !batch.is_empty() {
             let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
             match sql::write(&self.database, &mut self.own, &units).await {
-                Ok(last) => return self.committed(batch, last),
-                Err(Failure::Unit(index, error)) => answer_all([batch.remove(index)], &error),
+                Ok(last) => {
+                    self.no_room.store(false, Ordering::Relaxed);
+                    return self.committed(batch, last);
+                }
+                Err(Failure::Unit(index, error)) => {
+                    self.no_room.fetch_or(error.is_no_room(), Ordering::Relaxed);
+                    answer_all([batch.remove(index)], &error);
+                }
                 Err(Failure::Conflict) => batch = self.without_losers(batch).await,
                 // One of them can't be stored at all. Each alone, so that it is the only one that fails.
                 Err(Failure::Refused(_)) if batch.len() > 1 => {
@@ -113,7 +130,10 @@ impl Task {
                         Box::pin(self.commit(vec![waiting])).await;
                     }
                 }
-                Err(Failure::Refused(error) | Failure::All(error)) => answer_all(take(&mut batch), &error),
+                Err(Failure::Refused(error) | Failure::All(error)) => {
+                    self.no_room.fetch_or(error.is_no_room(), Ordering::Relaxed);
+                    answer_all(take(&mut batch), &error);
+                }
             }
         }
         HashMap::new()

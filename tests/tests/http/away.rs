@@ -3,7 +3,7 @@
 use ::api::sign_in::Role;
 use domain::Connection as Login;
 use engine::{
-    Database,
+    Database, on_both_engines, sql,
     sqlx::{self, ConnectOptions, Connection, PgConnection},
     testing::{Engine, until},
 };
@@ -84,4 +84,54 @@ async fn connections_that_the_server_ends_cost_nobody_a_request_for_long() {
     }
     relight.settled().await;
     operator.close().await.expect("closes");
+}
+
+/// Lets the disk be full, or have room again.
+async fn fill(relight: &Relight, full: bool) {
+    let database = relight.store().database();
+    let statements: Vec<String> = match database {
+        // No page more than there are: of the one connection that writes.
+        Database::Sqlite(_) => {
+            let pages: i64 =
+                sql("SELECT page_count FROM pragma_page_count()").scalar(database).await.expect("a number");
+            vec![format!("PRAGMA max_page_count = {}", if full { pages } else { 1_000_000_000 })]
+        }
+        Database::Postgres(_) if full => vec![
+            "CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = '53100'; END $$"
+                .to_owned(),
+            "CREATE TRIGGER no_room BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION no_room()".to_owned(),
+            "CREATE TRIGGER no_room BEFORE INSERT ON write_probe FOR EACH STATEMENT EXECUTE FUNCTION no_room()"
+                .to_owned(),
+        ],
+        Database::Postgres(_) => {
+            vec!["DROP TRIGGER no_room ON events".to_owned(), "DROP TRIGGER no_room ON write_probe".to_owned()]
+        }
+    };
+    for statement in statements {
+        // Some of them answer with a row.
+        sql(statement).execute(database).await.expect("the database does as told");
+    }
+}
+
+on_both_engines! {
+    async fn a_full_disk_is_told_and_recovers_by_itself(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = ann.connect(Login::Consumer, relight.holder("luma.ceramics")).await;
+        let key = relight.api_key(Role::Service).await;
+        relight.settled().await;
+        fill(&relight, true).await;
+        // What is free in the file's pages is used up first.
+        until("there is no room", async || add_widget(&relight, &account, &key).await == (StatusCode::SERVICE_UNAVAILABLE, true)).await;
+        let ready = relight.browser().ask("/readyz").await;
+        assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ready.text().await.expect("a text"), "the database takes no writes: its disk is full\n");
+        // Whoever only reads is served.
+        assert_eq!(ann.ask(&format!("/accounts/{account}")).await.status(), StatusCode::OK);
+        fill(&relight, false).await;
+        until("it is ready again", async || relight.browser().ask("/readyz").await.status() == StatusCode::OK).await;
+        assert_eq!(add_widget(&relight, &account, &key).await.0, StatusCode::CREATED);
+        relight.settled().await;
+    }
 }

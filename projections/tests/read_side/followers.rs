@@ -51,6 +51,8 @@ on_both_engines! {
         stop.cancel();
         followers.stopped().await;
         assert_eq!(grown, views(&nodes[0]).await);
+        // What commands decide is never refused.
+        assert_eq!(quarantined(&nodes[0], None, 10).await.expect("read"), []);
         assert!(grown.contains("expired") && grown.contains("disconnected") && grown.contains("upgraded"), "{grown}");
     }
 

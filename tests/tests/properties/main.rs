@@ -8,6 +8,7 @@
 mod addresses;
 mod answering;
 mod cursors;
+mod folds;
 mod forms;
 mod headers;
 mod inputs;

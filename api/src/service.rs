@@ -10,6 +10,7 @@ use engine::{
     jobs::{Completer, Worker},
 };
 use meta::{Business, BusinessConfig, Consumer, ConsumerConfig, Http};
+use reqwest::Client;
 use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
@@ -52,18 +53,21 @@ pub struct Service {
     projections: Running,
 }
 
+/// The client for calls of Meta, made in a thread of its own: reading all of the machine's certificates takes a third of a
+/// start, in which the database is opened.
+pub fn client() -> JoinHandle<Result<Client>> {
+    tokio::task::spawn_blocking(|| meta::client(META_TIMEOUT).context("TLS can't be set up on this machine"))
+}
+
 /// What use cases work with. `stop` is cancelled when the program stops.
-///
-/// # Errors
-/// When TLS can't be set up.
 pub fn commands(
     config: &Config,
+    client: &Client,
     database: Database,
     vault: Vault,
     clock: Clock,
     stop: CancellationToken,
-) -> Result<Commands> {
-    let client = meta::client(META_TIMEOUT).context("TLS can't be set up on this machine")?;
+) -> Commands {
     // Each app has a budget of its own.
     let http = || {
         let clock = clock.clone();
@@ -102,7 +106,7 @@ pub fn commands(
         program: PROGRAM,
     };
     let store = store::of(database);
-    Ok(Commands { store, vault, clock, consumer, business, settings, stop })
+    Commands { store, vault, clock, consumer, business, settings, stop }
 }
 
 /// All that follows the journal.
@@ -124,10 +128,11 @@ impl Service {
     /// # Errors
     /// A sentence that names the setting that is in the way.
     pub async fn start_with(config: Config, clock: Clock, timeouts: Timeouts) -> Result<Self> {
+        let client = client();
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
         let stop = CancellationToken::new();
-        let commands = commands(&config, database, vault, clock, stop.child_token())?;
+        let commands = commands(&config, &client.await??, database, vault, clock, stop.child_token());
         if config.is_https() && config.http.trusted_proxies.is_empty() {
             tracing::warn!(
                 event = "proxy.none_listed",

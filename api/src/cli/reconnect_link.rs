@@ -21,7 +21,8 @@ pub(super) struct Options {
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
     let (database, clock) = (database::existing(&config).await?, Clock::default());
     let vault = vault::open(&config, &database, Missing::Refuse, clock.now()).await?;
-    let commands = service::commands(&config, database, vault, clock, CancellationToken::new())?;
+    let client = service::client().await??;
+    let commands = service::commands(&config, &client, database, vault, clock, CancellationToken::new());
     let link = commands.make_link(options.account, LinkId::new(new_id())).await;
     commands.store.database().close().await;
     say!("{}", link.with_context(|| format!("{} can't be refreshed", options.account))?);

@@ -15,6 +15,8 @@ pub(crate) const MAX_AGE: Duration = Duration::from_mins(30);
 /// Connections are given up no more often than this, for an error that each of them may meet.
 const AT_MOST_EVERY: u64 = 500;
 
+/// How many connections to PostgreSQL this process has made.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Milliseconds since [`BEGUN`]: connections from before are not used again; 0: none was given up yet.
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
@@ -41,6 +43,16 @@ pub fn is_away(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// A connection to PostgreSQL is made.
+pub(crate) fn connected() {
+    CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many there were: with another number than before, another server may answer.
+pub(crate) fn connections() -> u64 {
+    CONNECTIONS.load(Ordering::Relaxed)
 }
 
 /// Whether the database's disk is full: PostgreSQL's `disk_full`, SQLite's `SQLITE_FULL`.

@@ -68,6 +68,10 @@ impl Cache {
         });
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.invalidate_all();
+    }
+
     pub(crate) fn forget(&self, key: &Key) {
         self.0.invalidate(key);
     }

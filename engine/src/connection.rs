@@ -43,6 +43,7 @@ impl Connection {
         }
         let options = pool.connect_options().as_ref().clone().options(self.settings.iter().copied());
         let (within, made) = (pool.options().get_acquire_timeout(), Instant::now());
+        away::connected();
         let connected = tokio::time::timeout(within, PgConnection::connect_with(&options)).await;
         Ok(Taken { connection: connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?, made })
     }

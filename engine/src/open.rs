@@ -64,6 +64,10 @@ pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, St
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .max_lifetime(away::MAX_AGE)
+        .after_connect(|_, _| {
+            away::connected();
+            Box::pin(async { Ok(()) })
+        })
         // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
         .before_acquire(|connection, meta| {
             Box::pin(async move {

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    CommitError, Committed, Database,
+    CommitError, Committed, Database, away,
     cache::Cache,
     connection::Connection,
     unit::{NewEvent, Submission},
@@ -58,7 +58,7 @@ impl Appender {
         let (queue, waiting) = mpsc::channel(WAITING);
         let mut task = JoinSet::new();
         let no_room = Arc::new(AtomicBool::new(false));
-        task.spawn(Task { database, own: Connection::default(), cache, wake, no_room: no_room.clone() }.run(waiting));
+        task.spawn(Task::new(database, cache, wake, no_room.clone()).run(waiting));
         Self { queue, no_room, _task: Arc::new(task) }
     }
 
@@ -86,9 +86,23 @@ struct Task {
     cache: Cache,
     wake: Wake,
     no_room: Arc<AtomicBool>,
+    /// The last event that was acknowledged, and how many connections had been made by then.
+    last: Option<Last>,
+    connections: u64,
+}
+
+/// The last event that was acknowledged to somebody here.
+struct Last {
+    position: i64,
+    aggregate_id: String,
+    sequence: i64,
 }
 
 impl Task {
+    fn new(database: Database, cache: Cache, wake: Wake, no_room: Arc<AtomicBool>) -> Self {
+        Self { database, own: Connection::default(), cache, wake, no_room, last: None, connections: 0 }
+    }
+
     async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = VecDeque::new();
         loop {
@@ -113,6 +127,10 @@ impl Task {
     /// Commits a batch and answers all of it. Returns how far the streams have come by that.
     async fn commit(&mut self, mut batch: Vec<Waiting>) -> Heads {
         while !batch.is_empty() {
+            if let Err(lost) = self.looks_for_the_last().await {
+                answer_all(take(&mut batch), &lost);
+                break;
+            }
             let units: Vec<_> = batch.iter().map(|waiting| &waiting.unit).collect();
             match sql::write(&self.database, &mut self.own, &units).await {
                 Ok(last) => {
@@ -139,8 +157,35 @@ impl Task {
         HashMap::new()
     }
 
+    /// After new connections were made: whether what was acknowledged last is still there. If it isn't, nothing that this node
+    /// remembers is believed any more, and whoever waits decides again.
+    async fn looks_for_the_last(&mut self) -> Result<(), CommitError> {
+        let connections = away::connections();
+        let is_new = std::mem::replace(&mut self.connections, connections) != connections;
+        let Some(last) = self.last.as_ref().filter(|_| is_new) else { return Ok(()) };
+        match sql::has(&self.database, last).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                tracing::error!(
+                    event = "journal.lost",
+                    position = last.position,
+                    aggregate = last.aggregate_id,
+                    sequence = last.sequence,
+                    "an event that was acknowledged is gone: the database lost its end, or is another one"
+                );
+                self.cache.clear();
+                self.last = None;
+                Err(CommitError::Conflict)
+            }
+            Err(error) => {
+                self.connections = 0;
+                Err(CommitError::Database(Arc::new(error)))
+            }
+        }
+    }
+
     /// Positions within one statement follow each other: the order's lock is held from the first to the commit.
-    fn committed(&self, batch: Vec<Waiting>, last: Option<i64>) -> Heads {
+    fn committed(&mut self, batch: Vec<Waiting>, last: Option<i64>) -> Heads {
         let events: usize = batch.iter().map(|waiting| waiting.unit.events.len()).sum();
         let mut position = last.unwrap_or(0) - i64::try_from(events).unwrap_or(0);
         let mut heads = HashMap::new();
@@ -150,6 +195,10 @@ impl Task {
                 self.cache.keep(key, state);
             }
             let its = (!unit.events.is_empty()).then_some(position);
+            if let Some(event) = unit.events.last() {
+                let (aggregate_id, sequence) = (event.aggregate_id.clone(), event.sequence);
+                self.last = Some(Last { position, aggregate_id, sequence });
+            }
             heads.extend(unit.events.iter().map(|event| (event.stream(), event.sequence)));
             let _ = answer.send(Ok(Committed { position: its }));
         }
@@ -190,8 +239,16 @@ fn batch(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
     batch
 }
 
-/// Whether one of its streams has come further than the unit knew.
+/// Whether one of its streams is not where the unit knew it: further, or, after a loss, not so far.
 fn is_late(unit: &Submission, heads: &Heads) -> bool {
-    let behind = |event: &NewEvent| heads.get(&event.stream()).is_some_and(|head| event.sequence <= *head);
-    !heads.is_empty() && unit.events.iter().any(behind)
+    let mut next: HashMap<_, i64> = HashMap::new();
+    !heads.is_empty()
+        && unit.events.iter().any(|event| {
+            let stream = event.stream();
+            let Some(head) = heads.get(&stream) else { return false };
+            let follows = next.entry(stream).or_insert(head + 1);
+            let is_late = event.sequence != *follows;
+            *follows += 1;
+            is_late
+        })
 }

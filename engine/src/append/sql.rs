@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlx::error::ErrorKind;
 
+use super::Last;
 use crate::{
     CommitError, Database, On, Tx,
     connection::Connection,
@@ -86,10 +87,11 @@ fn failure(error: sqlx::Error, broken: impl Fn(Arc<sqlx::Error>) -> CommitError)
     }
 }
 
-/// Somebody else was there first: a unique violation, or PostgreSQL's `serialization_failure` and `deadlock_detected`.
+/// Somebody else was there first, or what was decided on is not there: a unique violation, PostgreSQL's
+/// `serialization_failure` (which a gap in a stream is, too) and `deadlock_detected`, SQLite's `SQLITE_CONSTRAINT_TRIGGER`.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(cause) = error else { return false };
-    cause.kind() == ErrorKind::UniqueViolation || matches!(cause.code().as_deref(), Some("40001" | "40P01"))
+    cause.kind() == ErrorKind::UniqueViolation || matches!(cause.code().as_deref(), Some("40001" | "40P01" | "1811"))
 }
 
 /// Inserts events; the position of the last.
@@ -108,6 +110,17 @@ async fn insert(on: impl Into<On<'_>>, events: &[Appended<'_>]) -> Result<i64, s
     }
 }
 
+/// Whether the last event that was acknowledged is still there, after new connections were made: a server may have lost its
+/// end, or another one may answer, which never had it.
+pub(super) async fn has(database: &Database, last: &Last) -> Result<bool, sqlx::Error> {
+    Ok(sql("SELECT EXISTS (SELECT 1 FROM events WHERE position = $1 AND aggregate_id = $2 AND sequence = $3)")
+        .bind(last.position)
+        .bind(&last.aggregate_id)
+        .bind(last.sequence)
+        .scalar(database)
+        .await?)
+}
+
 /// How far the streams of these units have come.
 pub(super) async fn heads(database: &Database, units: &[&Submission]) -> Result<super::Heads, sqlx::Error> {
     let ids: Vec<_> = units.iter().flat_map(|unit| &unit.events).map(|event| event.aggregate_id.clone()).collect();
@@ -117,5 +130,9 @@ pub(super) async fn heads(database: &Database, units: &[&Submission]) -> Result<
         database.dialect().among("$1")
     ));
     let rows: Vec<(String, String, i64)> = heads.bind(ids).fetch_all(database).await?;
-    Ok(rows.into_iter().map(|(aggregate, id, head)| ((aggregate, id), head)).collect())
+    // A stream without events is at 0.
+    let events = units.iter().flat_map(|unit| &unit.events);
+    let mut heads: super::Heads = events.map(|event| (event.stream(), 0)).collect();
+    heads.extend(rows.into_iter().map(|(aggregate, id, head)| ((aggregate, id), head)));
+    Ok(heads)
 }

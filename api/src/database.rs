@@ -51,10 +51,10 @@ pub async fn existing(config: &Config) -> Result<Database> {
     let schema = database.schema(&store::MIGRATIONS).await;
     let schema = schema.with_context(|| format!("database.url: the schema of {shown} can't be read"))?;
     let problem = match schema {
-        Schema::Current => return Ok(database),
+        Schema::Current | Schema::Ahead => return Ok(database),
         Schema::Missing => "is empty: run `relight migrate`, which makes its schema",
         Schema::Older => "has the schema of an older version: run `relight migrate`, which brings it up to date",
-        Schema::Newer => "has the schema of a newer version than this program: use that version",
+        Schema::Newer => "has the schema of a newer version, which this program can't work with: use that version",
     };
     database.close().await;
     bail!("database.url: the database at {shown} {problem}");

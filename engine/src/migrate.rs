@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, Migrator};
 
-use crate::{Database, StoreError};
+use crate::{Database, Schema, StoreError};
 
 /// The engine's own tables: the journal, and the checkpoints of projections.
 pub static MIGRATIONS: Migrations =
@@ -55,11 +55,17 @@ impl Migrations {
 }
 
 impl Database {
-    /// Brings the schema up to date. Several nodes may do so at once: one works, the others wait.
+    /// Brings the schema up to date. Several nodes may do so at once: one works, the others wait. A schema that a newer program
+    /// has migrated stays as it is, if this one may run on it ([`Schema::Ahead`]).
     ///
     /// # Errors
-    /// [`StoreError::Migrate`] if a migration fails, or the database was migrated by a newer program.
+    /// [`StoreError::Migrate`] if a migration fails, or a newer program has migrated the database so that this one can't work
+    /// with it.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), StoreError> {
+        if self.schema(migrations).await? == Schema::Ahead {
+            tracing::info!(event = "schema.ahead", "a newer program has migrated the database; this one may run on it");
+            return Ok(());
+        }
         let migrator = migrations.of(self);
         match self {
             Self::Sqlite(pools) => migrator.run(&mut *pools.writer.turn().await?).await?,

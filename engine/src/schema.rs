@@ -13,7 +13,9 @@ pub enum Schema {
     Older,
     /// It is what this program works with.
     Current,
-    /// A newer program has migrated it.
+    /// A newer program has migrated it, and this one may run on it: the table `minimum_program` says so.
+    Ahead,
+    /// A newer program has migrated it so that this one can't work with it.
     Newer,
 }
 
@@ -38,11 +40,17 @@ impl Database {
         Ok(if applied.is_empty() {
             Schema::Missing
         } else if !applied.is_subset(&known) {
-            Schema::Newer
+            let may_run = known.is_subset(&applied) && self.minimum_program().await? <= known.last().copied();
+            if may_run { Schema::Ahead } else { Schema::Newer }
         } else if applied.len() < known.len() {
             Schema::Older
         } else {
             Schema::Current
         })
+    }
+
+    /// The version of the migration that a program must know to run on the schema.
+    async fn minimum_program(&self) -> Result<Option<i64>, StoreError> {
+        Ok(sql("SELECT max(knows) FROM minimum_program").scalar(self).await?)
     }
 }

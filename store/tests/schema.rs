@@ -22,7 +22,20 @@ on_both_engines! {
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
         sql(newer).execute(&database).await.expect("inserted");
+        assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Newer, "and one of ours is missing");
+    }
+
+    async fn a_newer_programs_schema_is_worked_with_while_that_allows_it(engine: Engine) {
+        let test = TestDatabase::new(engine).await;
+        let database = opened(&test).await;
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     SELECT 99999999999999, description, success, checksum, execution_time FROM _sqlx_migrations LIMIT 1";
+        sql(newer).execute(&database).await.expect("inserted");
+        assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Ahead);
+        database.migrate(&store::MIGRATIONS).await.expect("it runs on it");
+        sql("UPDATE minimum_program SET knows = 99999999999999").execute(&database).await.expect("raised");
         assert_eq!(database.schema(&store::MIGRATIONS).await.expect("looks"), Schema::Newer);
+        database.migrate(&store::MIGRATIONS).await.expect_err("not any more");
     }
 }
 

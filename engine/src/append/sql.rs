@@ -113,12 +113,12 @@ async fn insert(on: impl Into<On<'_>>, events: &[Appended<'_>]) -> Result<i64, s
 /// Whether the last event that was acknowledged is still there, after new connections were made: a server may have lost its
 /// end, or another one may answer, which never had it.
 pub(super) async fn has(database: &Database, last: &Last) -> Result<bool, sqlx::Error> {
-    Ok(sql("SELECT EXISTS (SELECT 1 FROM events WHERE position = $1 AND aggregate_id = $2 AND sequence = $3)")
+    sql("SELECT EXISTS (SELECT 1 FROM events WHERE position = $1 AND aggregate_id = $2 AND sequence = $3)")
         .bind(last.position)
         .bind(&last.aggregate_id)
         .bind(last.sequence)
         .scalar(database)
-        .await?)
+        .await
 }
 
 /// How far the streams of these units have come.

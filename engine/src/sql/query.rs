@@ -23,7 +23,7 @@ pub struct Query {
 
 /// A statement with parameters `$1`, `$2`, …, which are bound in their order.
 ///
-/// It runs on a [`Database`], in a transaction ([`crate::Tx`]), or is added to a unit ([`crate::Unit::write`]).
+/// It runs on a [`crate::Database`], in a transaction ([`crate::Tx`]), or is added to a unit ([`crate::Unit::write`]).
 ///
 /// ```no_run
 /// # async fn run(database: engine::Database) -> Result<(), engine::sqlx::Error> {

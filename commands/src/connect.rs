@@ -109,6 +109,7 @@ impl Commands {
 
     pub(crate) async fn connect(&self, trip: &Trip<'_>, chosen: &[Profile]) -> Result<(), Error> {
         let user = trip.attempt.user.ok_or(Error::Missing("user of the attempt"))?;
+        let chosen = &self.readable(chosen).await?;
         let fresh: Vec<_> = chosen.iter().map(|_| AccountId::new(new_id())).collect();
         let decision = |proofs| Connect { commands: self, trip, chosen, fresh: &fresh, user, proofs };
         self.settle(trip, chosen, decision).await

@@ -143,7 +143,7 @@ impl Commands {
 
     pub(crate) async fn refresh(&self, trip: &Trip<'_>) -> Result<(), Error> {
         let Some(account) = trip.attempt.account else {
-            let reached = trip.login.reached();
+            let reached = self.readable(&trip.login.reached()).await?;
             let decision = |proofs| RefreshReached { commands: self, trip, reached: &reached, proofs };
             return self.settle(trip, &reached, decision).await;
         };

@@ -1,9 +1,10 @@
 //! What use cases look up before they ask Meta: an account's state, its token, its app.
 
 use domain::{Account, AccountId, Connection, Token, account::Standing, token::Current};
-use meta::{Business, Consumer};
+use engine::StoreError;
+use meta::{Business, Consumer, Profile};
 
-use crate::{Commands, Context, Error};
+use crate::{Commands, Context, Error, profiles};
 
 /// The app of a login.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,31 @@ impl Commands {
 
     pub(crate) async fn account(&self, account: AccountId) -> Result<Account, Error> {
         Ok(self.store.unit(self.metadata(&Context::relight())).load(account).await?)
+    }
+
+    /// Those of a login's accounts that can be decided on. One whose history can't be read keeps the login from no other;
+    /// where there is no other, that is the error.
+    pub(crate) async fn readable(&self, profiles: &[Profile]) -> Result<Vec<Profile>, Error> {
+        let (mut readable, mut unreadable) = (Vec::with_capacity(profiles.len()), None);
+        for profile in profiles {
+            let Some(account) = profiles::find(self.store.database(), &profile.instagram_id).await? else {
+                readable.push(profile.clone());
+                continue;
+            };
+            let loaded = async { Ok::<_, Error>((self.account(account).await?, self.token(account).await?)) };
+            match loaded.await {
+                Ok(_) => readable.push(profile.clone()),
+                Err(error @ Error::Store(StoreError::Undecodable(_))) => {
+                    tracing::error!(%account, %error, "a login leaves out an account whose history can't be read");
+                    unreadable = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match unreadable {
+            Some(error) if readable.is_empty() => Err(error),
+            _ => Ok(readable),
+        }
     }
 
     pub(crate) async fn token(&self, account: AccountId) -> Result<Token, Error> {

@@ -73,6 +73,8 @@ impl Commands {
         command: AccountCommand,
         context: &Context,
     ) -> Result<Committed, Error> {
+        // Of an account whose token's history can't be read nothing is changed: no view could show it.
+        self.token(account).await?;
         let metadata = self.metadata(context);
         match self
             .store

@@ -38,6 +38,7 @@ pub use metadata::Metadata;
 pub use migrate::{MIGRATIONS, Migrations};
 pub use projections::{
     Kind, Progress, Projection, Quarantined, Reaction, Registry, Retried, Running, State, Target, hold, quarantined,
+    quarantined_of,
 };
 pub use recorded::Recorded;
 #[cfg(feature = "testing")]

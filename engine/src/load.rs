@@ -24,7 +24,7 @@ impl Store {
                 store.load_aggregate(&key.1).await
             }
         };
-        let context = loaded.map_err(|error| unexpected(&error))?;
+        let context = loaded.map_err(|error| unexpected(key, &error))?;
         let sequence = i64::try_from(context.current_sequence).unwrap_or(i64::MAX);
         let state = State { aggregate: context.aggregate, sequence };
         if sequence > 0 {
@@ -34,12 +34,12 @@ impl Store {
     }
 }
 
-fn unexpected<E: std::error::Error>(error: &AggregateError<E>) -> StoreError {
+fn unexpected<E: std::error::Error>((aggregate, id): &Key, error: &AggregateError<E>) -> StoreError {
     match error {
         AggregateError::DatabaseConnectionError(source) | AggregateError::UnexpectedError(source) => {
             StoreError::Database(sqlx::Error::Protocol(source.to_string()))
         }
         AggregateError::AggregateConflict => StoreError::Conflict,
-        other => StoreError::Undecodable(other.to_string()),
+        other => StoreError::Undecodable(format!("{aggregate} {id}: {other}")),
     }
 }

@@ -54,6 +54,7 @@ async fn status(store: &Store, registry: &Registry) -> Result<()> {
     for state in registry.states(store).await? {
         let words = match &state.failure {
             Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
+            None if state.quarantined == 1 => "follows, without 1 account".to_owned(),
             None if state.quarantined > 0 => format!("follows, without {} accounts", state.quarantined),
             None => "follows".to_owned(),
         };
@@ -81,7 +82,13 @@ async fn retry(store: &Store, registry: &Registry, name: Option<&str>, account: 
     }
     let left = retried.iter().filter(|one| one.failure.is_some()).count();
     match (retried.len(), left) {
-        (0, _) => say!("No account is set aside there. What had stopped goes on."),
+        (0, _) => match account {
+            Some(account) => anyhow::bail!(
+                "{account} is not set aside{}: ids are whole",
+                name.map_or_else(String::new, |name| format!(" in {name}"))
+            ),
+            None => say!("No account is set aside. A projection that had stopped goes on."),
+        },
         (_, 0) => {}
         (tried, left) => anyhow::bail!("{left} of {tried} stay set aside: see above"),
     }

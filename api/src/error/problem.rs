@@ -130,7 +130,8 @@ impl From<Error> for Problem {
             }
             Error::Unreadable(cause) => {
                 let text = "This account's history has an entry that this version of Relight can't read, so nothing can be \
-                            changed until it can. Nothing was lost, and its widgets stay. Support finds it by the reference.";
+                            changed until it can. Nothing was lost, and its widgets stay. The cause stands in the log under \
+                            the reference.";
                 let problem = Self::new("account-unreadable", "This account can't be changed just now", text);
                 Self { code: Some(UNREADABLE), reference: Some(logged(&cause)), ..problem }
             }

@@ -80,6 +80,8 @@ struct AccountPage {
     notices: Vec<NoticeRow>,
     why_no_mail: Option<&'static str>,
     history: Vec<ChapterRow>,
+    /// An entry of its history can't be applied: what is shown may be of before.
+    behind: bool,
     history_cut: bool,
 }
 
@@ -211,6 +213,7 @@ pub async fn page(
         why_no_mail: why_none(&app, &account).await?,
         history_cut: chapters.1,
         history: chapters.0,
+        behind: !engine::quarantined_of(app.store(), &account.id.to_string()).await?.is_empty(),
         account: Shown {
             id: account.id.to_string(),
             pill: pill(&account, now),

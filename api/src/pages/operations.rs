@@ -72,7 +72,6 @@ struct FollowerRow {
 struct AsideRow {
     projection: String,
     account: String,
-    short: String,
     position: i64,
     failure: String,
     since: String,
@@ -114,11 +113,11 @@ pub async fn operations(
     });
     let aside = engine::quarantined(app.store(), None, LISTED).await?.into_iter().map(|aside| AsideRow {
         projection: aside.projection,
-        short: short(&aside.aggregate_id),
         account: aside.aggregate_id,
         position: aside.position,
         failure: aside.failure,
-        since: Moment { at: aside.since, now }.to_string(),
+        // On the database's clock.
+        since: aside.since.format("%F %T UTC").to_string(),
     });
     let work = jobs::waiting(app.database(), 20).await?.into_iter().map(|waiting| WorkRow {
         kind: waiting.kind,

@@ -12,7 +12,7 @@ mod runner;
 
 pub use checkpoint::{Kind, State};
 pub use projection::{Projection, Target};
-pub use quarantine::{Quarantined, quarantined};
+pub use quarantine::{Quarantined, quarantined, quarantined_of};
 pub use reaction::{Reaction, hold};
 pub use rebuild::Progress;
 pub use registry::{Registry, Running};

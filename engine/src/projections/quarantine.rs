@@ -59,6 +59,15 @@ pub async fn quarantined(store: &Store, projection: Option<&str>, limit: i64) ->
     Ok(query.fetch_all(store.database()).await?)
 }
 
+/// Where an aggregate is set aside.
+///
+/// # Errors
+/// When the database fails.
+pub async fn quarantined_of(store: &Store, aggregate_id: &str) -> Result<Vec<Quarantined>, StoreError> {
+    let of_one = sql(format!("{SELECT} WHERE aggregate_id = $1 ORDER BY projection"));
+    Ok(of_one.bind(aggregate_id).fetch_all(store.database()).await?)
+}
+
 /// The ids of those that one has set aside.
 pub(super) async fn ids(on: impl Into<On<'_>>, projection: &str) -> Result<HashSet<String>, StoreError> {
     let ids: Vec<String> =

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use domain::Connection;
 use engine::{Bulk, on_both_engines, sql, testing::until};
 use reqwest::{Method, StatusCode};
+use sandbox::person::Consent;
 use serde_json::Value;
 use tests::relight::Relight;
 
@@ -75,6 +76,11 @@ on_both_engines! {
         let words = refused.text().await.expect("a page");
         assert!(words.contains("be changed just now") && words.contains("1086"), "{words}");
         assert_eq!(ann.press(&format!("/accounts/{good}/disconnect"), &[("sure", "yes")]).await.status(), StatusCode::SEE_OTHER);
+        let widgets = format!("/api/v1/accounts/{bad}/widgets");
+        let client = relight.browser().client;
+        let request = client.post(format!("{}{widgets}", relight.base)).bearer_auth(&key).json(&serde_json::json!({"plan": "free"}));
+        assert_eq!(request.send().await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE, "no view could show it");
+        ann.open(&format!("/accounts/{bad}")).await.says("This account is not up to date");
         // Its history and the event log show the event as it is stored.
         ann.open(&format!("/accounts/{bad}")).await.says("which this version of Relight can't read");
         admin.open("/events").await.says("which this version of Relight can't read").says("the moon");
@@ -82,6 +88,22 @@ on_both_engines! {
         let (status, _, history) = call(&client, &relight.base, Method::GET, &format!("/api/v1/accounts/{bad}/history"), &staff).await;
         assert_eq!(status, StatusCode::OK);
         assert!(history["data"].as_array().is_some_and(|events| events.iter().any(|event| event["position"] == position)), "{history}");
+    }
+
+    async fn a_login_reaches_all_accounts_but_the_one_that_cannot_be_read(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        ann.connect_all(relight.holder("Mia Berg")).await;
+        let accounts = relight.accounts().await;
+        damage(&relight, &accounts[0]).await;
+        relight.browser().result("/token/business", &[], &Consent::of(relight.holder("Mia Berg"))).await;
+        for account in &accounts[1..] {
+            assert!(relight.events(account).await.contains(&"Refreshed".to_owned()), "it is refreshed");
+        }
+        assert!(!relight.events(&accounts[0]).await.contains(&"Refreshed".to_owned()));
+        // Connecting them again leaves out that one as well.
+        ann.connect_all(relight.holder("Mia Berg")).await;
+        ann.open("/accounts").await;
     }
 
     async fn a_rebuild_that_stopped_takes_no_node_out_of_service(engine: Engine) {

@@ -61,10 +61,10 @@ pub(crate) fn is_no_room(error: &Error) -> bool {
     matches!(cause.code().as_deref(), Some("53100" | "13"))
 }
 
-/// PostgreSQL's `read_only_sql_transaction`, `admin_shutdown`, `crash_shutdown` and `cannot_connect_now`, and all connection
-/// exceptions.
+/// PostgreSQL's `read_only_sql_transaction`, `admin_shutdown`, `crash_shutdown`, `cannot_connect_now` and
+/// `idle_in_transaction_session_timeout` (this process or the server was frozen), and all connection exceptions.
 fn ends_connection(code: &str) -> bool {
-    matches!(code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08")
+    matches!(code, "25006" | "57P01" | "57P02" | "57P03" | "25P03") || code.starts_with("08")
 }
 
 /// Whether a connection that met this error may be used again.

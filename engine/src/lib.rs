@@ -142,7 +142,7 @@ impl Store {
         metadata: impl Into<Metadata>,
         decision: &D,
     ) -> Result<(D::Output, Committed), D::Error> {
-        const TRIES: u32 = 6;
+        const TRIES: u32 = 16;
         let metadata = metadata.into();
         let mut tried = 1;
         loop {

@@ -112,6 +112,7 @@ impl Error {
         match self {
             Self::TooMany(seconds) | Self::Spent(_, seconds) => Some(*seconds),
             Self::Busy | Self::Unavailable(_) | Self::UnderWay => Some(RETRY_SECONDS),
+            Self::Conflict => Some(1),
             Self::Unreadable(_) => Some(UNREADABLE_SECONDS),
             _ => None,
         }

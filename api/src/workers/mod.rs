@@ -18,6 +18,7 @@ use engine::{
     StoreError,
     jobs::{End, Room, Worker},
 };
+use futures::future::try_join_all;
 use projections::jobs::{Job, Kind, META};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -101,7 +102,16 @@ impl Workers {
         }
         let count = |permits: &Vec<_>| u32::try_from(permits.len()).unwrap_or(u32::MAX);
         let room = Room { all: count(&all), normal: count(&normal) };
-        let claimed = async { readable(app, worker.claim(META, app.commands.clock.now(), room).await?).await };
+        let claimed = async {
+            loop {
+                let claimed = worker.claim(META, app.commands.clock.now(), room).await?;
+                let (found, readable) = (claimed.len(), readable(app, claimed).await?);
+                // Where none of them can be read, others may be behind them.
+                if found == 0 || !readable.is_empty() {
+                    return Ok::<_, StoreError>(readable);
+                }
+            }
+        };
         let claimed = match claimed.await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -127,17 +137,18 @@ async fn wait_for_one(free: &Semaphore) {
 
 /// Claimed jobs as those of accounts. One whose row can't be read is set aside, and keeps up no other.
 async fn readable(app: &App, claimed: Vec<engine::jobs::Job>) -> Result<Vec<Job>, StoreError> {
-    let mut jobs = Vec::with_capacity(claimed.len());
+    let (mut jobs, mut aside) = (Vec::with_capacity(claimed.len()), Vec::new());
     for job in claimed {
         let held = job.held.clone();
         match Job::try_from(job) {
             Ok(job) => jobs.push(job),
             Err(error) => {
                 tracing::error!(kind = held.kind(), key = held.key(), %error, "a job's row can't be read: it is set aside");
-                app.completer.end(held, End::SetAside("its row can't be read".to_owned())).await?;
+                aside.push(app.completer.end(held, End::SetAside("its row can't be read".to_owned())));
             }
         }
     }
+    try_join_all(aside).await?;
     Ok(jobs)
 }
 

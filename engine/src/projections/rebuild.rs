@@ -60,7 +60,12 @@ pub(super) async fn rebuild<P: Projection>(
         match beside.step().await? {
             Step::More => progress(beside.reached(), store.head().await?),
             Step::Busy => tokio::time::sleep(TURN).await,
-            Step::Newer(position) => beside.past = serving.has_set_aside(position).await?,
+            Step::Newer(position) if serving.has_set_aside(position).await? => beside.past = position,
+            Step::Newer(position) => {
+                let why = "it is of a newer program, which has to rebuild";
+                beside.stop(position, why.to_owned()).await?;
+                return Err(unreadable(position, why));
+            }
             Step::Stopped { position, failure } => return Err(unreadable(position, &failure)),
             Step::Wait => match take_over(store, &serving, &beside).await? {
                 Taken::Over => return Ok(()),
@@ -80,12 +85,9 @@ enum Taken {
 }
 
 impl<P: Projection> Runner<P> {
-    /// A rebuild passes an event of a newer program where the rows that serve are without it, too: its position.
-    async fn has_set_aside(&self, position: i64) -> Result<i64, StoreError> {
-        if quarantine::is_aside_at(self.store.database(), &self.name(), position).await? {
-            return Ok(position);
-        }
-        Err(unreadable(position, "it is of a newer program, which has to rebuild"))
+    /// A rebuild passes an event of a newer program where the rows that serve are without it, too.
+    async fn has_set_aside(&self, position: i64) -> Result<bool, StoreError> {
+        quarantine::is_aside_at(self.store.database(), &self.name(), position).await
     }
 }
 

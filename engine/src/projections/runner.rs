@@ -37,6 +37,10 @@ const FACTOR: i64 = 10;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a runner waits for another node that has the lock.
 pub(super) const TURN: Duration = Duration::from_millis(20);
+/// For how long nobody newer is expected after one wait in vain.
+const ALONE: Duration = Duration::from_mins(5);
+/// So many failures in a row are more than a database that is away for a moment.
+const FAILING: u32 = 30;
 /// How often it looks whether another node has passed an event.
 const PASSED: Duration = Duration::from_millis(100);
 
@@ -55,6 +59,10 @@ pub(super) struct Runner<P> {
     from: i64,
     /// Events of newer programs up to this position have waited for others, and are set aside.
     pub(super) past: i64,
+    /// Nobody newer was there lately: events of newer programs are set aside at once until then.
+    alone_until: Option<Instant>,
+    /// How often the database has failed it without a pause.
+    failures: u32,
     /// An event was refused alone: once more, and it is its own fault.
     refused_alone: bool,
     /// So many aggregates the journal has at least.
@@ -109,6 +117,8 @@ impl<P: Projection> Runner<P> {
             limit: BATCH,
             from: 0,
             past: 0,
+            alone_until: None,
+            failures: 0,
             refused_alone: false,
             aggregates: AtomicI64::new(0),
         }
@@ -151,8 +161,14 @@ impl<P: Projection> Runner<P> {
         }
     }
 
-    async fn failed(&self, error: &StoreError) {
-        tracing::warn!(projection = self.name(), %error, "the database failed a projection; it tries again");
+    async fn failed(&mut self, error: &StoreError) {
+        self.failures += 1;
+        if self.failures.is_multiple_of(FAILING) {
+            let (projection, failures) = (self.name(), self.failures);
+            tracing::error!(event = "projection.failing", projection, failures, %error, "a projection fails again and again");
+        } else {
+            tracing::warn!(projection = self.name(), %error, "the database failed a projection; it tries again");
+        }
         sleep(LOOK).await;
     }
 
@@ -173,13 +189,17 @@ impl<P: Projection> Runner<P> {
 
     /// Leaves an event of a newer program to other nodes for a while. Then it is set aside, and so is what waited with it.
     async fn let_others_pass(&mut self, position: i64) -> Result<(), StoreError> {
-        let (head, until) = (self.store.head().await?, Instant::now() + self.program.patience);
+        let (head, now) = (self.store.head().await?, Instant::now());
+        let is_alone = self.alone_until.is_some_and(|until| now < until);
+        let until = if is_alone { now } else { now + self.program.patience };
         while Instant::now() < until {
             match Checkpoint::of(&self.store, &self.name()).await? {
                 Some(checkpoint) if checkpoint.position < position => sleep(PASSED).await,
                 _ => return Ok(()),
             }
         }
+        // One wait in vain is enough for a while.
+        self.alone_until = Some(Instant::now() + ALONE);
         self.past = head;
         Ok(())
     }
@@ -189,7 +209,7 @@ impl<P: Projection> Runner<P> {
         let refusal = match AssertUnwindSafe(self.fold()).catch_unwind().await {
             Ok(Ok(Step::More)) => {
                 self.limit = self.limit.saturating_mul(FACTOR).min(self.batch);
-                self.refused_alone = false;
+                (self.refused_alone, self.failures) = (false, 0);
                 return Ok(Step::More);
             }
             Ok(Ok(step)) => return Ok(step),
@@ -294,7 +314,7 @@ impl<P: Projection> Runner<P> {
         );
     }
 
-    async fn stop(&self, position: i64, failure: String) -> Result<Step, StoreError> {
+    pub(super) async fn stop(&self, position: i64, failure: String) -> Result<Step, StoreError> {
         let (name, database) = (self.name(), self.store.database());
         let from = (name.as_str(), Self::VERSION, self.from);
         if !Checkpoint::stop(database, from, (position, &failure), &self.program.name).await? {

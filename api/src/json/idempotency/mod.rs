@@ -97,12 +97,26 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let body = input::body(body, super::BODY_BYTES).await?;
     let keyed = Keyed { hash: hash(&parts, &body), key: key.to_owned(), caller };
     let bound_to = ANSWERS.bound_to(&[&keyed.caller, key]);
+    // To the end, also if the caller goes away: whoever asks again waits for this answer.
+    let app = app.clone();
+    app.clone().to_the_end(async move { reserved(&app, keyed, &bound_to, parts, body, next).await }).await
+}
+
+/// Reserves the key and carries the request out, or waits for the answer of whoever has it.
+async fn reserved(
+    app: &App,
+    keyed: Keyed,
+    bound_to: &str,
+    mut parts: Parts,
+    body: Bytes,
+    next: Next,
+) -> Result<Response, Error> {
     let until = Instant::now() + WAIT;
     let lease = loop {
         match keyed.reserve(app).await? {
             Standing::Reserved(lease) => break lease,
             Standing::Answered(status, sealed) => {
-                let body = app.commands.vault.open(&sealed, &bound_to)?;
+                let body = app.commands.vault.open(&sealed, bound_to)?;
                 return Ok(Kept { status, body }.into_response());
             }
             Standing::OfAnother => {
@@ -114,12 +128,7 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     };
     parts.extensions.insert(NewId(keyed.derived()));
     let request = Request::from_parts(parts, Body::from(body));
-    // To the end, also if the caller goes away: whoever asks again waits for this answer.
-    app.to_the_end({
-        let app = app.clone();
-        async move { carry_out(&app, &keyed, &lease, &bound_to, next.run(request)).await }
-    })
-    .await
+    carry_out(app, &keyed, &lease, bound_to, next.run(request)).await
 }
 
 async fn carry_out(
@@ -144,11 +153,7 @@ async fn carry_out(
 /// Whether the same request would be answered so at any time: it was carried out, or can't be read. Anything else, such as
 /// a 404 or a limit, can change, and is tried again under the same key.
 fn is_final(status: StatusCode) -> bool {
-    status.is_success()
-        || matches!(
-            status,
-            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE
-        )
+    status.is_success() || matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE)
 }
 
 impl Keyed {

@@ -151,7 +151,7 @@ impl Service {
         let projections = registry.run(&commands.store, &stop);
         let position = |name| projections.position(name).with_context(|| format!("there is no projection {name}"));
         let (status, work) = (position(projections::ACCOUNT_STATUS)?, position(projections::WORK)?);
-        let told = position(WebHooks::NAME)?;
+        let hooks = position(WebHooks::NAME)?;
         let completer = Completer::start(commands.store.database().clone());
         let app = App::from(Shared {
             commands,
@@ -178,7 +178,7 @@ impl Service {
         loops.spawn(workers::notices::run(app.clone(), worker.clone(), work.clone(), stop.clone()));
         loops.spawn(workers::notices::run_mails(app.clone(), worker.clone(), work, stop.clone()));
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
-        loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), told, stop.clone()));
+        loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), hooks, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
         let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
         Ok(Self { app, address, stop, server, loops, worker, projections })

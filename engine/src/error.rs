@@ -57,9 +57,7 @@ impl StoreError {
             _ => false,
         }
     }
-}
 
-impl StoreError {
     /// Whether a statement took longer than it may (PostgreSQL's `query_canceled`).
     pub(crate) fn is_timeout(&self) -> bool {
         match self {

@@ -54,7 +54,7 @@ pub enum Error {
     Busy,
     /// The database can't be reached, which passes.
     Unavailable(anyhow::Error),
-    /// An account's stored events can't be read, so nobody may decide on them.
+    /// An account's stored events can't be decoded, so no command is carried out on it.
     Unreadable(anyhow::Error),
     /// Our own fault.
     Internal(anyhow::Error),
@@ -74,7 +74,8 @@ pub struct Field {
 /// Seconds after which a request should be repeated while the database can't be reached.
 const RETRY_SECONDS: u64 = 5;
 
-/// Seconds after which a request may be repeated about an account whose events can't be read: somebody has to mend that.
+/// Seconds after which a request may be repeated about an account whose events can't be decoded: it takes another program
+/// version or a repair.
 const UNREADABLE_SECONDS: u64 = 300;
 
 impl Error {

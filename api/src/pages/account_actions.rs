@@ -30,7 +30,8 @@ fn page_of(account: AccountId) -> String {
     format!("/accounts/{account}")
 }
 
-/// The account that somebody acts on, as its own history has it: a view may be behind. Somebody else's is missing.
+/// The account of a command, checked against its event streams, because a view may lag behind. An account that the user has
+/// no right on is answered as missing.
 ///
 /// # Errors
 /// [`Error::Missing`].

@@ -45,8 +45,8 @@ pub fn queue(endpoint: &str) -> String {
     format!("{QUEUES}{endpoint}")
 }
 
-/// Works until the token is cancelled. `told`: how far the reaction is that fills the queues.
-pub async fn run(app: App, worker: Arc<Worker>, mut told: watch::Receiver<i64>, stop: CancellationToken) {
+/// Works until the token is cancelled. `reaction`: the position of the reaction that fills the queues.
+pub async fn run(app: App, worker: Arc<Worker>, mut reaction: watch::Receiver<i64>, stop: CancellationToken) {
     let mut moved = app.commands.clock.moved();
     let mut under_way = JoinMap::new();
     while !stop.is_cancelled() {
@@ -55,7 +55,7 @@ pub async fn run(app: App, worker: Arc<Worker>, mut told: watch::Receiver<i64>, 
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = told.changed() => {}
+            _ = reaction.changed() => {}
             _ = moved.changed() => {}
             Some(_) = under_way.join_next() => {}
             () = tokio::time::sleep(LOOK) => {}

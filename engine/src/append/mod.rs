@@ -91,7 +91,7 @@ struct Task {
     connections: u64,
 }
 
-/// The last event that was acknowledged to somebody here.
+/// The last event whose commit this node has acknowledged.
 struct Last {
     position: i64,
     aggregate_id: String,
@@ -157,8 +157,8 @@ impl Task {
         HashMap::new()
     }
 
-    /// After new connections were made: whether what was acknowledged last is still there. If it isn't, nothing that this node
-    /// remembers is believed any more, and whoever waits decides again.
+    /// After new connections were made: looks up the event that was acknowledged last. If it is gone, the cache of aggregates
+    /// is cleared, and the units of the batch are answered with a conflict, so that they are decided on fresh loads.
     async fn looks_for_the_last(&mut self) -> Result<(), CommitError> {
         let connections = away::connections();
         let is_new = std::mem::replace(&mut self.connections, connections) != connections;

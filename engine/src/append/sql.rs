@@ -80,14 +80,14 @@ async fn end_jobs(tx: &mut Tx, units: &[&Submission]) -> Result<Option<usize>, s
 fn failure(error: sqlx::Error, broken: impl Fn(Arc<sqlx::Error>) -> CommitError) -> Failure {
     match error {
         error if is_conflict(&error) => Failure::Conflict,
-        // Nobody's fault.
+        // Not the fault of any unit.
         error if is_away(&error) => Failure::All(broken(Arc::new(error))),
         sqlx::Error::Database(_) | sqlx::Error::Encode(_) => Failure::Refused(CommitError::Database(Arc::new(error))),
         error => Failure::All(broken(Arc::new(error))),
     }
 }
 
-/// Somebody else was there first, or what was decided on is not there: a unique violation, PostgreSQL's
+/// Another writer was faster, or the unit was decided on events that are gone: a unique violation, PostgreSQL's
 /// `serialization_failure` (which a gap in a stream is, too) and `deadlock_detected`, SQLite's `SQLITE_CONSTRAINT_TRIGGER`.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(cause) = error else { return false };

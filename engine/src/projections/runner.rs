@@ -37,7 +37,7 @@ const FACTOR: i64 = 10;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a runner waits for another node that has the lock.
 pub(super) const TURN: Duration = Duration::from_millis(20);
-/// For how long nobody newer is expected after one wait in vain.
+/// How long no node of a newer program is waited for, after one wait in vain.
 const ALONE: Duration = Duration::from_mins(5);
 /// So many failures in a row are more than a database that is away for a moment.
 const FAILING: u32 = 30;
@@ -59,7 +59,7 @@ pub(super) struct Runner<P> {
     from: i64,
     /// Events of newer programs up to this position have waited for others, and are set aside.
     pub(super) past: i64,
-    /// Nobody newer was there lately: events of newer programs are set aside at once until then.
+    /// Until then no node of a newer program is waited for: its events are set aside at once.
     alone_until: Option<Instant>,
     /// How often the database has failed it without a pause.
     failures: u32,

@@ -97,12 +97,12 @@ async fn answer(app: &App, key: &str, request: Request, next: Next) -> Result<Re
     let body = input::body(body, super::BODY_BYTES).await?;
     let keyed = Keyed { hash: hash(&parts, &body), key: key.to_owned(), caller };
     let bound_to = ANSWERS.bound_to(&[&keyed.caller, key]);
-    // To the end, also if the caller goes away: whoever asks again waits for this answer.
+    // Carried out also when the caller disconnects: a repeated request waits for this answer.
     let app = app.clone();
     app.clone().to_the_end(async move { reserved(&app, keyed, &bound_to, parts, body, next).await }).await
 }
 
-/// Reserves the key and carries the request out, or waits for the answer of whoever has it.
+/// Reserves the key and carries the request out, or waits for the answer to the request that has reserved it.
 async fn reserved(
     app: &App,
     keyed: Keyed,

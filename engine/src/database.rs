@@ -27,7 +27,8 @@ pub struct Pools {
 /// How a database is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How many connections there may be at once.
+    /// How many connections there may be at once. Of SQLite's, those that read, and no more than twice as many as the
+    /// machine has processors, or four.
     pub connections: u32,
     /// How long a caller waits for one.
     pub acquire_timeout: Duration,

@@ -1,7 +1,9 @@
 //! Opening a database: how its connections are.
 
 use std::{
+    num::NonZero,
     str::FromStr,
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -33,8 +35,16 @@ pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, Stor
     let pool = || SqlitePoolOptions::new().acquire_timeout(options.acquire_timeout).test_before_acquire(false);
     // The writer first: it creates the file and sets the journal's mode.
     let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
-    let read = pool().max_connections(options.connections).connect_with(connect.pragma("query_only", "on")).await?;
+    let readers = options.connections.min(readers());
+    let read = pool().max_connections(readers).connect_with(connect.pragma("query_only", "on")).await?;
     Ok(Database::Sqlite(Pools { read, writer }))
+}
+
+/// How many connections read a SQLite file at most. Each is a thread that computes: more than the machine runs at once would
+/// cost memory, and a start that opens them all its time.
+fn readers() -> u32 {
+    let at_once = available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(2 * at_once).unwrap_or(u32::MAX).max(4)
 }
 
 pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, StoreError> {

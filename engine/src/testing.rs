@@ -108,11 +108,21 @@ impl TestDatabase {
     /// When it can't be opened.
     pub async fn open(&self) -> Database {
         // Patient: the machine may be busy with other tests.
-        let options = Options { connections: 4, acquire_timeout: Duration::from_mins(1), ..Options::default() };
+        let connections = connections(4);
+        let options = Options { connections, acquire_timeout: Duration::from_mins(1), ..Options::default() };
         let database = Database::open(&self.url, options).await.expect("the database opens");
         database.migrate(self.migrations).await.expect("the migrations run");
         database
     }
+}
+
+/// How many connections a test's database has: `usual`, or what `ENGINE_TEST_CONNECTIONS` says. With one, whatever waits for a
+/// second while it holds the first waits for ever.
+///
+/// # Panics
+/// When the variable isn't a number.
+pub fn connections(usual: u32) -> u32 {
+    std::env::var("ENGINE_TEST_CONNECTIONS").map_or(usual, |set| set.parse().expect("a number of connections"))
 }
 
 /// A table's rows as texts, in an order.

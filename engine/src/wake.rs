@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -83,7 +86,10 @@ async fn hear_others(pool: PgPool, seen: watch::Sender<i64>) {
 }
 
 async fn hear(pool: &PgPool, seen: &watch::Sender<i64>) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+    // A pool of its own: it would keep one of the others' connections for good.
+    let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let own = own.connect_lazy_with(pool.connect_options().as_ref().clone());
+    let mut listener = PgListener::connect_with(&own).await?;
     listener.listen(CHANNEL).await?;
     loop {
         // `None` after a lost connection: calls may have been missed, so wake for that as well.

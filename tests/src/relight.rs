@@ -49,7 +49,7 @@ pub fn config(sandbox: &Sandbox, database: &TestDatabase, port: u16) -> Config {
     config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     config.http.public_url = Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL");
     config.database.url = Some(database.url().to_owned().into());
-    config.database.connections = 6;
+    config.database.connections = engine::testing::connections(6);
     config.vault.keys = Some(crate::process::VAULT_KEYS.to_owned().into());
     let apps = sandbox.config();
     config.instagram.app_id = Some(apps.instagram_app.0.clone());

@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoint;
+mod follower;
 mod projection;
 mod quarantine;
 mod reaction;
@@ -9,6 +10,7 @@ mod rebuild;
 mod registry;
 mod retry;
 mod runner;
+mod upkeep;
 
 pub use checkpoint::{Kind, State};
 pub use projection::{Projection, Target};

@@ -1,7 +1,7 @@
 //! Rebuild beside: a projection is made anew from the first event in tables of its own while the old ones serve; when it
 //! has caught up, it takes their place in one transaction. Interrupted, it goes on where it was.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 
@@ -15,34 +15,23 @@ use crate::{Store, StoreError, Tx, jobs, sql};
 
 /// How many events are folded at once while both checkpoints are locked.
 const STEP: i64 = 200_000;
-/// How long a rebuild that the database interrupted waits before it goes on.
-pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 
 /// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
-pub(super) async fn up_to_date<P: Projection>(store: &Store, projection: &Arc<P>, program: &Arc<Program>) {
-    loop {
-        let rebuilt = async {
-            let made_by = Runner::of_view(store, projection, Target::Serving, program).begin().await?.version;
-            if made_by < Runner::<P>::VERSION {
-                tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
-                rebuild(store, projection, program, &|_, _| ()).await?;
-                tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
-            }
-            Ok(())
-        };
-        match rebuilt.await {
-            Ok(()) => return,
-            Err(StoreError::Projection(why)) => {
-                tracing::error!(projection = P::NAME, why, "can't be rebuilt; the old version goes on serving");
-                return;
-            }
-            Err(error) => tracing::warn!(projection = P::NAME, %error, "the rebuild was interrupted; it goes on"),
-        }
-        tokio::time::sleep(AGAIN).await;
+pub(super) async fn if_older<P: Projection>(
+    store: &Store,
+    projection: &Arc<P>,
+    program: &Arc<Program>,
+) -> Result<(), StoreError> {
+    let made_by = Runner::of_view(store, projection, Target::Serving, program).begin().await?.version;
+    if made_by < Runner::<P>::VERSION {
+        tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
+        rebuild(store, projection, program, &|_, _| ()).await?;
+        tracing::info!(projection = P::NAME, version = P::VERSION, "rebuilt");
     }
+    Ok(())
 }
 
 /// Rebuilds a projection.

@@ -3,17 +3,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    checkpoint::{self, Kind, State},
-    projection::{Projection, Target},
+    checkpoint::{self, State},
+    follower::{Context, Follower, Reactor, View},
+    projection::Projection,
     reaction::{Reacting, Reaction},
-    rebuild::{self, Progress},
+    rebuild::Progress,
     retry::Retried,
-    runner::{Program, Runner},
+    runner::Program,
+    upkeep,
 };
 use crate::{Store, StoreError};
 
@@ -26,118 +27,6 @@ pub struct Registry {
 
 /// How long an event of a newer program is left to other nodes.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What following needs besides: where the events are, and on whose behalf.
-#[derive(Clone, Copy)]
-struct Context<'a> {
-    store: &'a Store,
-    program: &'a Arc<Program>,
-}
-
-/// A view or a reaction, whatever its types.
-trait Follower: Send + Sync {
-    fn name(&self) -> &'static str;
-    fn kind(&self) -> Kind;
-    /// Starts its runner, and rebuilds a view beside if an older program made its rows; where it is, as the runner knows.
-    fn start(&self, tasks: &mut JoinSet<()>, on: Context<'_>, stop: &CancellationToken) -> watch::Receiver<i64>;
-    fn catch_up<'a>(&'a self, on: Context<'a>) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn rebuild<'a>(&'a self, on: Context<'a>, progress: Progress<'a>) -> BoxFuture<'a, Result<(), StoreError>>;
-    fn retry<'a>(&'a self, on: Context<'a>, id: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Retried>, StoreError>>;
-}
-
-/// Runs a runner until `stop`, and tries again beside it what another program has set aside.
-fn start<P: Projection>(
-    tasks: &mut JoinSet<()>,
-    (runner, again): (Runner<P>, Runner<P>),
-    stop: &CancellationToken,
-) -> watch::Receiver<i64> {
-    let (reached, stopped) = (runner.reached.subscribe(), stop.clone());
-    tasks.spawn(async move {
-        stopped.run_until_cancelled(runner.run()).await;
-    });
-    let stopped = stop.clone();
-    tasks.spawn(async move {
-        stopped.run_until_cancelled(again.retry_of_others()).await;
-    });
-    reached
-}
-
-/// A view's value, as the registry has it.
-struct View<P>(Arc<P>);
-
-impl<P: Projection> View<P> {
-    fn runner(&self, Context { store, program }: Context<'_>) -> Runner<P> {
-        Runner::of_view(store, &self.0, Target::Serving, program)
-    }
-}
-
-impl<P: Projection> Follower for View<P> {
-    fn name(&self) -> &'static str {
-        P::NAME
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::View
-    }
-
-    fn start(&self, tasks: &mut JoinSet<()>, on: Context<'_>, stop: &CancellationToken) -> watch::Receiver<i64> {
-        let reached = start(tasks, (self.runner(on), self.runner(on)), stop);
-        let (store, program, projection, stopped) =
-            (on.store.clone(), on.program.clone(), self.0.clone(), stop.clone());
-        tasks.spawn(async move {
-            stopped.run_until_cancelled(rebuild::up_to_date(&store, &projection, &program)).await;
-        });
-        reached
-    }
-
-    fn catch_up<'a>(&'a self, on: Context<'a>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.runner(on).catch_up().await })
-    }
-
-    fn rebuild<'a>(&'a self, on: Context<'a>, progress: Progress<'a>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(rebuild::rebuild(on.store, &self.0, on.program, progress))
-    }
-
-    fn retry<'a>(&'a self, on: Context<'a>, id: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Retried>, StoreError>> {
-        Box::pin(async move { self.runner(on).retry(id).await })
-    }
-}
-
-/// A reaction's value, as the registry has it.
-struct Reactor<R>(Arc<Reacting<R>>);
-
-impl<R: Reaction> Reactor<R> {
-    fn runner(&self, Context { store, program }: Context<'_>) -> Runner<Reacting<R>> {
-        Runner::of_reaction(store, &self.0, program)
-    }
-}
-
-impl<R: Reaction> Follower for Reactor<R> {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Reaction
-    }
-
-    fn start(&self, tasks: &mut JoinSet<()>, on: Context<'_>, stop: &CancellationToken) -> watch::Receiver<i64> {
-        start(tasks, (self.runner(on), self.runner(on)), stop)
-    }
-
-    fn catch_up<'a>(&'a self, on: Context<'a>) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.runner(on).catch_up().await })
-    }
-
-    fn rebuild<'a>(&'a self, _: Context<'a>, _: Progress<'a>) -> BoxFuture<'a, Result<(), StoreError>> {
-        let why = format!("{} is a reaction: what it has done can't be done anew", R::NAME);
-        Box::pin(async { Err(StoreError::Projection(why)) })
-    }
-
-    fn retry<'a>(&'a self, on: Context<'a>, id: Option<&'a str>) -> BoxFuture<'a, Result<Vec<Retried>, StoreError>> {
-        Box::pin(async move { self.runner(on).retry(id).await })
-    }
-}
 
 impl Registry {
     /// An empty one.
@@ -202,8 +91,12 @@ impl Registry {
     /// Keeps all of them up to date until `stop` is cancelled.
     pub fn run(&self, store: &Store, stop: &CancellationToken) -> Running {
         let mut tasks = JoinSet::new();
-        let positions =
-            self.all.iter().map(|one| (one.name(), one.start(&mut tasks, self.on(store), stop))).collect::<Vec<_>>();
+        let positions = self.all.iter().map(|one| (one.name(), one.start(&mut tasks, self.on(store), stop))).collect();
+        let (all, store, program, stopped) = (self.all.clone(), store.clone(), self.program.clone(), stop.clone());
+        tasks.spawn(async move {
+            let on = Context { store: &store, program: &program };
+            stopped.run_until_cancelled(upkeep::run(&all, on)).await;
+        });
         Running { tasks, positions }
     }
 

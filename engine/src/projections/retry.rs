@@ -1,6 +1,6 @@
 //! Trying again what was set aside: by hand, and by itself when another version of the program starts.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
@@ -9,15 +9,12 @@ use super::{
     projection::Projection,
     quarantine::{self, Quarantined},
     reaction,
-    rebuild::AGAIN,
     runner::{Runner, Start, words},
 };
 use crate::{Decoded, Entry, StoreError, jobs};
 
 /// How many events are folded at once.
 const READ: i64 = 10_000;
-/// How often it is looked for what another program has set aside.
-const EVERY: Duration = Duration::from_mins(5);
 
 /// What came of trying again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +26,8 @@ pub struct Retried {
 }
 
 impl<P: Projection> Runner<P> {
-    /// Tries again what another program has set aside, and lets go on what it has stopped: at the start, and from time to time,
-    /// for nodes of an older program may still run.
-    pub(super) async fn retry_of_others(&self) {
-        loop {
-            let pause = match self.retry_now().await {
-                Ok(()) => EVERY,
-                Err(error) => {
-                    tracing::warn!(projection = P::NAME, %error, "what was set aside could not be tried again yet");
-                    AGAIN
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    async fn retry_now(&self) -> Result<(), StoreError> {
+    /// Tries again what another program has set aside, and lets go on what it has stopped.
+    pub(super) async fn retry_of_others(&self) -> Result<(), StoreError> {
         let checkpoint = Checkpoint::of(&self.store, &self.name()).await?;
         let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.version <= Self::VERSION) else {
             return Ok(());

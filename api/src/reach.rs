@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use url::Url;
 
@@ -14,8 +15,9 @@ pub struct Reached {
     pub login: &'static str,
     /// Where.
     pub url: Url,
-    /// Why it doesn't answer, if it doesn't; `None`: no app with this login is configured, so nobody asked.
-    pub answer: Option<Result<(), String>>,
+    /// What time it says it is, if it does; or why it doesn't answer. `None`: no app with this login is configured, so nobody
+    /// asked.
+    pub answer: Option<Result<Option<DateTime<Utc>>, String>>,
 }
 
 /// Asks each Graph API for which an app is configured. Any answer will do: without a token it is an error, and an error of
@@ -33,7 +35,8 @@ pub async fn meta(config: &Config, timeout: Duration) -> Vec<Reached> {
     join_all(apis.map(|(login, url, used)| ask(login, url, used))).await
 }
 
-async fn answers(url: &Url, timeout: Duration) -> Result<(), String> {
+async fn answers(url: &Url, timeout: Duration) -> Result<Option<DateTime<Utc>>, String> {
     let client = meta::client(timeout).map_err(|error| error.to_string())?;
-    client.get(url.clone()).send().await.map(drop).map_err(|error| error.without_url().to_string())
+    let answer = client.get(url.clone()).send().await.map_err(|error| error.without_url().to_string())?;
+    Ok(meta::date(answer.headers()))
 }

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use commands::clock::Standing;
 use engine::{Kind, State as Reached, Writes};
 
 use crate::app::App;
@@ -20,10 +21,14 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the database answers, the views follow, and the vault's keys open what is sealed.
+/// `GET /readyz`: the database answers, the views follow, and the vault's keys open what is sealed. A clock that can't be
+/// trusted keeps this node from no request: it is said beside.
 pub async fn ready(State(app): State<App>) -> Response {
     match not_ready(&app).await {
-        None => "ready\n".into_response(),
+        None => match app.commands.clock.standing() {
+            Standing::Trusted => "ready\n".into_response(),
+            standing => format!("ready, but degraded: {standing}\n").into_response(),
+        },
         Some(sentence) => (StatusCode::SERVICE_UNAVAILABLE, format!("{sentence}\n")).into_response(),
     }
 }

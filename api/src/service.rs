@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
-use commands::{Clock, Commands, Settings, Vault};
+use commands::{Clock, Commands, Settings, Vault, clock::Witness};
 use engine::{
     Database, Reaction, Registry, Running,
     jobs::{Completer, Worker},
@@ -70,8 +70,9 @@ pub fn commands(
 ) -> Commands {
     // Each app has a budget of its own.
     let http = || {
-        let clock = clock.clone();
-        Http::new(client.clone(), Arc::new(move || clock.now()))
+        let (now, heard) = (clock.clone(), clock.clone());
+        Http::new(client.clone(), Arc::new(move || now.now()))
+            .telling(Arc::new(move |time| heard.hear(Witness::Meta, time)))
     };
     let pair = |id: &Option<String>, secret: &Option<SecretString>| id.clone().zip(secret.clone());
     let instagram = &config.instagram;
@@ -132,6 +133,7 @@ impl Service {
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
         let stop = CancellationToken::new();
+        clock.begin_after(engine::last_at(&database).await?);
         let commands = commands(&config, &client.await??, database, vault, clock, stop.child_token());
         if config.is_https() && config.http.trusted_proxies.is_empty() {
             tracing::warn!(
@@ -180,6 +182,7 @@ impl Service {
         loops.spawn(workers::incidents::run(app.clone(), stop.clone()));
         loops.spawn(webhooks::deliver::run(app.clone(), worker.clone(), hooks, stop.clone()));
         loops.spawn(workers::tidy::run(app.clone(), stop.clone()));
+        loops.spawn(workers::witness::run(app.clone(), stop.clone()));
         let server = tokio::spawn(server::serve(listener, router, bounds, timeouts, stop.clone()));
         Ok(Self { app, address, stop, server, loops, worker, projections })
     }

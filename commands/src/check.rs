@@ -1,9 +1,7 @@
 //! Check: asks Meta whether an account's token works.
 
-use chrono::{DateTime, Utc};
-use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call, token::Current};
-use engine::{Decision, Unit};
-use meta::{Business, MetaError};
+use domain::{AccountId, TokenId, failure::Call};
+use meta::{Business, MetaError, TokenFacts};
 
 use crate::{
     App, Commands, Context, Error, profiles,
@@ -15,7 +13,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// The token works.
-    Works(TokenId),
+    Works {
+        /// Which one.
+        token: TokenId,
+        /// Its time has run out as far as is known, and Meta says nothing else.
+        is_overdue: bool,
+    },
     /// Meta answered otherwise.
     Failed(TokenId, Failed),
     /// There is no active token to ask about.
@@ -31,19 +34,18 @@ impl Commands {
         let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
-            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| None),
+            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| (None, None)),
             App::Business(business) => self.ask_business(business, account, &opened).await?,
         };
         match asked {
-            Ok(Some(permission)) => {
+            Ok((_, Some(permission))) => {
                 Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?))
             }
-            Ok(None) => {
+            Ok((facts, None)) => {
                 self.worked(account, connection).await?;
-                if current.ran_out(self.clock.now()).is_some() {
-                    self.expire(account, context).await?;
-                }
-                Ok(Checked::Works(opened.id))
+                let is_overdue = current.ran_out(self.clock.now()).is_some()
+                    && self.works_overdue(account, opened.id, facts.as_ref(), context).await?;
+                Ok(Checked::Works { token: opened.id, is_overdue })
             }
             Err(error) => {
                 let failed = self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
@@ -53,47 +55,23 @@ impl Commands {
         }
     }
 
-    /// What Meta says about the token, and whether it reads: an app that may not read any more has tokens that look well.
+    /// What Meta says about the token, and which permission it lacks. An app that may not read any more has tokens that look
+    /// well, so that is tried.
     async fn ask_business(
         &self,
         business: &Business,
         account: AccountId,
         opened: &Opened,
-    ) -> Result<Result<Option<String>, MetaError>, Error> {
+    ) -> Result<Result<(Option<TokenFacts>, Option<String>), MetaError>, Error> {
         let facts = match business.debug(&opened.token).await {
             Ok(facts) => facts,
             Err(error) => return Ok(Err(error)),
         };
         let profile = profiles::of(self.store.database(), account).await?;
-        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok(None)) };
+        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok((Some(facts), None))) };
         if lacking.is_some() {
-            return Ok(Ok(lacking));
+            return Ok(Ok((Some(facts), lacking)));
         }
-        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| None))
-    }
-
-    /// Marks the account's token expired if one of its clocks ran out. Otherwise says when the next one does, if any.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn expire(&self, account: AccountId, context: &Context) -> Result<Option<DateTime<Utc>>, Error> {
-        let (next, _) = self.store.run(&self.metadata(context), &Expire { account }).await?;
-        Ok(next)
-    }
-}
-
-struct Expire {
-    account: AccountId,
-}
-
-impl Decision for Expire {
-    type Output = Option<DateTime<Utc>>;
-    type Error = Error;
-
-    async fn decide(&self, unit: &mut Unit) -> Result<Self::Output, Error> {
-        let at = unit.metadata().at;
-        unit.execute::<Token>(self.account, TokenCommand::Expire { at }).await?;
-        let current = unit.load::<Token>(self.account).await?;
-        Ok(current.active().and_then(Current::runs_out_at))
+        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| (Some(facts), None)))
     }
 }

@@ -21,6 +21,7 @@ pub mod link;
 mod login;
 pub mod notices;
 pub mod outcome;
+pub mod overdue;
 mod profiles;
 mod proof;
 pub mod pull;

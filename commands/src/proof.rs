@@ -241,7 +241,7 @@ impl Commands {
         let suspected = self.is_suspected(account, token).await?;
         let context = Context { actor: Actor::Relight, ..context.clone() };
         Ok(match self.check(account, &context).await? {
-            Checked::Works(token) => (token, Present::Works),
+            Checked::Works { token, .. } => (token, Present::Works),
             Checked::Nothing => (token, Present::Refused),
             Checked::Failed(token, failed) => match failed.verdict {
                 Verdict::Expired(_) => (token, Present::Refused),

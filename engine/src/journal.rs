@@ -244,3 +244,11 @@ where
     }
     Ok(entries)
 }
+
+/// When the journal's last event happened; `None`: it has none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_at(database: &Database) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sql("SELECT at FROM events ORDER BY position DESC LIMIT 1").scalar_optional(database).await?)
+}

@@ -33,7 +33,7 @@ pub use connection::Connection;
 pub use database::{Database, Options, Pools, Tx, url_without_secrets};
 pub use error::{CommitError, ExecuteError, StoreError};
 pub use event_set::{Decoded, EventSet, Head};
-pub use journal::{Entry, Filter, type_before};
+pub use journal::{Entry, Filter, last_at, type_before};
 pub use metadata::Metadata;
 pub use migrate::{MIGRATIONS, Migrations};
 pub use projections::{

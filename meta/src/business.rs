@@ -11,7 +11,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::{
-    Budget, BusinessConfig, Http, LongToken, MetaError, Post, Profile,
+    Budget, BusinessConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
     error::Fields,
     media::Pages,
@@ -75,6 +75,19 @@ impl Business {
     /// How much of what Meta allows the app is used up.
     pub fn budget(&self) -> &Budget {
         self.http.budget()
+    }
+
+    /// Whether Meta answers the app's calls.
+    pub fn presence(&self) -> Presence {
+        self.http.presence()
+    }
+
+    /// Asks Meta what time it is, without a token.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_the_time(&self) -> Result<(), MetaError> {
+        self.http.ask_the_time(self.config.graph_url.clone()).await
     }
 
     /// Where to send a browser to log in.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    Budget, ConsumerConfig, Http, LongToken, MetaError, Post, Profile,
+    Budget, ConsumerConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
     media::Pages,
     shape::{Wrapped, id, optional_id, permissions},
@@ -50,6 +50,19 @@ impl Consumer {
     /// How much of what Meta allows the app is used up.
     pub fn budget(&self) -> &Budget {
         self.http.budget()
+    }
+
+    /// Whether Meta answers the app's calls.
+    pub fn presence(&self) -> Presence {
+        self.http.presence()
+    }
+
+    /// Asks Meta what time it is, without a token.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_the_time(&self) -> Result<(), MetaError> {
+        self.http.ask_the_time(self.config.graph_url.clone()).await
     }
 
     /// Where to send a browser to log in. `reauthenticate` asks for credentials even if somebody is logged in.

@@ -1,11 +1,23 @@
 //! The one way to Meta over HTTP: bounded in time and size, following no redirect, quiet about secrets.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use reqwest::{RequestBuilder, redirect};
+use chrono::{DateTime, Utc};
+use reqwest::{
+    RequestBuilder, Response, StatusCode,
+    header::{DATE, HeaderMap},
+    redirect,
+};
 use serde::de::DeserializeOwned;
 
-use crate::{Budget, ErrorAnswer, MetaError, Now};
+use crate::{
+    Budget, ErrorAnswer, MetaError, Now,
+    presence::{LastCalls, Presence},
+};
 
 /// The longest answer that is read. A page of 100 posts with long captions has about 500 KiB.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -32,11 +44,28 @@ pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
+/// An answer that took longer says too little about what time it is.
+const AT_ONCE: Duration = Duration::from_secs(30);
+
+/// Who is told what time Meta says it is.
+pub type Heard = Arc<dyn Fn(DateTime<Utc>) + Send + Sync>;
+
 /// Sends calls and reads answers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
     budget: Budget,
+    last_calls: LastCalls,
+    heard: Option<Heard>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http")
+            .field("budget", &self.budget)
+            .field("last_calls", &self.last_calls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Http {
@@ -44,7 +73,41 @@ impl Http {
     ///
     /// Each app at Meta has its own, for each has its own budget.
     pub fn new(client: reqwest::Client, now: Now) -> Self {
-        Self { client, budget: Budget::new(now) }
+        Self { client, budget: Budget::new(now), last_calls: LastCalls::default(), heard: None }
+    }
+
+    /// Tells what time each answer says it is (its `Date`, whole seconds).
+    #[must_use]
+    pub fn telling(self, heard: Heard) -> Self {
+        Self { heard: Some(heard), ..self }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        self.last_calls.presence()
+    }
+
+    /// Asks what time it is: any answer of Meta's says so.
+    pub(crate) async fn ask_the_time(&self, url: reqwest::Url) -> Result<(), MetaError> {
+        self.answer(self.client.get(url)).await.map(drop)
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, MetaError> {
+        let begun = Instant::now();
+        let response = request.send().await.map_err(|error| {
+            self.last_calls.unanswered();
+            unreachable(&error)
+        })?;
+        if response.status() < StatusCode::INTERNAL_SERVER_ERROR {
+            self.last_calls.answered();
+        } else {
+            self.last_calls.unanswered();
+        }
+        if let (Some(heard), Some(date)) = (&self.heard, date(response.headers()))
+            && begun.elapsed() < AT_ONCE
+        {
+            heard(date);
+        }
+        Ok(response)
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -70,7 +133,7 @@ impl Http {
         account: Option<&str>,
         request: RequestBuilder,
     ) -> Result<T, MetaError> {
-        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let mut response = self.answer(request).await?;
         let status = response.status();
         let shut_out = self.budget.read(response.headers(), account);
         let mut body = Vec::new();
@@ -91,6 +154,12 @@ impl Http {
         }
         serde_json::from_slice(&body).map_err(|_| MetaError::Unreadable("not the documented JSON"))
     }
+}
+
+/// What time an answer says it is.
+pub fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?);
+    Some(date.ok()?.to_utc())
 }
 
 /// An answer whose texts have no NUL character, which PostgreSQL's texts can't hold: each becomes the replacement

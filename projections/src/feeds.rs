@@ -1,8 +1,10 @@
 //! Feeds: the posts that widgets show, one for each plan of an account's widgets; and when Meta was last heard.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection, TokenId, account::Plan};
-use engine::{Database, StoreError, Tx, jobs::Ended, sql};
+use engine::{Bulk, Database, StoreError, Tx, jobs::Ended, sql};
 
 /// A stored feed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -74,6 +76,23 @@ pub async fn heard_at(database: &Database, account: AccountId) -> Result<Option<
         .bind(account.to_string())
         .scalar_optional(database)
         .await?)
+}
+
+/// The same of many accounts: those of which it was heard.
+///
+/// # Errors
+/// When the database fails.
+pub async fn heard_of(
+    database: &Database,
+    accounts: impl Iterator<Item = AccountId>,
+) -> Result<HashMap<String, DateTime<Utc>>, StoreError> {
+    let ids: Vec<_> = accounts.map(|account| account.to_string()).collect();
+    let select = |ids: &str| {
+        format!("SELECT account_id, checked_at FROM checks WHERE account_id IN (SELECT id FROM ({ids}) AS ids)")
+    };
+    let heard: Vec<(String, DateTime<Utc>)> =
+        Bulk::new().text("id", ids.iter().map(String::as_str)).fetch_all(database, select).await?;
+    Ok(heard.into_iter().collect())
 }
 
 /// Notes that Meta said something about a token just now, as a job heard it.

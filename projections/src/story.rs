@@ -171,6 +171,7 @@ fn token_words(event: &TokenEvent) -> String {
             format!("Someone else logged in {}. Meta confirmed that the token works, so it was kept.", way_words(*way))
         }
         TokenEvent::Renewed { .. } => "The session was extended.".to_owned(),
+        TokenEvent::DeadlinesMoved { .. } => "Meta says that the token lasts longer than was known.".to_owned(),
         TokenEvent::Expired { reason, .. } => format!("Token expired: {}.", reason_words(*reason)),
         TokenEvent::Revoked { .. } => "The token was destroyed.".to_owned(),
     }

@@ -124,9 +124,24 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn start_timed(engine: Engine, timeouts: Timeouts, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
+        Self::start_by(engine, (Clock::default(), timeouts), set).await
+    }
+
+    /// Starts it with settings of one's own, and a clock.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn start_at(engine: Engine, clock: Clock, set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(engine, (clock, Timeouts::default()), |config, _| set(config)).await
+    }
+
+    async fn start_by(
+        engine: Engine,
+        (clock, timeouts): (Clock, Timeouts),
+        set: impl FnOnce(&mut Config, &Sandbox),
+    ) -> Self {
         let database = TestDatabase::new(engine).await;
         let sandbox = crate::sandbox().await;
-        let clock = Clock::default();
         let mut config = config(&sandbox, &database, free_port());
         set(&mut config, &sandbox);
         let base = config.public_url();
@@ -187,8 +202,17 @@ impl Relight {
     /// # Panics
     /// When it doesn't start.
     pub async fn restarted(self) -> Self {
+        self.restarted_with(|_, _| {}).await
+    }
+
+    /// The same, with other settings.
+    ///
+    /// # Panics
+    /// When it doesn't start.
+    pub async fn restarted_with(self, set: impl FnOnce(&mut Config, &Sandbox)) -> Self {
         let Self { sandbox, base, clock, service, database } = self;
-        let config = Config::clone(&service.app.config);
+        let mut config = Config::clone(&service.app.config);
+        set(&mut config, &sandbox);
         service.stop().await;
         let service = Service::start(config, clock.clone()).await.expect("Relight starts again");
         Self { sandbox, base, clock, service, database }

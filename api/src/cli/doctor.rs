@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use commands::{Clock, vault::usage};
+use commands::{Clock, clock::is_near, vault::usage};
 use domain::Connection;
 use engine::{Database, files};
 
@@ -40,7 +40,13 @@ pub(super) async fn run(config: Config) -> Result<()> {
         let (login, url) = (reached.login, reached.url);
         match reached.answer {
             None => say!("      no app with {login} Login is configured: its button is hidden"),
-            Some(Ok(())) => say(true, format!("Meta answers at {url}")),
+            Some(Ok(told)) => {
+                say(true, format!("Meta answers at {url}"));
+                let here = Clock::default().now();
+                if let Some(told) = told.filter(|told| !is_near(*told, here)) {
+                    say(false, format!("this machine's clock says {here}, and Meta's {told}: set it (NTP)"));
+                }
+            }
             Some(Err(error)) => say(false, format!("Meta does not answer at {url}: {error}")),
         }
     }

@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use commands::incident::{Close, Incident};
+use commands::{
+    clock::Standing,
+    incident::{Close, Incident},
+};
 use domain::Connection;
 use meta::{Budget, RESERVED_FROM, SLOWER_FROM};
 use projections::jobs;
@@ -42,6 +45,7 @@ struct OperationsPage {
     /// What is wrong with the vault's keys, if something is.
     vault: Option<String>,
     keys: String,
+    clock: Standing,
     meta: Vec<Reached>,
     followers: Vec<FollowerRow>,
     aside: Vec<AsideRow>,
@@ -143,6 +147,7 @@ pub async fn operations(
         engine: app.database().dialect().name(),
         vault: app.proof.ask(&app).await?,
         keys: app.commands.vault.key_ids().collect::<Vec<_>>().join(", "),
+        clock: app.commands.clock.standing(),
         meta: reach::meta(&app.config, META_TIMEOUT).await,
         followers: followers.collect(),
         aside: aside.collect(),

@@ -152,7 +152,7 @@ async fn messages(tx: &mut Tx, entry: &Entry<OfToken>) -> Result<Vec<Message>, S
             let data = json!({"account_id": account, "reason": reason, "needs_person": true, "position": position});
             vec![message("account.expired", data)]
         }
-        TokenEvent::Renewed { expires_at, .. } => {
+        TokenEvent::Renewed { expires_at, .. } | TokenEvent::DeadlinesMoved { expires_at, .. } => {
             let data = json!({"account_id": account, "expires_at": expires_at, "position": position});
             vec![message("token.renewed", data)]
         }

@@ -1,9 +1,13 @@
 //! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use commands::{check::Checked, report_failure::Failed};
-use domain::{TokenId, Verdict, schedule::next_check};
-use projections::{feeds, jobs::Job};
+use domain::{AccountId, TokenId, Verdict, schedule::next_check};
+use meta::Presence;
+use projections::{
+    feeds,
+    jobs::{self, Job},
+};
 
 use super::{
     context, done,
@@ -12,6 +16,9 @@ use super::{
 };
 use crate::app::App;
 
+/// When Meta is asked again about a token that works although its time has run out.
+const ASK_AGAIN: TimeDelta = TimeDelta::hours(6);
+
 pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
     // What Meta says is as of when it was asked.
     let now = app.commands.clock.now();
@@ -19,21 +26,45 @@ pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
         && job.attempts == 0
         && let Some(heard) = feeds::heard_at(app.database(), job.account).await?
         && next_check(job.account, heard) > now
+        && !app.commands.is_overdue(job.account).await?
     {
         // A call that worked counts as asking.
         return done(app, job, next(job, Some(next_check(job.account, heard)))).await;
     }
     match app.commands.check(job.account, &context()).await? {
-        Checked::Works(token) => end(app, job, Some((token, now)), true).await,
+        Checked::Works { token, is_overdue } => {
+            let end = next(job, Some(next_check(job.account, now)));
+            let mut tx = app.database().begin().await?;
+            let Some(held) = job.held.end(&mut tx, end).await? else { return Ok(()) };
+            feeds::heard(&mut tx, &held, job.account, token, now).await?;
+            if is_overdue {
+                jobs::put_off(&mut tx, job.account, now + ASK_AGAIN).await?;
+            }
+            Ok(tx.commit().await?)
+        }
         Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
             refused(app, job.account, true).await?;
             // A newer token may have taken its place meanwhile; that one is asked about tomorrow.
             let newer = app.commands.usable(job.account).await?.is_some();
             end(app, job, Some((token, now)), newer).await
         }
-        Checked::Failed(_, met) => failed(app, job, met).await,
+        Checked::Failed(_, met) => {
+            failed(app, job, met).await?;
+            decide_if_away(app, job.account).await
+        }
         Checked::Nothing => end(app, job, None, false).await,
     }
+}
+
+/// With Meta away time decides about a token that has run out.
+async fn decide_if_away(app: &App, account: AccountId) -> Result<(), commands::Error> {
+    let Some(connection) = app.commands.usable(account).await? else { return Ok(()) };
+    if app.commands.presence(connection) != Presence::Away || !app.commands.is_overdue(account).await? {
+        return Ok(());
+    }
+    let mut tx = app.database().begin().await?;
+    jobs::decide_now(&mut tx, &[account], app.commands.clock.now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Ends the job, and notes when Meta was heard; `again`: tomorrow, unless something happens.

@@ -1,10 +1,23 @@
 //! What is due by the clock alone: tokens whose time has run out are marked so at their moment, many at once if need be.
+//!
+//! While the clock isn't trusted, nothing of this is done. Where Meta wasn't heard of an account lately, it is asked first, in
+//! line with all other calls; after ten minutes, or when Meta is away, time decides.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use engine::jobs::{self, Worker};
+use chrono::TimeDelta;
+use commands::overdue::{Due, Heard};
+use domain::Connection;
+use engine::jobs::{self, End, Worker};
 use futures::{StreamExt, stream};
-use projections::jobs::{CLOCK, Job};
+use meta::Presence;
+use projections::{
+    feeds,
+    jobs::{CLOCK, Job, check_first},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,36 +26,102 @@ use crate::app::App;
 
 /// How many are claimed at once, and share commits.
 const AT_ONCE: u32 = 1024;
+/// How long Meta has for an answer before time decides.
+const ANSWER_WITHIN: Duration = Duration::from_mins(10);
+/// About so many Meta is asked before it is known whether it answers at all.
+const FEW: usize = 64;
+/// How long the others wait meanwhile.
+const SOON: TimeDelta = TimeDelta::seconds(2);
+
 /// Works until the token is cancelled.
 pub async fn run(app: App, worker: Arc<Worker>, queue_position: watch::Receiver<i64>, stop: CancellationToken) {
     let mut pauses = Pauses::new(&app, queue_position, stop);
-    while pauses.after(expire(&app, &worker).await.map(|found| found > 0)).await {}
+    let mut asking = Asking::default();
+    while pauses.after(expire(&app, &worker, &mut asking).await.map(|found| found > 0)).await {}
 }
 
-async fn expire(app: &App, worker: &Worker) -> Result<usize, commands::Error> {
+async fn expire(app: &App, worker: &Worker, asking: &mut Asking) -> Result<usize, commands::Error> {
+    if app.commands.clock.doubt().is_some() || asking.waits(app).await {
+        return Ok(0);
+    }
     let claimed = worker.claim_in_order(CLOCK, app.commands.clock.now(), AT_ONCE).await?;
     let found = claimed.len();
     if found == 0 {
         return Ok(0);
     }
     let claimed = readable(app, claimed).await?;
+    let heard = feeds::heard_of(app.database(), claimed.iter().map(|job| job.account)).await?;
+    let is_vain = asking.is_vain();
     let ended: Vec<_> = stream::iter(claimed)
-        .map(|job: Job| async move {
-            let due = app.commands.expire(job.account, &context()).await;
+        .map(|job: Job| async {
+            let was_asked = is_vain || job.attempts > 0;
+            let heard = Heard { at: heard.get(&job.account.to_string()).copied(), was_asked };
+            let due = app.commands.expire(job.account, heard, &context()).await;
             (job, due)
         })
         .buffer_unordered(AT_ONCE as usize)
         .collect()
         .await;
-    let mut done = Vec::new();
+    let now = app.commands.clock.now();
+    let (mut done, mut asked) = (Vec::new(), Vec::new());
     for (job, due) in &ended {
         match due {
-            Ok(due) => done.push((&job.held, next(job, *due))),
+            Ok(Due::Decided(due)) => done.push((&job.held, next(job, *due))),
+            Ok(Due::Ask(connection)) if asking.may_ask(app, *connection) => {
+                let why = "its time has run out, and Meta is asked first".to_owned();
+                let at = now + TimeDelta::from_std(ANSWER_WITHIN).unwrap_or_default();
+                done.push((&job.held, End::Retry { at, why, in_line: true }));
+                asked.push(job.account);
+            }
+            Ok(Due::Ask(_)) => {
+                let why = "its time has run out; whether Meta answers is being tried".to_owned();
+                done.push((&job.held, End::Postpone { at: now + SOON, why }));
+            }
             Err(error) => super::failed::fault(app, job, error).await?,
         }
     }
     let mut tx = app.database().begin().await?;
     jobs::end(&mut tx, &done).await?;
+    check_first(&mut tx, &asked, now).await?;
     tx.commit().await?;
     Ok(found)
+}
+
+/// How many were asked about while it isn't known whether Meta answers.
+#[derive(Debug, Default)]
+struct Asking {
+    asked: usize,
+    since: Option<Instant>,
+}
+
+impl Asking {
+    /// Whether those who were asked about are to be waited for. Another call shows whether Meta answers, also where others make
+    /// the checks.
+    async fn waits(&mut self, app: &App) -> bool {
+        let is_open = || Connection::ALL.into_iter().any(|app_of| app.commands.presence(app_of) == Presence::Unknown);
+        if self.asked >= FEW && is_open() {
+            app.commands.ask_the_time().await;
+        }
+        if !is_open() {
+            *self = Self::default();
+        }
+        self.asked >= FEW && !self.is_vain()
+    }
+
+    /// Whether they were waited for long enough.
+    fn is_vain(&self) -> bool {
+        self.since.is_some_and(|since| since.elapsed() > ANSWER_WITHIN)
+    }
+
+    fn may_ask(&mut self, app: &App, connection: Connection) -> bool {
+        if app.commands.presence(connection) == Presence::Answers {
+            return true;
+        }
+        if self.asked >= FEW {
+            return false;
+        }
+        self.asked += 1;
+        self.since.get_or_insert_with(Instant::now);
+        true
+    }
 }

@@ -8,6 +8,7 @@ pub mod notices;
 mod pull;
 mod renew;
 pub mod tidy;
+pub mod witness;
 
 use std::{sync::Arc, time::Duration};
 

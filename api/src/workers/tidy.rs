@@ -34,6 +34,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
+        if app.commands.clock.doubt().is_some() {
+            continue;
+        }
         if let Err(error) = sessions.tidy().await {
             tracing::warn!(%error, "old sessions could not be deleted");
         }

@@ -46,6 +46,17 @@ pub enum TokenCommand {
         /// What Meta answered.
         evidence: Evidence,
     },
+    /// Meta was asked about a token whose time had run out, and says that it lasts longer.
+    RecordDeadlines {
+        /// The token that was asked about.
+        token: TokenId,
+        /// When the session ends; `None` if Meta says never.
+        expires_at: Option<DateTime<Utc>>,
+        /// When data access ends; `None` if Meta says never.
+        data_access: Option<DataAccess>,
+        /// When Meta said so, and by which call.
+        evidence: Evidence,
+    },
     /// Time passed: the token expires if one of its clocks ran out.
     Expire {
         /// The time now.

@@ -5,7 +5,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, Revocation, Way};
-use crate::{AttemptId, Evidence, Reason, TokenId};
+use crate::{AttemptId, DataAccess, Evidence, Reason, TokenId};
 
 /// What happened to a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,17 @@ pub enum TokenEvent {
         /// When Meta confirmed that the token works, and by which call.
         evidence: Evidence,
     },
+    /// One of its clocks had run out, and Meta says that the token lasts longer than was known.
+    DeadlinesMoved {
+        /// Which one.
+        token: TokenId,
+        /// When the session ends now.
+        expires_at: Option<DateTime<Utc>>,
+        /// When data access ends now.
+        data_access: Option<DataAccess>,
+        /// When Meta said so, and by which call.
+        evidence: Evidence,
+    },
     /// The token can't be used.
     Expired {
         /// Which one.
@@ -65,7 +76,8 @@ pub enum TokenEvent {
 
 impl TokenEvent {
     /// The types that this program knows, as they stand in the journal.
-    pub const TYPES: [&'static str; 6] = ["Issued", "Renewed", "Refreshed", "RefreshDeclined", "Expired", "Revoked"];
+    pub const TYPES: [&'static str; 7] =
+        ["Issued", "Renewed", "Refreshed", "RefreshDeclined", "DeadlinesMoved", "Expired", "Revoked"];
 }
 
 impl DomainEvent for TokenEvent {
@@ -75,6 +87,7 @@ impl DomainEvent for TokenEvent {
             Self::Renewed { .. } => "Renewed",
             Self::Refreshed { .. } => "Refreshed",
             Self::RefreshDeclined { .. } => "RefreshDeclined",
+            Self::DeadlinesMoved { .. } => "DeadlinesMoved",
             Self::Expired { .. } => "Expired",
             Self::Revoked { .. } => "Revoked",
         }

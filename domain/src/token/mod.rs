@@ -14,4 +14,4 @@ pub use command::{Grant, Revocation, TokenCommand, Way};
 pub use error::TokenError;
 pub use event::TokenEvent;
 pub use replacement::{Candidate, Present, Replacement};
-pub use state::{Clock, Current, DECLINES_EVERY, DataAccess, Token};
+pub use state::{Clock, Current, DECLINES_EVERY, DataAccess, HEARD_WITHIN, Token, runs_out_at};

@@ -58,6 +58,12 @@ pub struct DataAccess {
     pub estimated: bool,
 }
 
+/// When the first of a token's clocks runs out, if that is known and not just estimated.
+pub fn runs_out_at(session: Option<DateTime<Utc>>, data_access: Option<DataAccess>) -> Option<DateTime<Utc>> {
+    let data_access = data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
+    [session, data_access].into_iter().flatten().min()
+}
+
 impl Current {
     /// The current token after a grant.
     pub fn of(grant: &Grant) -> Self {
@@ -119,8 +125,19 @@ impl Current {
 
     /// When one of its clocks runs out first, if that is known and not just estimated.
     pub fn runs_out_at(&self) -> Option<DateTime<Utc>> {
-        let data_access = self.data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
-        [self.expires_at, data_access].into_iter().flatten().min()
+        runs_out_at(self.expires_at, self.data_access)
+    }
+}
+
+/// Meta was heard about each token that works within this time: it is asked once a day.
+pub const HEARD_WITHIN: TimeDelta = TimeDelta::hours(26);
+
+impl Current {
+    /// Whether the token has run out at `at`, and Meta has to be asked before time decides: nobody has heard of it for too
+    /// long, or it worked when its time was over already. `heard_at`: when Meta last said that it works.
+    pub fn is_to_be_asked_about(&self, at: DateTime<Utc>, heard_at: Option<DateTime<Utc>>) -> bool {
+        let heard_lately = |end| heard_at.is_some_and(|heard| heard < end && heard + HEARD_WITHIN >= at);
+        self.runs_out_at().is_some_and(|end| end <= at && !heard_lately(end))
     }
 }
 
@@ -180,6 +197,16 @@ impl Token {
                 }
                 _ => vec![],
             },
+            TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence } => match self.active() {
+                Some(current) if current.id == token && current.ran_out(evidence.at).is_some() => {
+                    let lasts = Current { expires_at, data_access, ..*current }.ran_out(evidence.at).is_none();
+                    lasts
+                        .then_some(TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence })
+                        .into_iter()
+                        .collect()
+                }
+                _ => vec![],
+            },
             TokenCommand::Expire { at } => self
                 .active()
                 .and_then(|current| Some((current.id, current.ran_out(at)?)))
@@ -235,6 +262,11 @@ impl Aggregate for Token {
                 if let Phase::Active(current) = &mut self.phase {
                     current.id = token;
                     current.expires_at = expires_at;
+                }
+            }
+            TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    (current.expires_at, current.data_access) = (expires_at, data_access);
                 }
             }
             TokenEvent::RefreshDeclined { evidence, .. } => self.declined_at = Some(evidence.at),

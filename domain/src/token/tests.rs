@@ -134,6 +134,43 @@ fn a_clock_that_ran_out_expires_the_token_and_not_a_moment_earlier() {
 }
 
 #[test]
+fn meta_is_asked_before_time_decides_unless_it_was_heard_lately_and_in_time() {
+    let current = Current::of(&grant(1, 0));
+    let hours = TimeDelta::hours;
+    let asked = |now, heard: Option<_>| current.is_to_be_asked_about(now, heard);
+    assert!(!asked(at(60) - hours(1), None), "its time is still to come");
+    assert!(asked(at(60), None));
+    assert!(!asked(at(60), Some(at(60) - hours(26))));
+    assert!(asked(at(60), Some(at(60) - hours(27))));
+    assert!(asked(at(60) + hours(6), Some(at(60) + hours(1))), "it worked when its time was over already");
+}
+
+#[test]
+fn what_meta_says_of_an_overdue_token_moves_its_deadlines() {
+    let said = |now, expires_at| TokenCommand::RecordDeadlines {
+        token: token(1),
+        expires_at: Some(expires_at),
+        data_access: None,
+        evidence: Evidence::of(Call::Check, now),
+    };
+    let moved = TokenEvent::DeadlinesMoved {
+        token: token(1),
+        expires_at: Some(at(100)),
+        data_access: None,
+        evidence: Evidence::of(Call::Check, at(61)),
+    };
+    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(100))).then_expect_events(vec![moved.clone()]);
+    // Not while it is not overdue, nor where Meta says that it is over, nor of a token that is gone.
+    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(59), at(100))).then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(61))).then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(said(at(61), at(100))).then_expect_events(vec![]);
+    let expire = |now| TokenCommand::Expire { at: now };
+    let end = TokenEvent::Expired { token: token(1), reason: Reason::Lifetime, evidence: None };
+    Tokens::with(()).given(vec![issued(1, 0), moved.clone()]).when(expire(at(99))).then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0), moved]).when(expire(at(100))).then_expect_events(vec![end]);
+}
+
+#[test]
 fn the_clock_that_ends_first_decides() {
     let [early, late] = [Some(at(60)), Some(at(90))];
     assert_eq!(Clock::first(None, None), None);

@@ -85,9 +85,9 @@ async fn is_any_due(database: &Database, (queue, among): (&str, &str), classes: 
     let due = |class: &Class| {
         format!(
             "EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = {} AND due_at <= $2{among} \
-             AND (leased_until IS NULL OR leased_until < {}))",
+             AND {})",
             class.priority.number(),
-            database.dialect().clock(0)
+            database.dialect().is_free("jobs", LEASE.num_seconds())
         )
     };
     let now = classes.iter().map(|class| class.until).max();
@@ -108,9 +108,9 @@ fn select(dialect: Dialect, number: usize, class: &Class, among: &str) -> String
     let (from, until) = (3 + 2 * number, 4 + 2 * number);
     format!(
         "SELECT kind, key FROM jobs WHERE queue = $2 AND priority = {} AND due_at BETWEEN ${from} AND ${until} \
-         AND (leased_until IS NULL OR leased_until < {}){among} ORDER BY due_at LIMIT {limit}{}",
+         AND {}{among} ORDER BY due_at LIMIT {limit}{}",
         class.priority.number(),
-        dialect.clock(0),
+        dialect.is_free("jobs", LEASE.num_seconds()),
         dialect.skip_locked(),
     )
 }

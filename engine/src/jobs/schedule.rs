@@ -191,6 +191,20 @@ pub async fn try_now(database: &Database, (kind, key): (&str, &str), now: DateTi
     Ok(())
 }
 
+/// Lets a job begin anew at another time, as if it had never been tried, unless it is under way.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_anew(tx: &mut Tx, (kind, key): (&str, &str), at: DateTime<Utc>) -> Result<(), StoreError> {
+    sql("UPDATE jobs SET due_at = $1, attempts = 0, last_error = NULL WHERE kind = $2 AND key = $3 AND lease IS NULL")
+        .bind(at)
+        .bind(kind)
+        .bind(key)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Locks the jobs about some keys, in one order, before several of them change: transactions that do so never wait for
 /// each other in a circle.
 ///

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::LEASE;
 use crate::{Bulk, Database, StoreError, sql};
 
 /// A job that waits or is under way.
@@ -62,9 +63,9 @@ pub(super) async fn waits(
 ) -> Result<bool, StoreError> {
     let waits = format!(
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = $1 AND priority = 1 AND due_at <= $2{} \
-         AND (leased_until IS NULL OR leased_until < {}))",
+         AND {})",
         among,
-        database.dialect().clock(0),
+        database.dialect().is_free("jobs", LEASE.num_seconds()),
     );
     Ok(sql(waits).bind(queue).bind(until).scalar(database).await?)
 }
@@ -79,8 +80,8 @@ pub(super) async fn waiting_queues(
         format!(
             "SELECT queues.queue FROM ({queues}) AS queues WHERE EXISTS (SELECT 1 FROM jobs \
              WHERE jobs.queue = queues.queue AND priority = 1 AND due_at <= queues.until{among} \
-             AND (leased_until IS NULL OR leased_until < {}))",
-            database.dialect().clock(0),
+             AND {})",
+            database.dialect().is_free("jobs", LEASE.num_seconds()),
         )
     };
     let rows = Bulk::new().text("queue", queues.iter().copied()).time("until", queues.iter().map(|_| until));

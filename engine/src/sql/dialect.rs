@@ -51,6 +51,14 @@ impl Dialect {
         }
     }
 
+    /// The condition that nobody holds a table's row whose leases last so many seconds. One that lasts longer than any is of a time at
+    /// which the database's clock was wrong.
+    pub fn is_free(self, table: &str, seconds: i64) -> String {
+        let (now, longest) = (self.clock(0), self.clock(2 * seconds));
+        let until = format!("{table}.leased_until");
+        format!("({until} IS NULL OR {until} < {now} OR {until} > {longest})")
+    }
+
     /// An expression whose type is an instant, where the engine can't see that, as of a `NULL`.
     pub fn instant(self, expression: &str) -> String {
         match self {

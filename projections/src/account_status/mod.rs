@@ -210,6 +210,11 @@ impl Row {
                 self.token_id = Some(token.to_string());
                 self.expires_at = *expires_at;
             }
+            TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
+                self.expires_at = *expires_at;
+                self.data_access_expires_at = data_access.map(|end| end.ends_at);
+                self.data_access_estimated = data_access.is_some_and(|end| end.estimated);
+            }
             TokenEvent::RefreshDeclined { .. } => {}
             TokenEvent::Expired { reason, .. } => self.become_("expired", Some(reason.name()), at),
             TokenEvent::Revoked { .. } => {

@@ -1,5 +1,6 @@
 //! The jobs that the projection `work` schedules for accounts, in the engine's queue.
 
+mod overdue;
 mod tries;
 
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use engine::{
 };
 
 use crate::{account, parse};
+pub use overdue::{check_first, decide_now, put_off};
 pub use tries::{Retry, Try, forget_tries, retry, tries};
 
 /// Calls of Meta.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     TokenEvent,
     schedule::{self, GATHER, Schedule},
-    token::{Current, Grant},
+    token::{Current, Grant, runs_out_at},
 };
 use engine::{
     StoreError, Target, Tx,
@@ -36,6 +36,13 @@ impl Timers {
             TokenEvent::Renewed { expires_at, .. } => {
                 let Ok(account) = account(&entry.aggregate_id) else { return };
                 self.set(Kind::Renew, schedule.renewal(account, entry.at, *expires_at), entry);
+            }
+            TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
+                let Ok(account) = account(&entry.aggregate_id) else { return };
+                self.set(Kind::Expire, runs_out_at(*expires_at, *data_access), entry);
+                self.set(Kind::Renew, schedule.renewal(account, entry.at, *expires_at), entry);
+                let reminder = data_access.and_then(|end| schedule.next_reminder(end.ends_at, entry.at));
+                self.set(Kind::Remind, reminder, entry);
             }
             TokenEvent::Expired { .. } => {
                 self.end();

@@ -3,6 +3,7 @@
 mod allowances;
 mod api;
 mod away;
+mod clock;
 mod connect;
 mod connections;
 mod deauthorize;

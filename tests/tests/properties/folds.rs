@@ -34,11 +34,12 @@ fn evidence() -> impl Strategy<Value = Evidence> {
     (call, instant(), any::<Option<i64>>()).prop_map(|(call, at, code)| Evidence { code, ..Evidence::of(call, at) })
 }
 
+fn data_access() -> impl Strategy<Value = DataAccess> {
+    (instant(), any::<bool>()).prop_map(|(ends_at, estimated)| DataAccess { ends_at, estimated })
+}
+
 fn grant() -> impl Strategy<Value = Grant> {
-    let data_access = proptest::option::of(
-        (instant(), any::<bool>()).prop_map(|(ends_at, estimated)| DataAccess { ends_at, estimated }),
-    );
-    let times = (instant(), proptest::option::of(instant()), data_access);
+    let times = (instant(), proptest::option::of(instant()), proptest::option::of(data_access()));
     let way = select(vec![Way::Connect, Way::Account, Way::TokenPage, Way::Link, Way::Switch]);
     let connection = select(Connection::ALL.to_vec());
     (id(TokenId::new), id(AttemptId::new), connection, way, times).prop_map(
@@ -57,6 +58,14 @@ fn of_token() -> impl Strategy<Value = TokenEvent> {
         (any::<u32>(), grant()).prop_map(|(generation, grant)| TokenEvent::Refreshed { generation, grant }),
         (id(TokenId::new), id(TokenId::new), proptest::option::of(instant()))
             .prop_map(|(previous, token, expires_at)| TokenEvent::Renewed { previous, token, expires_at }),
+        (id(TokenId::new), proptest::option::of(instant()), proptest::option::of(data_access()), evidence()).prop_map(
+            |(token, expires_at, data_access, evidence)| TokenEvent::DeadlinesMoved {
+                token,
+                expires_at,
+                data_access,
+                evidence
+            }
+        ),
         (id(TokenId::new), reason, proptest::option::of(evidence()))
             .prop_map(|(token, reason, evidence)| TokenEvent::Expired { token, reason, evidence }),
         (id(TokenId::new), cause).prop_map(|(token, cause)| TokenEvent::Revoked { token, cause }),

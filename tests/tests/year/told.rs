@@ -51,6 +51,10 @@ impl Told {
                     }
                     (ends, since) = (grant.data_access.map(|end| end.ends_at), recorded.at);
                 }
+                TokenEvent::DeadlinesMoved { data_access, .. } => {
+                    reminders(&mut told, ends, since, recorded.at);
+                    (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
+                }
                 TokenEvent::Expired { .. } => {
                     told.expired += 1;
                     reminders(&mut told, ends, since, recorded.at);

@@ -42,9 +42,9 @@ impl Keyed {
              VALUES ($1, $2, $3, $4, {}, $5) ON CONFLICT (caller_id, key) DO UPDATE \
              SET lease = excluded.lease, leased_until = excluded.leased_until \
              WHERE keyed_requests.request_hash = excluded.request_hash \
-             AND (keyed_requests.leased_until IS NULL OR keyed_requests.leased_until < {})",
+             AND {}",
             dialect.clock(LEASE_SECONDS),
-            dialect.clock(0)
+            dialect.is_free("keyed_requests", LEASE_SECONDS)
         ))
         .bind(&self.caller)
         .bind(&self.key)

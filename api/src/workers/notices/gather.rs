@@ -24,6 +24,9 @@ use crate::{
 /// How long news wait while an earlier mail is being sent.
 const UNDECIDED: TimeDelta = TimeDelta::seconds(2);
 
+/// How long reminders wait at a time while the time can't be trusted.
+const UNTRUSTED: TimeDelta = TimeDelta::minutes(1);
+
 /// Turns what is due into mails, in one commit with its completion: nothing is told twice, nothing forgotten.
 pub(super) async fn gather(app: &App, due: &[Job]) -> Result<(), commands::Error> {
     let schedule = app.config.schedule();
@@ -38,6 +41,11 @@ pub(super) async fn gather(app: &App, due: &[Job]) -> Result<(), commands::Error
         if connection.is_some_and(|connection| troubled.contains(connection)) {
             let at = app.commands.clock.now() + INCIDENT_WAIT;
             done.push((&job.held, End::Postpone { at, why: TROUBLE.to_owned() }));
+            continue;
+        }
+        if let (Kind::Remind, Some(doubt)) = (job.kind, app.commands.clock.doubt()) {
+            let at = app.commands.clock.now() + UNTRUSTED;
+            done.push((&job.held, End::Postpone { at, why: doubt.to_string() }));
             continue;
         }
         let is_told = connection.is_some();

@@ -1,0 +1,133 @@
+//! Overdue: what becomes of a token whose time has run out. Where Meta was heard of it lately, time decides alone; otherwise
+//! Meta is asked first.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    AccountId, Connection, DataAccess, Evidence, Token, TokenCommand, TokenId, failure::Call, token::Current,
+};
+use engine::{Decision, Unit};
+use meta::{Presence, TokenFacts};
+
+use crate::{App, Commands, Context, Error};
+
+/// What is known of a token besides what the journal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// When Meta last said that it works.
+    pub at: Option<DateTime<Utc>>,
+    /// Meta was asked since its time ran out, and there was time enough to answer.
+    pub was_asked: bool,
+}
+
+/// What becomes of a token that may have run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It has expired, or its time is still to come: when the next of its clocks runs out, if any.
+    Decided(Option<DateTime<Utc>>),
+    /// Meta, by the app of this login, is to be asked first.
+    Ask(Connection),
+}
+
+impl Commands {
+    /// Whether Meta answers calls of the app of a login.
+    pub fn presence(&self, connection: Connection) -> Presence {
+        match self.app(connection) {
+            Ok(App::Consumer(consumer)) => consumer.presence(),
+            Ok(App::Business(business)) => business.presence(),
+            // Without an app there is nobody to ask.
+            Err(_) => Presence::Away,
+        }
+    }
+
+    /// Asks Meta what time it is, by each app; what it answers reaches the clock.
+    pub async fn ask_the_time(&self) {
+        let consumer = async { Some(self.consumer.as_ref()?.ask_the_time().await) };
+        let business = async { Some(self.business.as_ref()?.ask_the_time().await) };
+        let (consumer, business) = tokio::join!(consumer, business);
+        for error in [consumer, business].into_iter().flatten().filter_map(Result::err) {
+            tracing::debug!(%error, "Meta did not say what time it is");
+        }
+    }
+
+    /// Marks the account's token expired if one of its clocks ran out, unless Meta is to be asked first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn expire(&self, account: AccountId, heard: Heard, context: &Context) -> Result<Due, Error> {
+        let expire = Expire { commands: self, account, heard };
+        Ok(self.store.run(&self.metadata(context), &expire).await?.0)
+    }
+
+    /// Whether the account's token has run out and is not expired: Meta may not have answered yet.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_overdue(&self, account: AccountId) -> Result<bool, Error> {
+        let current = self.usable_token(account).await?;
+        Ok(current.is_some_and(|(_, current)| current.ran_out(self.clock.now()).is_some()))
+    }
+
+    /// Notes that a token works whose time has run out. Meta tells a business token's deadlines: they move, or are confirmed, and
+    /// it expires. Whether it stays overdue.
+    pub(crate) async fn works_overdue(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        facts: Option<&TokenFacts>,
+        context: &Context,
+    ) -> Result<bool, Error> {
+        if let Some(facts) = facts {
+            let ends = |ends_at| DataAccess { ends_at, estimated: false };
+            let (expires_at, data_access) = (facts.expires_at, facts.data_access_expires_at.map(ends));
+            let move_on = MoveDeadlines { account, token, expires_at, data_access };
+            self.store.run(&self.metadata(context), &move_on).await?;
+            self.expire(account, Heard { at: None, was_asked: true }, context).await?;
+        }
+        self.is_overdue(account).await
+    }
+}
+
+struct Expire<'a> {
+    commands: &'a Commands,
+    account: AccountId,
+    heard: Heard,
+}
+
+impl Decision for Expire<'_> {
+    type Output = Due;
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<Due, Error> {
+        let Self { commands, account, heard } = self;
+        let at = unit.metadata().at;
+        if let Some(current) = unit.load::<Token>(*account).await?.active()
+            && !heard.was_asked
+            && current.is_to_be_asked_about(at, heard.at)
+            && commands.presence(current.connection) != Presence::Away
+        {
+            return Ok(Due::Ask(current.connection));
+        }
+        unit.execute::<Token>(*account, TokenCommand::Expire { at }).await?;
+        let current = unit.load::<Token>(*account).await?;
+        Ok(Due::Decided(current.active().and_then(Current::runs_out_at)))
+    }
+}
+
+struct MoveDeadlines {
+    account: AccountId,
+    token: TokenId,
+    expires_at: Option<DateTime<Utc>>,
+    data_access: Option<DataAccess>,
+}
+
+impl Decision for MoveDeadlines {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let Self { account, token, expires_at, data_access } = *self;
+        let evidence = Evidence::of(Call::Check, unit.metadata().at);
+        let command = TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence };
+        Ok(unit.execute::<Token>(account, command).await?)
+    }
+}

@@ -1,7 +1,7 @@
 //! Check: asks Meta whether an account's token works.
 
-use domain::{AccountId, TokenId, failure::Call};
-use meta::{Business, MetaError, TokenFacts};
+use domain::{AccountId, TokenId, failure::Call, token::Current};
+use meta::{Business, MetaError};
 
 use crate::{
     App, Commands, Context, Error, profiles,
@@ -34,17 +34,16 @@ impl Commands {
         let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
-            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| (None, None)),
-            App::Business(business) => self.ask_business(business, account, &opened).await?,
+            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| None),
+            App::Business(business) => self.ask_business(business, (account, &current), &opened, context).await?,
         };
         match asked {
-            Ok((_, Some(permission))) => {
+            Ok(Some(permission)) => {
                 Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?))
             }
-            Ok((facts, None)) => {
+            Ok(None) => {
                 self.worked(account, connection).await?;
-                let is_overdue = current.ran_out(self.clock.now()).is_some()
-                    && self.works_overdue(account, opened.id, facts.as_ref(), context).await?;
+                let is_overdue = current.ran_out(self.clock.now()).is_some() && self.is_overdue(account).await?;
                 Ok(Checked::Works { token: opened.id, is_overdue })
             }
             Err(error) => {
@@ -55,23 +54,28 @@ impl Commands {
         }
     }
 
-    /// What Meta says about the token, and which permission it lacks. An app that may not read any more has tokens that look
-    /// well, so that is tried.
+    /// Which permission Meta says that the token lacks. An app that may not read any more has tokens that look well, so that is
+    /// tried.
     async fn ask_business(
         &self,
         business: &Business,
-        account: AccountId,
+        (account, current): (AccountId, &Current),
         opened: &Opened,
-    ) -> Result<Result<(Option<TokenFacts>, Option<String>), MetaError>, Error> {
+        context: &Context,
+    ) -> Result<Result<Option<String>, MetaError>, Error> {
         let facts = match business.debug(&opened.token).await {
             Ok(facts) => facts,
             Err(error) => return Ok(Err(error)),
         };
-        let profile = profiles::of(self.store.database(), account).await?;
-        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok((Some(facts), None))) };
-        if lacking.is_some() {
-            return Ok(Ok((Some(facts), lacking)));
+        let has_run_out = current.ran_out(self.clock.now()).is_some();
+        if has_run_out && !self.told_deadlines(account, opened.id, &facts, context).await? {
+            return Ok(Ok(None));
         }
-        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| (Some(facts), None)))
+        let profile = profiles::of(self.store.database(), account).await?;
+        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok(None)) };
+        if lacking.is_some() {
+            return Ok(Ok(lacking));
+        }
+        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| None))
     }
 }

@@ -115,6 +115,10 @@ impl Commands {
     ) -> Result<bool, Error> {
         let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
         let guard = self.settings.guard;
+        if self.token(account).await?.current().is_some_and(|current| current.ran_out(now).is_some()) {
+            // Its time was over anyway.
+            return Ok(false);
+        }
         if sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)")
             .bind(account.to_string())
             .scalar::<bool>(database)

@@ -67,23 +67,21 @@ impl Commands {
         Ok(current.is_some_and(|(_, current)| current.ran_out(self.clock.now()).is_some()))
     }
 
-    /// Notes that a token works whose time has run out. Meta tells a business token's deadlines: they move, or are confirmed, and
-    /// it expires. Whether it stays overdue.
-    pub(crate) async fn works_overdue(
+    /// Meta told the deadlines of a token whose time has run out: they move, or are confirmed, and it expires. Whether it goes
+    /// on.
+    pub(crate) async fn told_deadlines(
         &self,
         account: AccountId,
         token: TokenId,
-        facts: Option<&TokenFacts>,
+        facts: &TokenFacts,
         context: &Context,
     ) -> Result<bool, Error> {
-        if let Some(facts) = facts {
-            let ends = |ends_at| DataAccess { ends_at, estimated: false };
-            let (expires_at, data_access) = (facts.expires_at, facts.data_access_expires_at.map(ends));
-            let move_on = MoveDeadlines { account, token, expires_at, data_access };
-            self.store.run(&self.metadata(context), &move_on).await?;
-            self.expire(account, Heard { at: None, was_asked: true }, context).await?;
-        }
-        self.is_overdue(account).await
+        let ends = |ends_at| DataAccess { ends_at, estimated: false };
+        let (expires_at, data_access) = (facts.expires_at, facts.data_access_expires_at.map(ends));
+        let move_on = MoveDeadlines { account, token, expires_at, data_access };
+        self.store.run(&self.metadata(context), &move_on).await?;
+        self.expire(account, Heard { at: None, was_asked: true }, context).await?;
+        Ok(self.usable(account).await?.is_some())
     }
 }
 

@@ -90,11 +90,12 @@ struct Length(TimeDelta);
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.0.abs();
-        match (length.num_days(), length.num_hours(), length.num_minutes()) {
-            (0, 0, minutes) => write!(f, "{minutes} minutes"),
-            (0 | 1, hours, _) => write!(f, "{hours} hours"),
-            (days, ..) => write!(f, "{days} days"),
+        let rounded = |unit: TimeDelta| (self.0.abs() + unit / 2).num_seconds() / unit.num_seconds();
+        let [minutes, hours, days] = [TimeDelta::minutes(1), TimeDelta::hours(1), TimeDelta::days(1)].map(rounded);
+        match (days, hours) {
+            (2.., _) => write!(f, "{days} days"),
+            (_, 2..) => write!(f, "{hours} hours"),
+            _ => write!(f, "{minutes} minutes"),
         }
     }
 }

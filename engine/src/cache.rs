@@ -3,7 +3,14 @@
 //! What lies here may be stale: another node may have appended since. That is found out at the append, whose sequence then
 //! conflicts; a decision that leads to no append is made again on a fresh load (see [`crate::Unit::execute`]).
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use cqrs_es::Aggregate;
 use moka::{ops::compute::Op, sync::Cache as Moka};
@@ -26,6 +33,7 @@ pub(crate) struct State<A> {
 pub(crate) struct AnyState {
     sequence: i64,
     state: Arc<dyn Any + Send + Sync>,
+    json: fn(&(dyn Any + Send + Sync)) -> Option<String>,
 }
 
 impl fmt::Debug for AnyState {
@@ -36,7 +44,19 @@ impl fmt::Debug for AnyState {
 
 impl AnyState {
     pub(crate) fn new<A: Aggregate + 'static>(state: State<A>) -> Self {
-        Self { sequence: state.sequence, state: Arc::new(state) }
+        let json =
+            |state: &(dyn Any + Send + Sync)| serde_json::to_string(&state.downcast_ref::<State<A>>()?.aggregate).ok();
+        Self { sequence: state.sequence, state: Arc::new(state), json }
+    }
+
+    /// The length of its stream.
+    pub(crate) const fn sequence(&self) -> i64 {
+        self.sequence
+    }
+
+    /// It as JSON.
+    pub(crate) fn json(&self) -> Option<String> {
+        (self.json)(&*self.state)
     }
 
     /// The state, if it is of this aggregate.
@@ -47,32 +67,45 @@ impl AnyState {
 
 /// The hot aggregates. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Cache(Moka<Key, AnyState>);
+pub(crate) struct Cache {
+    states: Moka<Key, AnyState>,
+    /// How many connections had been made when the last event that was acknowledged to this node was there.
+    confirmed: Arc<AtomicU64>,
+}
 
 impl Default for Cache {
     fn default() -> Self {
-        Self(Moka::new(AGGREGATES))
+        Self { states: Moka::new(AGGREGATES), confirmed: Arc::default() }
     }
 }
 
 impl Cache {
     pub(crate) fn get<A: Aggregate + Clone + 'static>(&self, key: &Key) -> Option<State<A>> {
-        self.0.get(key)?.of()
+        self.states.get(key)?.of()
+    }
+
+    /// Whether what is remembered is known to be of the server behind so many connections.
+    pub(crate) fn is_of(&self, connections: u64) -> bool {
+        self.confirmed.load(Ordering::Acquire) == connections
+    }
+
+    pub(crate) fn confirm(&self, connections: u64) {
+        self.confirmed.store(connections, Ordering::Release);
     }
 
     /// Keeps a state, unless a later one is here already.
     pub(crate) fn keep(&self, key: Key, state: AnyState) {
-        self.0.entry(key).and_compute_with(|known| match known {
+        self.states.entry(key).and_compute_with(|known| match known {
             Some(known) if known.value().sequence >= state.sequence => Op::Nop,
             _ => Op::Put(state),
         });
     }
 
     pub(crate) fn clear(&self) {
-        self.0.invalidate_all();
+        self.states.invalidate_all();
     }
 
     pub(crate) fn forget(&self, key: &Key) {
-        self.0.invalidate(key);
+        self.states.invalidate(key);
     }
 }

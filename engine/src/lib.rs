@@ -1,6 +1,7 @@
 //! The event store: the journal, and the units that are written to it, on SQLite or PostgreSQL.
 //!
-//! Loading goes through postgres-es and sqlite-es; writing is our own, because a unit spans several streams and rows.
+//! Aggregates are cqrs-es', and postgres-es and sqlite-es can read the journal. Loading is our own, for states that are known
+//! already and long streams; so is writing, because a unit spans several streams and rows.
 
 mod append;
 mod away;
@@ -19,6 +20,7 @@ mod open;
 mod projections;
 mod recorded;
 mod schema;
+mod snapshot;
 mod sql;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -74,6 +76,7 @@ pub struct Store {
     appender: Appender,
     wake: Wake,
     upcasters: Upcasters,
+    shapes: &'static [(&'static str, i64)],
 }
 
 /// The upcasters that bring stored events of older versions to the shape of today.
@@ -84,7 +87,18 @@ impl Store {
     pub fn new(database: Database, upcasters: Upcasters) -> Self {
         let (wake, cache) = (Wake::new(&database), Cache::default());
         let appender = Appender::start(database.clone(), cache.clone(), wake.clone());
-        Self { database, cache, appender, wake, upcasters }
+        Self { database, cache, appender, wake, upcasters, shapes: &[] }
+    }
+
+    /// Lets the states of these aggregates be kept when their streams are long: by type, each with the number of its shape.
+    /// The number must change whenever the state's fields do, or what events do to them.
+    #[must_use]
+    pub fn with_shapes(self, shapes: &'static [(&'static str, i64)]) -> Self {
+        Self { shapes, ..self }
+    }
+
+    fn shape(&self, aggregate: &str) -> Option<i64> {
+        self.shapes.iter().find(|(of, _)| *of == aggregate).map(|(_, shape)| *shape)
     }
 
     /// The database, for those who own other tables in it.

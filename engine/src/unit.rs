@@ -13,6 +13,7 @@ use crate::{
     Bulk, CommitError, ExecuteError, Metadata, Query, Store, StoreError,
     cache::{AnyState, Key, State},
     jobs::{End, Held},
+    snapshot,
 };
 
 /// What a use case decides: loads, gives commands, collects writes. It is run again when another writer was faster.
@@ -126,6 +127,7 @@ impl Unit {
             return Ok(Committed { position: None });
         }
         let keys: Vec<Key> = self.states.keys().cloned().collect();
+        let long = self.long_streams();
         let submission = Submission {
             events: self.events,
             states: self.states,
@@ -135,13 +137,28 @@ impl Unit {
             metadata: self.metadata.json,
         };
         let committed = self.store.appender.append(submission).await;
-        if committed.is_err() {
+        if committed.is_ok() {
+            for (key, state) in &long {
+                snapshot::keep(&self.store, key, state);
+            }
+        } else {
             // Others were faster, or nobody knows: the next decision is made on a fresh load.
             for key in &keys {
                 self.store.cache.forget(key);
             }
         }
         committed
+    }
+
+    /// The states of streams that are due for a snapshot when this unit is committed.
+    fn long_streams(&self) -> Vec<(Key, AnyState)> {
+        let stream = |event: &NewEvent| (event.aggregate_type, event.aggregate_id.clone());
+        // The first event of each comes last, and stays.
+        let firsts: HashMap<_, _> = self.events.iter().rev().map(|event| (stream(event), event.sequence)).collect();
+        let is_due = |(key, state): &(&Key, &AnyState)| {
+            firsts.get(*key).is_some_and(|first| snapshot::is_due(first - 1, state.sequence()))
+        };
+        self.states.iter().filter(is_due).map(|(key, state)| (key.clone(), state.clone())).collect()
     }
 
     /// Takes over what an aggregate decided.

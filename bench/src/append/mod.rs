@@ -20,7 +20,7 @@ use crate::{
     peers::Peers,
 };
 use stores::Stores;
-pub(crate) use stores::{Measured, Ours};
+pub(crate) use stores::{Measured, Ours, metadata};
 
 pub(crate) const CLIENTS: usize = 64;
 pub(crate) const PER_AGGREGATE: u32 = 10;

@@ -114,7 +114,7 @@ fn command(number: u32) -> AccountCommand {
     }
 }
 
-pub(super) fn metadata() -> Metadata {
+pub(crate) fn metadata() -> Metadata {
     Metadata {
         at: DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default(),
         actor: Actor::Visitor,

@@ -86,9 +86,8 @@ struct Task {
     cache: Cache,
     wake: Wake,
     no_room: Arc<AtomicBool>,
-    /// The last event that was acknowledged, and how many connections had been made by then.
+    /// The last event that was acknowledged.
     last: Option<Last>,
-    connections: u64,
 }
 
 /// The last event whose commit this node has acknowledged.
@@ -100,7 +99,7 @@ struct Last {
 
 impl Task {
     fn new(database: Database, cache: Cache, wake: Wake, no_room: Arc<AtomicBool>) -> Self {
-        Self { database, own: Connection::default(), cache, wake, no_room, last: None, connections: 0 }
+        Self { database, own: Connection::default(), cache, wake, no_room, last: None }
     }
 
     async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
@@ -161,10 +160,20 @@ impl Task {
     /// is cleared, and the units of the batch are answered with a conflict, so that they are decided on fresh loads.
     async fn looks_for_the_last(&mut self) -> Result<(), CommitError> {
         let connections = away::connections();
-        let is_new = std::mem::replace(&mut self.connections, connections) != connections;
-        let Some(last) = self.last.as_ref().filter(|_| is_new) else { return Ok(()) };
+        if self.cache.is_of(connections) {
+            return Ok(());
+        }
+        let Some(last) = &self.last else {
+            // Nothing that is remembered can be looked up.
+            self.cache.clear();
+            self.cache.confirm(connections);
+            return Ok(());
+        };
         match sql::has(&self.database, last).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.cache.confirm(connections);
+                Ok(())
+            }
             Ok(false) => {
                 tracing::error!(
                     event = "journal.lost",
@@ -177,10 +186,7 @@ impl Task {
                 self.last = None;
                 Err(CommitError::Conflict)
             }
-            Err(error) => {
-                self.connections = 0;
-                Err(CommitError::Database(Arc::new(error)))
-            }
+            Err(error) => Err(CommitError::Database(Arc::new(error))),
         }
     }
 

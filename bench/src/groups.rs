@@ -4,7 +4,9 @@ use anyhow::Result;
 use engine::testing::Engine::{self, Postgres, Sqlite};
 use futures::future::LocalBoxFuture;
 
-use crate::{accounts, append, bench::Bench, feed, follow, queue, refresh, renewals, serve, sign_ins, storm};
+use crate::{
+    accounts, append, bench::Bench, feed, follow, long, queue, rebuild, refresh, renewals, serve, sign_ins, storm,
+};
 
 /// Measurements that are made together.
 pub(crate) struct Group {
@@ -36,6 +38,7 @@ macro_rules! group {
 /// In the order in which they are measured, and in which the table has them.
 pub(crate) const GROUPS: &[Group] = &[
     group!("append", append, [Postgres, Sqlite], true, "Commands a second and their latency"),
+    group!("long", long, [Postgres, Sqlite], true, "A command on a stream of 100,000 events"),
     group!("follow", follow, [Postgres, Sqlite], true, "Catching up with the journal, commit to view, histories"),
     group!("queue", queue, [Postgres, Sqlite], true, "Claims, no-op jobs a second, due to started"),
     group!("accounts", accounts, [Postgres, Sqlite], true, "The lists of a million accounts"),
@@ -44,6 +47,7 @@ pub(crate) const GROUPS: &[Group] = &[
     group!("feed", feed, [Sqlite], true, "A warm feed"),
     group!("refresh", refresh, [Postgres, Sqlite], true, "Callback to active account and fresh widgets"),
     group!("storm", storm, [Postgres, Sqlite], false, "100,000 tokens that run out at one moment (a minute)"),
+    group!("rebuild", rebuild, [Postgres, Sqlite], false, "A rebuild of the jobs of a million accounts (minutes)"),
     group!("renewals", renewals, [Postgres, Sqlite], false, "100,000 tokens renewed by calls (ten minutes)"),
 ];
 

@@ -60,8 +60,17 @@ impl StoreError {
 
     /// Whether a statement took longer than it may (PostgreSQL's `query_canceled`).
     pub(crate) fn is_timeout(&self) -> bool {
+        self.is_code("57014")
+    }
+
+    /// Whether a lock was not to be had for as long as it is waited for (PostgreSQL's `lock_not_available`).
+    pub(crate) fn is_locked(&self) -> bool {
+        self.is_code("55P03")
+    }
+
+    fn is_code(&self, code: &str) -> bool {
         match self {
-            Self::Database(sqlx::Error::Database(cause)) => cause.code().as_deref() == Some("57014"),
+            Self::Database(sqlx::Error::Database(cause)) => cause.code().as_deref() == Some(code),
             _ => false,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use sqlx::migrate::{Migration, Migrator};
+use sqlx::{
+    Connection as _, PgConnection,
+    migrate::{Migration, Migrator},
+};
 
 use crate::{Database, Schema, StoreError};
 
@@ -69,7 +72,13 @@ impl Database {
         let migrator = migrations.of(self);
         match self {
             Self::Sqlite(pools) => migrator.run(&mut *pools.writer.turn().await?).await?,
-            Self::Postgres(pool) => migrator.run(pool).await?,
+            Self::Postgres(pool) => {
+                // On a connection of its own, whose statements may take as long as a large table needs.
+                let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+                let mut connection = PgConnection::connect_with(&options).await?;
+                migrator.run(&mut connection).await?;
+                connection.close().await?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::schedule::list;
-use crate::{Tx, sql};
+use crate::{Bulk, Tx, sql};
 
 /// Removes what was scheduled beside of these kinds.
 pub(crate) async fn empty(tx: &mut Tx, kinds: &[&str]) -> Result<(), sqlx::Error> {
@@ -13,32 +13,66 @@ pub(crate) async fn empty(tx: &mut Tx, kinds: &[&str]) -> Result<(), sqlx::Error
     Ok(())
 }
 
-/// Brings the jobs of these kinds to what was scheduled beside: what workers made of a job since its cause stays as it is.
-pub(crate) async fn reconcile(tx: &mut Tx, kinds: &[&str]) -> Result<(), sqlx::Error> {
+/// The next keys about which jobs of these kinds are scheduled, here or beside: so many at most, in their order.
+pub(crate) async fn keys_after(
+    tx: &mut Tx,
+    kinds: &[&str],
+    after: &str,
+    limit: usize,
+) -> Result<Vec<String>, sqlx::Error> {
+    let mut all = Vec::new();
+    let mut until = None;
+    for table in ["jobs", "jobs_rebuild"] {
+        // Along the key's index, whatever the planner knows of the table.
+        let select = format!(
+            "SELECT key FROM {table} WHERE key > $1 AND kind IN ({}) GROUP BY key ORDER BY key LIMIT {limit}",
+            list(kinds)
+        );
+        let keys: Vec<String> = sql(select).bind(after).scalars(&mut *tx).await?;
+        if keys.len() == limit {
+            // There may be more behind the last.
+            until = keys.last().cloned().into_iter().chain(until).min();
+        }
+        all.extend(keys);
+    }
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|key| until.as_ref().is_none_or(|until| key <= until));
+    Ok(all)
+}
+
+/// Brings the jobs of these kinds about some keys to what was scheduled beside: what workers made of a job since its cause
+/// stays as it is.
+pub(crate) async fn reconcile(tx: &mut Tx, kinds: &[&str], keys: &[String]) -> Result<(), sqlx::Error> {
     if kinds.is_empty() {
         return Ok(());
     }
+    super::lock(tx, keys.iter().map(String::as_str)).await?;
     let kinds = list(kinds);
-    let statements = [
+    let delete = |keys: &str| {
         format!(
-            "DELETE FROM jobs WHERE kind IN ({kinds}) AND NOT EXISTS \
+            "DELETE FROM jobs WHERE kind IN ({kinds}) AND key IN ({keys}) AND NOT EXISTS \
              (SELECT 1 FROM jobs_rebuild AS new WHERE jobs.kind = new.kind AND jobs.key = new.key)"
-        ),
+        )
+    };
+    let update = |keys: &str| {
         format!(
             "UPDATE jobs SET queue = new.queue, due_at = new.due_at, priority = new.priority, cause = new.cause, \
              attempts = 0, last_error = NULL, lease = NULL, leased_until = NULL FROM jobs_rebuild AS new \
-             WHERE new.kind IN ({kinds}) AND jobs.kind = new.kind AND jobs.key = new.key \
+             WHERE new.kind IN ({kinds}) AND new.key IN ({keys}) AND jobs.kind = new.kind AND jobs.key = new.key \
              AND (jobs.cause <> new.cause OR jobs.queue <> new.queue OR (jobs.due_at IS NULL) <> (new.due_at IS NULL))"
-        ),
+        )
+    };
+    let insert = |keys: &str| {
         format!(
-            "INSERT INTO jobs SELECT * FROM jobs_rebuild AS new WHERE new.kind IN ({kinds}) AND NOT EXISTS \
-             (SELECT 1 FROM jobs WHERE jobs.kind = new.kind AND jobs.key = new.key)"
-        ),
-    ];
-    for statement in statements {
-        sql(statement).execute(&mut *tx).await?;
-    }
-    Ok(())
+            "INSERT INTO jobs SELECT * FROM jobs_rebuild AS new WHERE new.kind IN ({kinds}) AND new.key IN ({keys}) \
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.kind = new.kind AND jobs.key = new.key)"
+        )
+    };
+    let rows = || Bulk::new().text("key", keys.iter().map(String::as_str));
+    rows().execute(&mut *tx, delete).await?;
+    rows().execute(&mut *tx, update).await?;
+    rows().execute(&mut *tx, insert).await.map(drop)
 }
 
 /// What workers made of a job since its cause.

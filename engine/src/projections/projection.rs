@@ -64,8 +64,9 @@ pub trait Projection: Send + Sync + 'static {
         target: Target,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Whatever is to be done with what was rebuilt beside, just before it serves.
-    fn before_swap(&self, _: &mut Tx) -> impl Future<Output = Result<(), StoreError>> + Send {
+    /// Whatever is to be done with the jobs about some keys that were scheduled beside, just before they take the place of the
+    /// others.
+    fn before_swap(&self, _: &mut Tx, _keys: &[String]) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { Ok(()) }
     }
 }

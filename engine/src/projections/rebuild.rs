@@ -1,7 +1,7 @@
 //! Rebuild beside: a projection is made anew from the first event in tables of its own while the old ones serve; when it
 //! has caught up, it takes their place in one transaction. Interrupted, it goes on where it was.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 
@@ -11,10 +11,14 @@ use super::{
     quarantine,
     runner::{Program, Runner, Step, TURN},
 };
-use crate::{Store, StoreError, Tx, jobs, sql};
+use crate::{Dialect, Store, StoreError, Tx, jobs, sql};
 
 /// How many events are folded at once while both checkpoints are locked.
 const STEP: i64 = 200_000;
+/// The jobs of how many keys are taken over in one transaction.
+const RANGE: usize = 5_000;
+/// How long it waits before it asks for a lock again.
+const AFTER_A_LOCK: Duration = Duration::from_millis(200);
 
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
@@ -45,6 +49,7 @@ pub(super) async fn rebuild<P: Projection>(
     let mut beside = Runner::of_view(store, projection, Target::Beside, program);
     serving.begin().await?;
     begin(store, &serving, &beside).await?;
+    let mut taking = Taking::from_the_first();
     loop {
         match beside.step().await? {
             Step::More => progress(beside.reached(), store.head().await?),
@@ -56,12 +61,54 @@ pub(super) async fn rebuild<P: Projection>(
                 return Err(unreadable(position, why));
             }
             Step::Stopped { position, failure } => return Err(unreadable(position, &failure)),
-            Step::Wait => match take_over(store, &serving, &beside).await? {
-                Taken::Over => return Ok(()),
+            Step::Wait => match take_over(store, &serving, &beside, &mut taking).await {
+                Ok(Taken::Over) => return Ok(()),
                 // What came meanwhile can't be applied: the steps find out at which event.
-                Taken::Refused => {}
+                Ok(Taken::Partly | Taken::Refused) => {}
+                // Somebody else has a lock, and others wait behind whoever waits for it.
+                Err(error) if error.is_locked() => tokio::time::sleep(AFTER_A_LOCK).await,
+                Err(error) => return Err(error),
             },
         }
+    }
+}
+
+/// How far the jobs have been taken over: those of so many keys after others, each time in a transaction of its own.
+#[derive(Debug, Clone)]
+struct Taking {
+    /// Where the journal ended when the first of them were taken over; `None`: none were yet.
+    since: Option<i64>,
+    /// All keys up to this one were taken over; `None`: all were.
+    after: Option<String>,
+    /// Who had events since, and comes again.
+    again: Vec<String>,
+}
+
+impl Taking {
+    const fn from_the_first() -> Self {
+        Self { since: None, after: Some(String::new()), again: Vec::new() }
+    }
+
+    /// Whose jobs are to be taken over next, and whether nobody's are then left. The journal's end is `reached`.
+    async fn next(&mut self, tx: &mut Tx, kinds: &[&str], reached: i64) -> Result<(Vec<String>, bool), StoreError> {
+        let since = *self.since.get_or_insert(reached);
+        if let Some(after) = &mut self.after {
+            let keys = jobs::keys_after(tx, kinds, after, RANGE).await?;
+            match keys.last() {
+                Some(last) => after.clone_from(last),
+                None => self.after = None,
+            }
+            return Ok((keys, false));
+        }
+        if self.again.is_empty() {
+            let keys = with_events_after(tx, since).await?;
+            if keys.len() <= RANGE {
+                return Ok((keys, true));
+            }
+            (self.again, self.since) = (keys, Some(reached));
+        }
+        let rest = self.again.len().saturating_sub(RANGE);
+        Ok((self.again.split_off(rest), false))
     }
 }
 
@@ -69,6 +116,8 @@ pub(super) async fn rebuild<P: Projection>(
 enum Taken {
     /// The rebuilt rows serve.
     Over,
+    /// A range of the jobs was taken over.
+    Partly,
     /// The last events can't be applied as one batch.
     Refused,
 }
@@ -103,9 +152,17 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
     Ok(tx.commit().await?)
 }
 
-/// With both checkpoints locked: what came meanwhile is folded, and the rebuilt rows take the place of the old ones.
-async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<Taken, StoreError> {
+/// With both checkpoints locked: what came meanwhile is folded. Then the jobs of the next range of keys are brought to what was
+/// scheduled beside; behind the last range, those of whoever had an event since the first, and the rebuilt rows take the place
+/// of the old ones. Each time it is short: whatever else follows the journal waits.
+async fn take_over<P: Projection>(
+    store: &Store,
+    serving: &Runner<P>,
+    beside: &Runner<P>,
+    taking: &mut Taking,
+) -> Result<Taken, StoreError> {
     let mut tx = store.database().begin().await?;
+    bounded_by_locks(&mut tx).await?;
     not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
     let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
     not_newer::<P>(begun.as_ref())?;
@@ -126,7 +183,18 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
         }
         reached = folded.last;
     }
-    serving.projection.before_swap(&mut tx).await?;
+    if !P::JOBS.is_empty() {
+        let mut then = taking.clone();
+        let (keys, are_the_last) = then.next(&mut tx, P::JOBS, reached).await?;
+        serving.projection.before_swap(&mut tx, &keys).await?;
+        jobs::reconcile(&mut tx, P::JOBS, &keys).await?;
+        if !are_the_last {
+            tx.commit().await?;
+            *taking = then;
+            beside.reached.send_replace(reached);
+            return Ok(Taken::Partly);
+        }
+    }
     swap::<P>(&mut tx).await?;
     quarantine::take_over(&mut tx, &serving.name(), &beside.name()).await?;
     empty::<P>(&mut tx).await?;
@@ -142,6 +210,23 @@ async fn take_over<P: Projection>(store: &Store, serving: &Runner<P>, beside: &R
     sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
     tx.commit().await?;
     Ok(Taken::Over)
+}
+
+/// Lets a transaction's statements take their time, and none wait long for a lock: others would wait behind it.
+async fn bounded_by_locks(tx: &mut Tx) -> Result<(), StoreError> {
+    if tx.dialect() == Dialect::Postgres {
+        // One engine: SQLite's one writer waits for nobody.
+        sql("SELECT set_config('lock_timeout', '500ms', true), set_config('statement_timeout', '0', true)")
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The aggregates that have events after a position.
+async fn with_events_after(tx: &mut Tx, position: i64) -> Result<Vec<String>, StoreError> {
+    let ids = sql("SELECT DISTINCT aggregate_id FROM events WHERE position > $1 ORDER BY aggregate_id");
+    Ok(ids.bind(position).scalars(tx).await?)
 }
 
 /// Versions only go upward: what a newer program made, or is making, is left to it.
@@ -161,7 +246,7 @@ async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(jobs::empty(tx, P::JOBS).await?)
 }
 
-/// Lets what was rebuilt beside serve: the tables change their names, however long they are; jobs are reconciled.
+/// Lets what was rebuilt beside serve: the tables change their names, however long they are.
 async fn swap<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
     for table in P::TABLES {
         let beside = Target::Beside.table(table);
@@ -169,7 +254,7 @@ async fn swap<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
             sql(format!("ALTER TABLE {from} RENAME TO {to}")).execute(&mut *tx).await?;
         }
     }
-    Ok(jobs::reconcile(tx, P::JOBS).await?)
+    Ok(())
 }
 
 fn unreadable(position: i64, failure: &str) -> StoreError {

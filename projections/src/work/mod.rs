@@ -85,8 +85,8 @@ impl Projection for Work {
         timers::save(tx, target, &fold.timers).await
     }
 
-    async fn before_swap(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        pulls::rested(tx, self.schedule.pull).await
+    async fn before_swap(&self, tx: &mut Tx, keys: &[String]) -> Result<(), StoreError> {
+        pulls::rested(tx, self.schedule.pull, keys).await
     }
 }
 

@@ -7,7 +7,6 @@ use domain::{AccountEvent, TokenEvent, account::Plan, schedule::PullIntervals};
 use engine::{
     Bulk, StoreError, Target, Tx,
     jobs::{self, Priority, Scheduled},
-    sql,
 };
 use store::Event;
 
@@ -80,15 +79,19 @@ impl Pull {
 
 /// Jobs that were lost and whose feed is younger than their cause need no pull now: when they are due again comes from the
 /// feed, as if they had never been lost.
-pub(super) async fn rested(tx: &mut Tx, intervals: PullIntervals) -> Result<(), StoreError> {
-    let rows: Vec<(String, i64, i64, DateTime<Utc>)> = sql("SELECT new.key, new.cause, count.upgraded_widgets, \
-         max(f.fetched_at) FROM jobs_rebuild AS new JOIN feeds f ON f.account_id = new.key \
-         JOIN widget_counts_v1_rebuild AS count ON count.account_id = new.key \
-         WHERE new.kind = 'pull' AND f.fetched_at >= new.due_at \
-         AND NOT EXISTS (SELECT 1 FROM jobs AS old WHERE old.kind = new.kind AND old.key = new.key) \
-         GROUP BY new.key, new.cause, count.upgraded_widgets")
-    .fetch_all(&mut *tx)
-    .await?;
+pub(super) async fn rested(tx: &mut Tx, intervals: PullIntervals, keys: &[String]) -> Result<(), StoreError> {
+    let lost = |keys: &str| {
+        format!(
+            "SELECT new.key, new.cause, count.upgraded_widgets, \
+             max(f.fetched_at) FROM jobs_rebuild AS new JOIN feeds f ON f.account_id = new.key \
+             JOIN widget_counts_v1_rebuild AS count ON count.account_id = new.key \
+             WHERE new.kind = 'pull' AND new.key IN ({keys}) AND f.fetched_at >= new.due_at \
+             AND NOT EXISTS (SELECT 1 FROM jobs AS old WHERE old.kind = new.kind AND old.key = new.key) \
+             GROUP BY new.key, new.cause, count.upgraded_widgets"
+        )
+    };
+    let rows = Bulk::new().text("key", keys.iter().map(String::as_str));
+    let rows: Vec<(String, i64, i64, DateTime<Utc>)> = rows.fetch_all(&mut *tx, lost).await?;
     let mut due = Vec::new();
     for (key, cause, upgraded, fetched_at) in &rows {
         let plan = if *upgraded > 0 { Plan::Upgraded } else { Plan::Free };

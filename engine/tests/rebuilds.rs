@@ -7,7 +7,7 @@ use engine::{
     Bulk, Decoded, Entry, EventSet, Head, MIGRATIONS, Projection, Registry, Store, StoreError, Target, Tx,
     jobs::{self, Priority, Scheduled},
     on_both_engines, sql,
-    testing::{Engine, TestDatabase, until},
+    testing::{TestDatabase, until},
 };
 
 /// More than a rebuild takes over at once, twice.

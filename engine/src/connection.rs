@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use crate::away;
+use crate::{away, session};
 
 /// A connection of its own, or none yet.
 #[derive(Debug, Default)]
@@ -41,10 +41,14 @@ impl Connection {
         {
             return Ok(Taken { connection, made });
         }
-        let options = pool.connect_options().as_ref().clone().options(self.settings.iter().copied());
         let (within, made) = (pool.options().get_acquire_timeout(), Instant::now());
         away::connected();
-        let connected = tokio::time::timeout(within, PgConnection::connect_with(&options)).await;
+        let connect = async {
+            let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+            session::settle(&mut connection, self.settings).await?;
+            Ok(connection)
+        };
+        let connected = tokio::time::timeout(within, connect).await;
         Ok(Taken { connection: connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?, made })
     }
 

@@ -40,6 +40,9 @@ pub enum StoreError {
     /// A view or a reaction can't do that.
     #[error("{0}")]
     Projection(String),
+    /// What is between here and the database is in the way; what, and how to go on.
+    #[error("{0}")]
+    Connection(String),
     /// The URL names no engine that this one runs on.
     #[error("it must begin with sqlite:// or postgres://")]
     UnknownEngine,

@@ -20,6 +20,7 @@ mod open;
 mod projections;
 mod recorded;
 mod schema;
+mod session;
 mod snapshot;
 mod sql;
 #[cfg(feature = "testing")]

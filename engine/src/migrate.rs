@@ -74,8 +74,7 @@ impl Database {
             Self::Sqlite(pools) => migrator.run(&mut *pools.writer.turn().await?).await?,
             Self::Postgres(pool) => {
                 // On a connection of its own, whose statements may take as long as a large table needs.
-                let options = pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
-                let mut connection = PgConnection::connect_with(&options).await?;
+                let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
                 migrator.run(&mut connection).await?;
                 connection.close().await?;
             }

@@ -8,12 +8,12 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Database, Options, Pools, StoreError, Writer, away, files};
+use crate::{Database, Options, Pools, StoreError, Writer, away, files, session};
 
 pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, StoreError> {
     let connect = SqliteConnectOptions::from_str(url)?;
@@ -50,33 +50,18 @@ fn readers() -> u32 {
 pub(crate) async fn postgres(url: &str, options: Options) -> Result<Database, StoreError> {
     let connect = PgConnectOptions::from_str(url)?
         .application_name(options.name)
-        // Whoever holds the journal's order or a checkpoint and stops talking, as a frozen machine does, must not stop
-        // everybody else for long.
-        .options([
-            ("idle_in_transaction_session_timeout", "4s"),
-            ("statement_timeout", "60s"),
-            // Short queries of many: helpers would take longer to start than most of them last.
-            ("max_parallel_workers_per_gather", "0"),
-            ("timezone", "UTC"),
-            // The server notices a node that is gone without a word (a cut cable, a dead machine) within 5 seconds, and
-            // its locks with it: another node takes over.
-            ("tcp_keepalives_idle", "2"),
-            ("tcp_keepalives_interval", "1"),
-            ("tcp_keepalives_count", "2"),
-            ("tcp_user_timeout", "4s"),
-        ])
+        // Poolers know no such parameter, and no number here has a fraction.
+        .extra_float_digits(None)
         .disable_statement_logging();
-    // The pool would try for as long as a caller may wait, and then say only that it waited: the first connection is made
-    // without it, so that a wrong address or password is said at once and in words.
-    connect.connect().await?.close().await?;
+    session::try_out(&connect).await?;
     let pool = PgPoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .max_lifetime(away::MAX_AGE)
-        .after_connect(|_, _| {
+        .after_connect(|connection, _| {
             away::connected();
-            Box::pin(async { Ok(()) })
+            session::settle(connection, &[])
         })
         // A ping before each use costs a round trip; one after a rest finds what a restart of the server broke.
         .before_acquire(|connection, meta| {

@@ -199,8 +199,12 @@ pub fn use_durable_postgres() {
     POSTGRES_URL.set(start_postgres(&[])).expect("no database was taken yet");
 }
 
-/// Starts a private server. It ends when this process does: the pipe to it is left open until then.
-fn start_postgres(arguments: &[&str]) -> String {
+/// Starts a private server, which is passed these arguments; its URL. It ends when this process does: the pipe to it is left
+/// open until then.
+///
+/// # Panics
+/// When it can't be started.
+pub fn start_postgres(arguments: &[&str]) -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/private-postgres");
     let mut child = Command::new(script)
         .args(arguments)

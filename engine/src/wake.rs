@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::Database;
+use crate::{Database, session};
 
 const CHANNEL: &str = "journal_grew";
 
@@ -88,6 +88,7 @@ async fn hear_others(pool: PgPool, seen: watch::Sender<i64>) {
 async fn hear(pool: &PgPool, seen: &watch::Sender<i64>) -> Result<(), sqlx::Error> {
     // A pool of its own: it would keep one of the others' connections for good.
     let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+    let own = own.after_connect(|connection, _| session::settle(connection, &[]));
     let own = own.connect_lazy_with(pool.connect_options().as_ref().clone());
     let mut listener = PgListener::connect_with(&own).await?;
     listener.listen(CHANNEL).await?;

@@ -87,6 +87,25 @@ impl Database {
         })
     }
 
+    /// Begins a transaction that reads alone, on SQLite beside the connection that writes.
+    ///
+    /// # Errors
+    /// When no connection is to be had.
+    pub(crate) async fn reading(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Self::Sqlite(pools) => Ok(Tx::Sqlite(Turn::reading(pools.read.acquire().await?).await?)),
+            Self::Postgres(_) => self.begin().await,
+        }
+    }
+
+    /// Whether others wait for the one connection that writes to a SQLite file.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self {
+            Self::Sqlite(pools) => pools.writer.is_wanted(),
+            Self::Postgres(_) => false,
+        }
+    }
+
     /// Whether it is more than a standby, or a primary that was set aside, which answer reads alone. Connections to such a
     /// server are not used again.
     pub(crate) async fn is_primary(&self) -> Result<bool, sqlx::Error> {

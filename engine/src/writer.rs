@@ -6,12 +6,16 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, Error, SqliteConnection, TransactionManager as _,
+    ConnectOptions as _, Connection as _, Error, Sqlite, SqliteConnection, TransactionManager as _,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteTransactionManager as Transactions},
 };
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
@@ -23,12 +27,15 @@ pub struct Writer {
     within: Duration,
     /// None once it is closed.
     connection: Arc<Mutex<Option<SqliteConnection>>>,
+    /// How many wait for a turn.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
     pub(crate) async fn open(options: SqliteConnectOptions, within: Duration) -> Result<Self, Error> {
         let connection = options.connect().await?;
-        Ok(Self { options: Arc::new(options), within, connection: Arc::new(Mutex::new(Some(connection))) })
+        let connection = Arc::new(Mutex::new(Some(connection)));
+        Ok(Self { options: Arc::new(options), within, connection, waiting: Arc::default() })
     }
 
     /// Waits for a turn. What is executed in it is each a transaction of its own.
@@ -36,10 +43,17 @@ impl Writer {
     /// # Errors
     /// When the others take too long, or the database was closed.
     pub async fn turn(&self) -> Result<Turn, Error> {
+        let waiting = Waiting::new(&self.waiting);
         let turn = tokio::time::timeout(self.within, self.connection.clone().lock_owned()).await;
+        drop(waiting);
         let turn = turn.map_err(|_| Error::PoolTimedOut)?;
         let on = OwnedMutexGuard::try_map(turn, Option::as_mut).map_err(|_| Error::PoolClosed)?;
-        Ok(Turn { on, open: false })
+        Ok(Turn { on: Holding::Writer(on), open: false })
+    }
+
+    /// Whether somebody waits for a turn.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Waits for a turn and begins a transaction, which ends with the turn.
@@ -50,7 +64,7 @@ impl Writer {
                 // SQLite ends a transaction by itself when the disk is full, and sqlx goes on counting it; or the
                 // connection's thread has died. A fresh one knows nothing of that.
                 tracing::warn!(%error, "the connection that writes is opened anew");
-                *turn.on = self.options.connect().await?;
+                *turn = self.options.connect().await?;
                 turn.begin().await?;
             }
             begun => begun?,
@@ -68,24 +82,56 @@ impl Writer {
     }
 }
 
-/// The connection while nobody else has it. A transaction that was not committed is rolled back when it is dropped.
+/// One who waits for a turn, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection while nobody else has it. A transaction that was not committed is rolled back when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    on: OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>,
+    on: Holding,
     open: bool,
 }
 
+#[derive(Debug)]
+enum Holding {
+    /// The one that writes.
+    Writer(OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>),
+    /// One of those that read.
+    Reader(PoolConnection<Sqlite>),
+}
+
 impl Turn {
+    /// A transaction on a connection that reads, which sees the database as it is now.
+    pub(crate) async fn reading(on: PoolConnection<Sqlite>) -> Result<Self, Error> {
+        let mut turn = Self { on: Holding::Reader(on), open: true };
+        let begun = Transactions::begin(&mut turn, None).await;
+        turn.open = begun.is_ok();
+        begun.map(|()| turn)
+    }
+
     /// A deferred transaction that first reads and then writes would fail at once when another one wrote between.
     async fn begin(&mut self) -> Result<(), Error> {
         self.open = true;
-        let begun = Transactions::begin(&mut self.on, Some("BEGIN IMMEDIATE".into())).await;
+        let begun = Transactions::begin(self, Some("BEGIN IMMEDIATE".into())).await;
         self.open = begun.is_ok();
         begun
     }
 
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
-        Transactions::commit(&mut self.on).await?;
+        Transactions::commit(&mut self).await?;
         self.open = false;
         Ok(())
     }
@@ -95,7 +141,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         if self.open {
             // Commands to a connection are carried out in their order: the next turn begins after this.
-            Transactions::start_rollback(&mut self.on);
+            Transactions::start_rollback(self);
         }
     }
 }
@@ -104,12 +150,18 @@ impl Deref for Turn {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.on
+        match &self.on {
+            Holding::Writer(on) => on,
+            Holding::Reader(on) => on,
+        }
     }
 }
 
 impl DerefMut for Turn {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.on
+        match &mut self.on {
+            Holding::Writer(on) => on,
+            Holding::Reader(on) => on,
+        }
     }
 }

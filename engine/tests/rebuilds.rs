@@ -1,6 +1,6 @@
 //! Rebuilds of what is large, while others write and read.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{collections::HashMap, sync::Mutex};
 
 use chrono::{DateTime, Utc};
 use engine::{
@@ -163,12 +163,17 @@ on_both_engines! {
         let mut reader = pool.begin().await.expect("begins");
         engine::sqlx::query("SELECT * FROM todo").execute(&mut *reader).await.expect("reads");
         let others = async {
-            // As often as it takes for the rebuild to have waited for the lock, several times.
-            for _ in 0..300 {
+            let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%'";
+            for _ in 0..2 {
+                until("the rebuild waits", async || {
+                    let waiting: i64 = sql(waits).scalar(other.database()).await.expect("answers");
+                    waiting > 0
+                })
+                .await;
+                // Behind it in the line for the table.
                 let read: i64 = sql("SELECT count(*) FROM todo").scalar(store.database()).await.expect("reads");
                 assert_eq!(read, 1);
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                engine::sqlx::query("SELECT 1").execute(&mut *reader).await.expect("still there");
             }
             reader.commit().await.expect("ends");
         };

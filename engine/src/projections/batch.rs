@@ -29,10 +29,17 @@ pub(super) struct Folded {
 
 impl<P: Projection> Runner<P> {
     /// Folds what comes after a position in a transaction that has the checkpoint's lock, and moves the checkpoint.
+    pub(super) async fn advance(&self, tx: &mut Tx, position: i64, limit: i64) -> Result<Folded, StoreError> {
+        let (fold, folded) = self.gather(tx, position, limit).await?;
+        self.save(tx, position, fold, &folded).await?;
+        Ok(folded)
+    }
+
+    /// Folds what comes after a position in memory.
     ///
     /// An event that can't be decoded sets its aggregate aside, whose state before it is saved with the batch. At an event
     /// of a newer program the batch ends, unless the event has waited for others already.
-    pub(super) async fn advance(&self, tx: &mut Tx, position: i64, limit: i64) -> Result<Folded, StoreError> {
+    pub(super) async fn gather(&self, tx: &mut Tx, position: i64, limit: i64) -> Result<(P::Fold, Folded), StoreError> {
         let mut quarantined = quarantine::ids(&mut *tx, &self.name()).await?;
         let mut folded = Folded { last: position, newer: None, aside: Vec::new() };
         let (mut fold, mut loaded) = (P::Fold::default(), HashSet::new());
@@ -61,11 +68,22 @@ impl<P: Projection> Runner<P> {
                 break;
             }
         }
+        Ok((fold, folded))
+    }
+
+    /// Writes what was folded of the events after a position, and moves the checkpoint, whose lock the transaction has.
+    pub(super) async fn save(
+        &self,
+        tx: &mut Tx,
+        position: i64,
+        fold: P::Fold,
+        folded: &Folded,
+    ) -> Result<(), StoreError> {
         if folded.last > position {
             self.projection.save(fold, tx, self.target).await?;
             Checkpoint::move_to(tx, &self.name(), folded.last).await?;
         }
-        Ok(folded)
+        Ok(())
     }
 
     /// The events to fold, up to one that others may be able to apply.

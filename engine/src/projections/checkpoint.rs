@@ -137,6 +137,12 @@ impl Checkpoint {
         Ok(row.map(Self::from))
     }
 
+    /// Notes that others than its runner have changed its rows.
+    pub(super) async fn changed(tx: &mut Tx, name: &str) -> Result<(), StoreError> {
+        sql("UPDATE checkpoints SET epoch = epoch + 1 WHERE name = $1").bind(name).execute(tx).await?;
+        Ok(())
+    }
+
     /// Moves one whose lock the transaction has.
     pub(super) async fn move_to(tx: &mut Tx, name: &str, position: i64) -> Result<(), StoreError> {
         sql("UPDATE checkpoints SET position = $1 WHERE name = $2").bind(position).bind(name).execute(tx).await?;

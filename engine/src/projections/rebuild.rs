@@ -199,8 +199,8 @@ async fn take_over<P: Projection>(
     quarantine::take_over(&mut tx, &serving.name(), &beside.name()).await?;
     empty::<P>(&mut tx).await?;
     sql(
-        "UPDATE checkpoints SET version = $1, position = $2, failed_position = NULL, failure = NULL, stopped_by = NULL \
-         WHERE name = $3",
+        "UPDATE checkpoints SET version = $1, position = $2, epoch = epoch + 1, failed_position = NULL, failure = NULL, \
+         stopped_by = NULL WHERE name = $3",
     )
     .bind(Runner::<P>::VERSION)
     .bind(reached)

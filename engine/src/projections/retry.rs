@@ -136,6 +136,7 @@ impl<P: Projection> Runner<P> {
         self.projection.save(fold, &mut tx, self.target).await?;
         jobs::restore(&mut tx, &kept).await?;
         quarantine::take_back(&mut tx, &name, id).await?;
+        Checkpoint::changed(&mut tx, &name).await?;
         tx.commit().await?;
         Ok(Some(None))
     }

@@ -31,6 +31,8 @@ use crate::{Store, StoreError, Tx, sql};
 
 /// How many events are folded into one transaction at most: the more, the fewer rows are written, for each once.
 const BATCH: i64 = 500_000;
+/// How many events are folded into one transaction of SQLite while others wait to write, and at first.
+const SHORT: i64 = 1_000;
 /// How many events fewer a batch has when the database refused it, and more when it took it.
 const FACTOR: i64 = 10;
 /// How long a runner sleeps at most when nothing wakes it.
@@ -55,6 +57,8 @@ pub(super) struct Runner<P> {
     batch: i64,
     /// How many events the next transaction may have.
     limit: i64,
+    /// Somebody waited for the last transaction to end.
+    kept_waiting: bool,
     /// Where the last transaction began.
     from: i64,
     /// Events of newer programs up to this position have waited for others, and are set aside.
@@ -87,6 +91,14 @@ pub(super) enum Start {
     Now,
 }
 
+/// Where a checkpoint is, and of which rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    position: i64,
+    /// How often others than the runner have changed them.
+    epoch: i64,
+}
+
 /// What one step came to.
 pub(super) enum Step {
     /// There may be more.
@@ -114,7 +126,8 @@ impl<P: Projection> Runner<P> {
             reached: watch::channel(0).0,
             program: program.clone(),
             batch: BATCH,
-            limit: BATCH,
+            limit: if store.database().is_shared() { BATCH } else { SHORT },
+            kept_waiting: false,
             from: 0,
             past: 0,
             alone_until: None,
@@ -128,7 +141,7 @@ impl<P: Projection> Runner<P> {
     pub(super) fn of_reaction(store: &Store, reaction: &Arc<P>, program: &Arc<Program>) -> Self {
         let batch = reaction::BATCH;
         let view = Self::of_view(store, reaction, Target::Serving, program);
-        Self { start: Start::Now, batch, limit: batch, ..view }
+        Self { start: Start::Now, batch, limit: batch.min(view.limit), ..view }
     }
 
     /// Its name in the checkpoints.
@@ -208,7 +221,10 @@ impl<P: Projection> Runner<P> {
     pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
         let refusal = match AssertUnwindSafe(self.fold()).catch_unwind().await {
             Ok(Ok(Step::More)) => {
-                self.limit = self.limit.saturating_mul(FACTOR).min(self.batch);
+                self.limit = match self.limit.saturating_mul(FACTOR).min(self.batch) {
+                    more if more > SHORT && self.kept_waiting => SHORT,
+                    more => more,
+                };
                 (self.refused_alone, self.failures) = (false, 0);
                 return Ok(Step::More);
             }
@@ -240,32 +256,44 @@ impl<P: Projection> Runner<P> {
                 None => {}
             }
         }
-        let mut tx = self.store.database().begin().await?;
-        let Some(position) = self.lock(&mut tx).await? else {
+        let database = self.store.database();
+        // On SQLite it is folded beside whoever writes, and saved only if nobody has changed the rows meanwhile.
+        let mut tx = if database.is_shared() { database.begin().await? } else { database.reading().await? };
+        let Some(from) = self.lock(&mut tx).await? else {
             drop(tx);
             // How far it is, whoever brought it there.
             return Ok(self.look().await?.unwrap_or(Step::Busy));
         };
-        self.from = position;
-        let folded = self.advance(&mut tx, position, self.limit).await?;
-        if folded.last == position {
+        self.from = from.position;
+        let (fold, folded) = self.gather(&mut tx, from.position, self.limit).await?;
+        if folded.last == from.position {
             return Ok(folded.newer.map_or(Step::Wait, Step::Newer));
         }
+        if !database.is_shared() {
+            drop(tx);
+            tx = database.begin().await?;
+            if self.lock(&mut tx).await? != Some(from) {
+                return Ok(Step::More);
+            }
+        }
+        self.save(&mut tx, from.position, fold, &folded).await?;
         if let Some((position, too_many)) = self.put_aside(&mut tx, &folded.aside).await? {
             drop(tx);
             return self.stop(position, too_many).await;
         }
+        self.kept_waiting = database.is_wanted();
         tx.commit().await?;
         folded.aside.iter().for_each(|culprit| self.tell(culprit));
         self.reached.send_replace(folded.last);
         Ok(Step::More)
     }
 
-    /// The checkpoint's position, locked until the transaction ends; `None`: another node has it, or nobody may go on.
-    async fn lock(&self, tx: &mut Tx) -> Result<Option<i64>, StoreError> {
+    /// Where the checkpoint is, locked until the transaction ends if that writes; `None`: another node has it, or nobody may go
+    /// on.
+    async fn lock(&self, tx: &mut Tx) -> Result<Option<Place>, StoreError> {
         let dialect = self.store.database().dialect();
-        let locked: Option<(i64, String)> = sql(format!(
-            "SELECT position, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
+        let locked: Option<(i64, i64, String)> = sql(format!(
+            "SELECT position, epoch, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
             dialect.unhurried(),
             dialect.skip_locked()
         ))
@@ -273,7 +301,7 @@ impl<P: Projection> Runner<P> {
         .bind(Self::VERSION)
         .fetch_optional(tx)
         .await?;
-        Ok(locked.map(|(position, _)| position))
+        Ok(locked.map(|(position, epoch, _)| Place { position, epoch }))
     }
 
     /// Sets aside whose event was refused when it alone was to be applied, and passes it.
@@ -281,7 +309,9 @@ impl<P: Projection> Runner<P> {
         let mut tx = self.store.database().begin().await?;
         let locked = self.lock(&mut tx).await?;
         let culprit = match locked {
-            Some(position) if position == self.from => quarantine::culprit_after(&mut tx, position, failure).await?,
+            Some(Place { position, .. }) if position == self.from => {
+                quarantine::culprit_after(&mut tx, position, failure).await?
+            }
             _ => None,
         };
         // Without one, another node was faster.

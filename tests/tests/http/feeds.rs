@@ -28,6 +28,8 @@ on_both_engines! {
         let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
         let upgraded = owner.add_widget(&account, Plan::Upgraded).await;
         let free = owner.add_widget(&account, Plan::Free).await;
+        // Each new widget brings a pull, and until it is over the next one is due.
+        relight.settled().await;
         let answer = until_posts(&relight, &upgraded, 12).await;
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
         assert_eq!(answer.headers()["content-type"], "application/json");

@@ -3,6 +3,7 @@
 //!
 //! One engine after the other, and PostgreSQL as it should run, with fsync, on a cluster of its own.
 
+mod chaos;
 mod postgres;
 mod told;
 
@@ -206,6 +207,24 @@ async fn look_at(store: &Store) {
         assert_eq!((view.status, view.generation), (Status::Active, i64::from(token.generation())));
         assert_eq!((view.expires_at, view.position), (current.expires_at, story.last().expect("an event").position));
     }
+}
+
+/// How often each widget of an account was added. No stream has a gap.
+async fn widgets_added(store: &Store) -> BTreeMap<(String, String), u32> {
+    let (mut added, mut sequences) = (BTreeMap::new(), BTreeMap::new());
+    let mut page = store.events_after(0, 10_000).await.expect("reads");
+    while let Some(after) = page.last().map(|last| last.position) {
+        for event in page {
+            let sequence = sequences.entry((event.aggregate, event.aggregate_id.clone())).or_insert(0);
+            assert_eq!(event.sequence, *sequence + 1, "a gap");
+            *sequence = event.sequence;
+            if let Some(widget) = engine::json(&event.payload)["WidgetAdded"]["widget"].as_str() {
+                *added.entry((event.aggregate_id, widget.to_owned())).or_insert(0) += 1;
+            }
+        }
+        page = store.events_after(after, 10_000).await.expect("reads");
+    }
+    added
 }
 
 /// The views are what a rebuild from the first event makes of them.

@@ -19,7 +19,7 @@ use store::testing::TestDatabase;
 use tests::{fault_after, until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{like_a_fresh_rebuild, until_views_reach};
+use crate::{like_a_fresh_rebuild, until_views_reach, widgets_added};
 
 /// How often it dies, times four: coming back takes seconds.
 const KILLS: u32 = 12;
@@ -78,7 +78,7 @@ async fn work(store: Store, stop: Arc<AtomicBool>, count: Arc<AtomicUsize>) -> B
 }
 
 /// Ends the server at once, without a checkpoint, and starts it again: it recovers from its log.
-fn crash(data_directory: &str) {
+pub(crate) fn crash(data_directory: &str) {
     let bin = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut bins: Vec<_> = bin.map(|entry| entry.path().join("bin/pg_ctl")).filter(|path| path.exists()).collect();
     bins.sort();
@@ -119,24 +119,11 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
         enough.store(true, Ordering::Relaxed);
     });
     let acknowledged: BTreeMap<_, _> = done.into_iter().flatten().collect();
-    let mut added: BTreeMap<(String, String), u32> = BTreeMap::new();
-    let mut sequences: BTreeMap<String, i64> = BTreeMap::new();
-    let (mut after, mut page) = (0, store.events_after(0, 10_000).await.expect("reads"));
-    while let Some(last) = page.last() {
-        after = last.position.max(after);
-        for event in page {
-            let sequence = sequences.entry(event.aggregate_id.clone()).or_insert(0);
-            assert_eq!(event.sequence, *sequence + 1, "a gap");
-            *sequence = event.sequence;
-            if let Some(widget) = engine::json(&event.payload)["WidgetAdded"]["widget"].as_str() {
-                *added.entry((event.aggregate_id, widget.to_owned())).or_insert(0) += 1;
-            }
-        }
-        page = store.events_after(after, 10_000).await.expect("reads");
-    }
+    let added = widgets_added(&store).await;
     let mut checked = 0;
     for (account, widgets) in acknowledged {
-        assert!(sequences.contains_key(&account), "an acknowledged account is lost");
+        let story = store.unit(metadata()).load::<Account>(&account).await.expect("loads");
+        assert_ne!(story, Account::default(), "an acknowledged account is lost");
         for widget in widgets {
             assert_eq!(added.get(&(account.clone(), widget)), Some(&1), "acknowledged once, and there once");
             checked += 1;
@@ -144,7 +131,7 @@ async fn what_was_acknowledged_outlives_a_crash_of_the_database() {
     }
     assert_eq!(checked, count.load(Ordering::Relaxed));
     assert!(added.values().all(|times| *times == 1), "one counts twice");
-    until_views_reach(&store, after).await;
+    until_views_reach(&store, store.head().await.expect("a head")).await;
     stop.cancel();
     followers.stopped().await;
     like_a_fresh_rebuild(&store).await;

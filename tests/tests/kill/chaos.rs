@@ -44,7 +44,7 @@ impl Dice {
     }
 }
 
-fn signal(process: &Process, signal: &str) {
+pub(crate) fn signal(process: &Process, signal: &str) {
     let sent = Command::new("kill").args([signal, &process.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
 }

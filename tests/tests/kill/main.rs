@@ -6,6 +6,7 @@
 mod chaos;
 mod frozen;
 mod postgres;
+mod restored;
 mod told;
 
 use std::{

@@ -79,6 +79,11 @@ async fn work(store: Store, stop: Arc<AtomicBool>, count: Arc<AtomicUsize>) -> B
 
 /// Ends the server at once, without a checkpoint, and starts it again: it recovers from its log.
 pub(crate) fn crash(data_directory: &str) {
+    pg_ctl(data_directory, &["restart", "-m", "immediate"]);
+}
+
+/// Runs `pg_ctl`, as the user as whom the server runs.
+pub(crate) fn pg_ctl(data_directory: &str, arguments: &[&str]) {
     let bin = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut bins: Vec<_> = bin.map(|entry| entry.path().join("bin/pg_ctl")).filter(|path| path.exists()).collect();
     bins.sort();
@@ -91,9 +96,9 @@ pub(crate) fn crash(data_directory: &str) {
     } else {
         Command::new(pg_ctl)
     };
-    command.args(["restart", "-m", "immediate", "-w", "-D", data_directory, "-l", &format!("{data_directory}/../log")]);
+    command.args(arguments).args(["-w", "-D", data_directory, "-l", &format!("{data_directory}/../log")]);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("pg_ctl runs").success(), "PostgreSQL comes back");
+    assert!(command.status().expect("pg_ctl runs").success(), "{arguments:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

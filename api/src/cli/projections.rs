@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use commands::Clock;
-use engine::{Quarantined, Registry, Retried, Store};
+use engine::{Kind, Quarantined, Registry, Retried, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{config::Config, database, service};
@@ -56,6 +56,8 @@ async fn status(store: &Store, registry: &Registry) -> Result<()> {
             Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
             None if state.quarantined == 1 => "follows, without 1 account".to_owned(),
             None if state.quarantined > 0 => format!("follows, without {} accounts", state.quarantined),
+            // While one runs, and after it was interrupted: nobody follows the journal by these rows yet.
+            None if state.kind == Kind::Rebuild => "is being rebuilt, or waits for its rebuild to go on".to_owned(),
             None => "follows".to_owned(),
         };
         let (name, kind, version, position) = (&state.name, state.kind.name(), state.version, state.position);

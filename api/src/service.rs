@@ -133,7 +133,9 @@ impl Service {
         let database = database::create(&config).await?;
         let vault = vault::open(&config, &database, vault::Missing::Make, clock.now()).await?;
         let stop = CancellationToken::new();
-        clock.begin_after(engine::last_at(&database).await?);
+        if config.instagram.app_id.is_some() || config.facebook.app_id.is_some() {
+            clock.begin_after(engine::last_at(&database).await?);
+        }
         let commands = commands(&config, &client.await??, database, vault, clock, stop.child_token());
         if config.is_https() && config.http.trusted_proxies.is_empty() {
             tracing::warn!(

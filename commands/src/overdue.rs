@@ -1,7 +1,7 @@
 //! Overdue: what becomes of a token whose time has run out. Where Meta was heard of it lately, time decides alone; otherwise
 //! Meta is asked first.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     AccountId, Connection, DataAccess, Evidence, Token, TokenCommand, TokenId, failure::Call, token::Current,
 };
@@ -26,7 +26,12 @@ pub enum Due {
     Decided(Option<DateTime<Utc>>),
     /// Meta, by the app of this login, is to be asked first.
     Ask(Connection),
+    /// The time can't be trusted: nothing is decided.
+    Wait,
 }
+
+/// When Meta is asked again about a token that works although its time has run out.
+pub const ASK_AGAIN: TimeDelta = TimeDelta::hours(6);
 
 impl Commands {
     /// Whether Meta answers calls of the app of a login.
@@ -76,6 +81,10 @@ impl Commands {
         facts: &TokenFacts,
         context: &Context,
     ) -> Result<bool, Error> {
+        // By Meta's answer it may just have turned out that it is not the time that it seemed to be.
+        if self.clock.doubt().is_some() {
+            return Ok(true);
+        }
         let ends = |ends_at| DataAccess { ends_at, estimated: false };
         let (expires_at, data_access) = (facts.expires_at, facts.data_access_expires_at.map(ends));
         let move_on = MoveDeadlines { account, token, expires_at, data_access };
@@ -97,7 +106,17 @@ impl Decision for Expire<'_> {
 
     async fn decide(&self, unit: &mut Unit) -> Result<Due, Error> {
         let Self { commands, account, heard } = self;
+        if commands.clock.doubt().is_some() {
+            return Ok(Due::Wait);
+        }
         let at = unit.metadata().at;
+        if let Some(end) = unit.load::<Token>(*account).await?.active().and_then(Current::runs_out_at)
+            && let Some(again) = heard.at.filter(|heard| *heard >= end && end <= at).map(|heard| heard + ASK_AGAIN)
+            && again > at
+        {
+            // It worked when its time was over already.
+            return Ok(Due::Decided(Some(again)));
+        }
         if let Some(current) = unit.load::<Token>(*account).await?.active()
             && !heard.was_asked
             && current.is_to_be_asked_about(at, heard.at)

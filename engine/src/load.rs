@@ -53,6 +53,8 @@ impl Store {
             }
             return Ok(state);
         }
+        // What it may still remember is longer than what there is.
+        self.cache.forget(key);
         let mut state = State::default();
         let mut more = self.page(key, &mut state).await?.unwrap_or_default();
         if !more {

@@ -1,7 +1,7 @@
 //! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use commands::{check::Checked, report_failure::Failed};
+use chrono::{DateTime, Utc};
+use commands::{check::Checked, overdue::ASK_AGAIN, report_failure::Failed};
 use domain::{AccountId, TokenId, Verdict, schedule::next_check};
 use meta::Presence;
 use projections::{
@@ -15,9 +15,6 @@ use super::{
     next,
 };
 use crate::app::App;
-
-/// When Meta is asked again about a token that works although its time has run out.
-const ASK_AGAIN: TimeDelta = TimeDelta::hours(6);
 
 pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
     // What Meta says is as of when it was asked.
@@ -35,6 +32,9 @@ pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
         Checked::Works { token, is_overdue } => {
             let end = next(job, Some(next_check(job.account, now)));
             let mut tx = app.database().begin().await?;
+            if is_overdue {
+                jobs::lock(&mut tx, job.account).await?;
+            }
             let Some(held) = job.held.end(&mut tx, end).await? else { return Ok(()) };
             feeds::heard(&mut tx, &held, job.account, token, now).await?;
             if is_overdue {

@@ -4,6 +4,7 @@
 //! line with all other calls; after ten minutes, or when Meta is away, time decides.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +12,10 @@ use std::{
 use chrono::TimeDelta;
 use commands::overdue::{Due, Heard};
 use domain::Connection;
-use engine::jobs::{self, End, Worker};
+use engine::{
+    StoreError,
+    jobs::{self, End, Worker},
+};
 use futures::{StreamExt, stream};
 use meta::Presence;
 use projections::{
@@ -50,13 +54,17 @@ async fn expire(app: &App, worker: &Worker, asking: &mut Asking) -> Result<usize
         return Ok(0);
     }
     let claimed = readable(app, claimed).await?;
+    let context = context();
     let heard = feeds::heard_of(app.database(), claimed.iter().map(|job| job.account)).await?;
-    let is_vain = asking.is_vain();
+    let in_vain: Vec<_> = Connection::ALL.into_iter().filter(|of| asking.is_vain(*of)).collect();
     let ended: Vec<_> = stream::iter(claimed)
         .map(|job: Job| async {
-            let was_asked = is_vain || job.attempts > 0;
-            let heard = Heard { at: heard.get(&job.account.to_string()).copied(), was_asked };
-            let due = app.commands.expire(job.account, heard, &context()).await;
+            let at = heard.get(&job.account.to_string()).copied();
+            let decide = |was_asked| app.commands.expire(job.account, Heard { at, was_asked }, &context);
+            let due = match decide(job.attempts > 0).await {
+                Ok(Due::Ask(connection)) if in_vain.contains(&connection) => decide(true).await,
+                due => due,
+            };
             (job, due)
         })
         .buffer_unordered(AT_ONCE as usize)
@@ -77,7 +85,18 @@ async fn expire(app: &App, worker: &Worker, asking: &mut Asking) -> Result<usize
                 let why = "its time has run out; whether Meta answers is being tried".to_owned();
                 done.push((&job.held, End::Postpone { at: now + SOON, why }));
             }
-            Err(error) => super::failed::fault(app, job, error).await?,
+            Ok(Due::Wait) => {
+                let why = "the time can't be trusted".to_owned();
+                done.push((&job.held, End::Postpone { at: now + SOON, why }));
+            }
+            Err(error @ commands::Error::Store(StoreError::Undecodable(_))) => {
+                super::failed::fault(app, job, error).await?;
+            }
+            // No try of its own: Meta was not asked.
+            Err(error) => {
+                tracing::warn!(account = %job.account, %error, "it could not be decided whether a token has run out");
+                done.push((&job.held, End::Postpone { at: now + SOON, why: "our own fault: see the log".to_owned() }));
+            }
         }
     }
     let mut tx = app.database().begin().await?;
@@ -87,41 +106,39 @@ async fn expire(app: &App, worker: &Worker, asking: &mut Asking) -> Result<usize
     Ok(found)
 }
 
-/// How many were asked about while it isn't known whether Meta answers.
+/// How many tokens of an app Meta was asked about while it isn't known whether it answers.
 #[derive(Debug, Default)]
-struct Asking {
-    asked: usize,
-    since: Option<Instant>,
+struct Asking(HashMap<Connection, Asked>);
+
+#[derive(Debug)]
+struct Asked {
+    count: usize,
+    since: Instant,
 }
 
 impl Asking {
     /// Whether those who were asked about are to be waited for. Another call shows whether Meta answers, also where others make
     /// the checks.
     async fn waits(&mut self, app: &App) -> bool {
-        let is_open = || Connection::ALL.into_iter().any(|app_of| app.commands.presence(app_of) == Presence::Unknown);
-        if self.asked >= FEW && is_open() {
+        let is_unknown = |of: &Connection| app.commands.presence(*of) == Presence::Unknown;
+        if self.0.keys().any(is_unknown) {
             app.commands.ask_the_time().await;
         }
-        if !is_open() {
-            *self = Self::default();
-        }
-        self.asked >= FEW && !self.is_vain()
+        self.0.retain(|of, _| is_unknown(of));
+        self.0.values().any(|asked| asked.count >= FEW && asked.since.elapsed() <= ANSWER_WITHIN)
     }
 
-    /// Whether they were waited for long enough.
-    fn is_vain(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() > ANSWER_WITHIN)
+    /// Whether its app's tokens were waited for long enough.
+    fn is_vain(&self, connection: Connection) -> bool {
+        self.0.get(&connection).is_some_and(|asked| asked.since.elapsed() > ANSWER_WITHIN)
     }
 
     fn may_ask(&mut self, app: &App, connection: Connection) -> bool {
         if app.commands.presence(connection) == Presence::Answers {
             return true;
         }
-        if self.asked >= FEW {
-            return false;
-        }
-        self.asked += 1;
-        self.since.get_or_insert_with(Instant::now);
-        true
+        let asked = self.0.entry(connection).or_insert_with(|| Asked { count: 0, since: Instant::now() });
+        asked.count += 1;
+        asked.count <= FEW
     }
 }

@@ -13,7 +13,7 @@ pub mod witness;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use commands::{Context, notices::outbox::MAIL};
+use commands::{Context, clock::Doubt, notices::outbox::MAIL};
 use domain::{Actor, schedule::jitter};
 use engine::{
     StoreError,
@@ -98,7 +98,8 @@ impl Workers {
     /// Claims as much as can be worked on at once, and no more: what waits here would be late elsewhere.
     async fn claim(&self, app: &App, worker: &Worker) -> Vec<(Job, Permit)> {
         let (mut all, mut normal) = (free(&self.all), free(&self.normal));
-        if all.is_empty() {
+        // What would be due again at a wrong time is left as it is.
+        if all.is_empty() || app.commands.clock.doubt().is_some_and(Doubt::is_about_now) {
             return Vec::new();
         }
         let count = |permits: &Vec<_>| u32::try_from(permits.len()).unwrap_or(u32::MAX);

@@ -11,6 +11,9 @@ const APART: TimeDelta = TimeDelta::minutes(2);
 /// So long after the last event a start can't tell a rest from a wrong clock: each account is asked about once a day.
 const QUIET: TimeDelta = TimeDelta::hours(26);
 
+/// For so long what Meta has confirmed stands against the database.
+const OUTRANKS: TimeDelta = TimeDelta::hours(1);
+
 /// Who tells the time besides the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
@@ -31,6 +34,13 @@ pub enum Doubt {
     LongAfterTheLastEvent(TimeDelta),
     /// A witness tells another time: so much is the program ahead of it.
     Contradicted(Witness, TimeDelta),
+}
+
+impl Doubt {
+    /// Whether the program's own time may be wrong. After a step it goes on as before.
+    pub const fn is_about_now(self) -> bool {
+        !matches!(self, Self::Stepped(_))
+    }
 }
 
 impl fmt::Display for Doubt {
@@ -133,6 +143,10 @@ pub(super) struct Anchor {
     doubt: Option<Doubt>,
     /// The database's clock is not the machine's: it has told another time.
     is_apart: bool,
+    /// What Meta told last, if it was a time of its own: the time when the machine started.
+    told: Option<DateTime<Utc>>,
+    /// When Meta last told the program's time, as the machine runs.
+    confirmed: Option<TimeDelta>,
 }
 
 /// Whether two clocks tell the same time.
@@ -142,7 +156,7 @@ pub fn is_near(one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
 
 impl Anchor {
     pub(super) fn at(Reading { set, up }: Reading) -> Self {
-        Self { started: set - up, refuted: None, doubt: None, is_apart: false }
+        Self { started: set - up, refuted: None, doubt: None, is_apart: false, told: None, confirmed: None }
     }
 
     /// The time: the machine's, unless that was set since it was last known to be right.
@@ -175,7 +189,8 @@ impl Anchor {
         });
     }
 
-    /// A witness that tells the program's time ends all doubt; one that tells the machine's, which was set, is followed.
+    /// A witness that tells the program's time ends all doubt; one that tells the machine's, which was set, is followed. Meta,
+    /// when it tells a third time twice, is followed as well; the database is not heard against Meta.
     pub(super) fn hear(&mut self, reading @ Reading { set, up }: Reading, witness: Witness, told: DateTime<Utc>) {
         if witness == Witness::Database {
             self.is_apart |= !is_near(told, set);
@@ -184,16 +199,24 @@ impl Anchor {
             }
         }
         let time = self.time(reading);
+        let is_of_meta = witness == Witness::Meta;
         if is_near(told, time) {
-            self.doubt = None;
+            (self.doubt, self.told) = (None, None);
+            if is_of_meta {
+                self.confirmed = Some(up);
+            }
             if self.has_stepped(reading) {
                 self.refuted = Some(set - up);
             } else {
                 self.started = set - up;
             }
         } else if is_near(told, set) {
-            *self = Self { is_apart: self.is_apart, ..Self::at(reading) };
-        } else {
+            *self = Self { is_apart: self.is_apart, confirmed: is_of_meta.then_some(up), ..Self::at(reading) };
+        } else if is_of_meta && self.told.is_some_and(|before| is_near(before, told - up)) {
+            let (started, confirmed) = (told - up, Some(up));
+            *self = Self { started, confirmed, refuted: Some(set - up), is_apart: self.is_apart, ..Self::at(reading) };
+        } else if is_of_meta || self.confirmed.is_none_or(|confirmed| up - confirmed > OUTRANKS) {
+            self.told = is_of_meta.then_some(told - up);
             self.doubt = Some(Doubt::Contradicted(witness, time - told));
         }
     }
@@ -287,6 +310,30 @@ mod tests {
         assert!(anchor.doubt(after(30, DAYS_AHEAD)).is_some());
         anchor.hear(after(40, DAYS_AHEAD), Witness::Meta, right(40) + DAYS_AHEAD);
         assert_eq!(anchor.doubt(after(50, DAYS_AHEAD)), None);
+    }
+
+    #[test]
+    fn meta_is_followed_when_it_tells_another_time_twice() {
+        // The machine was wrong from its start.
+        let mut anchor = Anchor::at(after(0, DAYS_AHEAD));
+        anchor.begin_after(Some(right(-60)), right(0) + DAYS_AHEAD);
+        anchor.hear(after(1, DAYS_AHEAD), Witness::Meta, right(1));
+        assert!(anchor.doubt(after(1, DAYS_AHEAD)).is_some());
+        anchor.hear(after(2, DAYS_AHEAD), Witness::Meta, right(2));
+        let standing = Standing::ApartFromTheMachine(DAYS_AHEAD);
+        assert_eq!((anchor.time(after(3, DAYS_AHEAD)), anchor.standing(after(3, DAYS_AHEAD))), (right(3), standing));
+        // Then somebody sets it.
+        assert_eq!(anchor.standing(after(4, TimeDelta::zero())), Standing::Trusted);
+    }
+
+    #[test]
+    fn the_database_is_not_heard_against_meta() {
+        let (mut anchor, now) = (begun(), |seconds| after(seconds, TimeDelta::zero()));
+        anchor.hear(now(10), Witness::Meta, right(10));
+        anchor.hear(now(20), Witness::Database, right(20) + TimeDelta::minutes(3));
+        assert_eq!(anchor.doubt(now(20)), None);
+        anchor.hear(now(7_200), Witness::Database, right(7_200) + TimeDelta::minutes(3));
+        assert!(anchor.doubt(now(7_200)).is_some());
     }
 
     #[test]

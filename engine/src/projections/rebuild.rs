@@ -76,7 +76,7 @@ pub(super) async fn rebuild<P: Projection>(
 /// How far the jobs have been taken over: those of so many keys after others, each time in a transaction of its own.
 #[derive(Debug, Clone)]
 struct Taking {
-    /// Where the journal ended when the first of them were taken over; `None`: none were yet.
+    /// How far both were when the first of them were taken over; `None`: none were yet.
     since: Option<i64>,
     /// All keys up to this one were taken over; `None`: all were.
     after: Option<String>,
@@ -89,7 +89,7 @@ impl Taking {
         Self { since: None, after: Some(String::new()), again: Vec::new() }
     }
 
-    /// Whose jobs are to be taken over next, and whether nobody's are then left. The journal's end is `reached`.
+    /// Whose jobs are to be taken over next, and whether nobody's are then left. Both have reached `reached`.
     async fn next(&mut self, tx: &mut Tx, kinds: &[&str], reached: i64) -> Result<(Vec<String>, bool), StoreError> {
         let since = *self.since.get_or_insert(reached);
         if let Some(after) = &mut self.after {
@@ -163,7 +163,8 @@ async fn take_over<P: Projection>(
 ) -> Result<Taken, StoreError> {
     let mut tx = store.database().begin().await?;
     bounded_by_locks(&mut tx).await?;
-    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
+    let serves = Checkpoint::locked(&mut tx, &serving.name()).await?;
+    not_newer::<P>(serves.as_ref())?;
     let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
     not_newer::<P>(begun.as_ref())?;
     // Nobody: another node was there first.
@@ -185,7 +186,9 @@ async fn take_over<P: Projection>(
     }
     if !P::JOBS.is_empty() {
         let mut then = taking.clone();
-        let (keys, are_the_last) = then.next(&mut tx, P::JOBS, reached).await?;
+        // The rows that serve may be behind, and what they fold later changes jobs that were taken over.
+        let both = serves.map_or(0, |serves| serves.position.min(reached));
+        let (keys, are_the_last) = then.next(&mut tx, P::JOBS, both).await?;
         serving.projection.before_swap(&mut tx, &keys).await?;
         jobs::reconcile(&mut tx, P::JOBS, &keys).await?;
         if !are_the_last {

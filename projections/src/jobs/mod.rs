@@ -14,7 +14,7 @@ use engine::{
 };
 
 use crate::{account, parse};
-pub use overdue::{check_first, decide_now, put_off};
+pub use overdue::{check_first, decide_now, lock, put_off};
 pub use tries::{Retry, Try, forget_tries, retry, tries};
 
 /// Calls of Meta.

@@ -43,3 +43,11 @@ async fn due(tx: &mut Tx, kind: Kind, accounts: &[AccountId], now: DateTime<Utc>
 pub async fn put_off(tx: &mut Tx, account: AccountId, at: DateTime<Utc>) -> Result<(), StoreError> {
     jobs::begin_anew(tx, (Kind::Expire.name(), &account.to_string()), at).await
 }
+
+/// Locks an account's jobs, before more than one of them changes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(tx: &mut Tx, account: AccountId) -> Result<(), StoreError> {
+    Ok(jobs::lock(tx, std::iter::once(&*account.to_string())).await?)
+}

@@ -70,26 +70,29 @@ impl Machine {
     }
 
     async fn add(&self, request: usize) -> String {
-        let begun = Instant::now();
-        for attempt in request.. {
-            assert!(begun.elapsed() < Duration::from_mins(3), "no answer to request {request} of {}", self.number);
+        let (mut attempt, mut added) = (request, None);
+        until("an answer", async || {
             let node = &self.nodes[attempt % 2];
+            attempt += 1;
             let post = self.client.post(format!("{node}/api/v1/accounts/{}/widgets", self.account));
             let post = post.bearer_auth(&self.key).header("Idempotency-Key", format!("{}-{request}", self.number));
-            let Ok(answer) = post.json(&json!({"plan": "free"})).send().await else { continue };
+            let Ok(answer) = post.json(&json!({"plan": "free"})).send().await else { return false };
             match answer.status() {
                 StatusCode::CREATED => {
                     // An answer that breaks off is asked for again.
-                    if let Ok(widget) = answer.json::<Value>().await {
-                        return widget["id"].as_str().expect("an id").to_owned();
-                    }
+                    let widget = answer.json::<Value>().await.unwrap_or_default();
+                    added = widget["id"].as_str().map(str::to_owned);
+                    added.is_some()
                 }
-                StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {}
-                status if status.is_server_error() => {}
-                status => panic!("{status}: {:?}", answer.text().await),
+                StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => false,
+                status => {
+                    assert!(status.is_server_error(), "{status}: {:?}", answer.text().await);
+                    false
+                }
             }
-        }
-        unreachable!("attempts don't end")
+        })
+        .await;
+        added.expect("added")
     }
 }
 

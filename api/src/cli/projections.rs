@@ -56,7 +56,7 @@ async fn status(store: &Store, registry: &Registry) -> Result<()> {
             Some((position, failure)) => format!("STOPPED at {position}: {failure}"),
             None if state.quarantined == 1 => "follows, without 1 account".to_owned(),
             None if state.quarantined > 0 => format!("follows, without {} accounts", state.quarantined),
-            // While one runs, and after it was interrupted: nobody follows the journal by these rows yet.
+            // While it runs, and after it was interrupted: these rows don't serve yet.
             None if state.kind == Kind::Rebuild => "is being rebuilt, or waits for its rebuild to go on".to_owned(),
             None => "follows".to_owned(),
         };

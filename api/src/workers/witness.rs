@@ -1,4 +1,4 @@
-//! Whether the time can be trusted: it is told when that changes, and witnesses are asked what time it is.
+//! Clock monitoring: logs when the program's time becomes trusted or untrusted, and asks other clocks for the time.
 
 use std::{
     mem::discriminant,

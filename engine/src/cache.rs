@@ -21,18 +21,22 @@ const AGGREGATES: u64 = 20_000;
 /// The type and the id of a stream.
 pub(crate) type Key = (&'static str, String);
 
-/// An aggregate, and the sequence of the last event that it has seen.
+/// An aggregate, and the last event that it has seen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State<A> {
     pub(crate) aggregate: A,
     pub(crate) sequence: i64,
+    /// The event's position; 0 while it is not committed. After a loss another event may have its
+    /// sequence; the position tells them apart.
+    pub(crate) position: i64,
 }
 
 /// A state of whatever aggregate.
 #[derive(Clone)]
 pub(crate) struct AnyState {
     sequence: i64,
-    state: Arc<dyn Any + Send + Sync>,
+    position: i64,
+    aggregate: Arc<dyn Any + Send + Sync>,
     json: fn(&(dyn Any + Send + Sync)) -> Option<String>,
 }
 
@@ -44,9 +48,8 @@ impl fmt::Debug for AnyState {
 
 impl AnyState {
     pub(crate) fn new<A: Aggregate + 'static>(state: State<A>) -> Self {
-        let json =
-            |state: &(dyn Any + Send + Sync)| serde_json::to_string(&state.downcast_ref::<State<A>>()?.aggregate).ok();
-        Self { sequence: state.sequence, state: Arc::new(state), json }
+        let json = |aggregate: &(dyn Any + Send + Sync)| serde_json::to_string(aggregate.downcast_ref::<A>()?).ok();
+        Self { sequence: state.sequence, position: state.position, aggregate: Arc::new(state.aggregate), json }
     }
 
     /// The length of its stream.
@@ -54,14 +57,25 @@ impl AnyState {
         self.sequence
     }
 
-    /// It as JSON.
+    /// The position of its last event; 0 while that is not committed.
+    pub(crate) const fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The state with its last event committed at this position.
+    pub(crate) fn at(self, position: i64) -> Self {
+        Self { position, ..self }
+    }
+
+    /// The aggregate as JSON.
     pub(crate) fn json(&self) -> Option<String> {
-        (self.json)(&*self.state)
+        (self.json)(&*self.aggregate)
     }
 
     /// The state, if it is of this aggregate.
     pub(crate) fn of<A: Aggregate + Clone + 'static>(&self) -> Option<State<A>> {
-        self.state.downcast_ref().cloned()
+        let aggregate = self.aggregate.downcast_ref().cloned()?;
+        Some(State { aggregate, sequence: self.sequence, position: self.position })
     }
 }
 
@@ -96,7 +110,7 @@ impl Cache {
     /// Keeps a state, unless a later one is here already.
     pub(crate) fn keep(&self, key: Key, state: AnyState) {
         self.states.entry(key).and_compute_with(|known| match known {
-            Some(known) if known.value().sequence >= state.sequence => Op::Nop,
+            Some(known) if known.value().position >= state.position => Op::Nop,
             _ => Op::Put(state),
         });
     }

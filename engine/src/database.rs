@@ -1,8 +1,9 @@
 //! The two engines behind one door: the URL's scheme chooses, and one SQL text serves both.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
+use tokio::sync::Semaphore;
 
 use crate::{Dialect, On, StoreError, Turn, Writer, away, open, sql};
 
@@ -22,6 +23,8 @@ pub struct Pools {
     pub read: SqlitePool,
     /// The one that writes.
     pub writer: Writer,
+    /// Half of the connections that read may fold projections, for as long as that takes: the others are for who waits.
+    pub(crate) folding: Arc<Semaphore>,
 }
 
 /// How a database is opened.
@@ -87,13 +90,16 @@ impl Database {
         })
     }
 
-    /// Begins a transaction that reads alone, on SQLite beside the connection that writes.
+    /// Begins a transaction of a projection that reads alone, on SQLite beside the connection that writes.
     ///
     /// # Errors
     /// When no connection is to be had.
     pub(crate) async fn reading(&self) -> Result<Tx, sqlx::Error> {
         match self {
-            Self::Sqlite(pools) => Ok(Tx::Sqlite(Turn::reading(pools.read.acquire().await?).await?)),
+            Self::Sqlite(pools) => {
+                let turn = pools.folding.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                Ok(Tx::Sqlite(Turn::reading(pools.read.acquire().await?, turn).await?))
+            }
             Self::Postgres(_) => self.begin().await,
         }
     }

@@ -22,9 +22,26 @@ const PAGE: usize = 500;
 #[derive(sqlx::FromRow)]
 struct Row {
     sequence: i64,
+    position: i64,
     event_type: String,
     event_version: String,
     payload: String,
+}
+
+impl Row {
+    const fn is_last_of<A>(&self, state: &State<A>) -> bool {
+        self.sequence == state.sequence && self.position == state.position
+    }
+}
+
+/// What reading on in a stream has found.
+enum Page {
+    /// As many events as are read at once: there may be more.
+    Full,
+    /// The end of the stream.
+    Last,
+    /// The state's own last event isn't there.
+    Gone,
 }
 
 impl Store {
@@ -45,45 +62,51 @@ impl Store {
         key: &Key,
         hot: Option<State<A>>,
     ) -> Result<State<A>, StoreError> {
-        if let Some(mut state) = hot
-            && let Some(mut more) = self.page(key, &mut state).await?
+        if let Some(hot) = hot
+            && let Some(state) = self.walk(key, hot).await?
         {
-            while more {
-                more = self.page(key, &mut state).await?.unwrap_or_default();
-            }
             return Ok(state);
         }
         // What it may still remember is longer than what there is.
         self.cache.forget(key);
-        let mut state = State::default();
-        let mut more = self.page(key, &mut state).await?.unwrap_or_default();
-        if !more {
+        loop {
+            let mut begun = State::default();
+            if !matches!(self.page(key, &mut begun).await?, Page::Full) {
+                return Ok(begun);
+            }
+            // A long stream: somebody may have kept its state.
+            let kept = match snapshot::of::<A>(self, key).await? {
+                Some(kept) => self.walk(key, kept.clone()).await?.map(|state| (kept.sequence, state)),
+                None => None,
+            };
+            let read = match kept {
+                Some(read) => Some(read),
+                None => self.walk(key, begun).await?.map(|state| (0, state)),
+            };
+            let Some((from, state)) = read else { continue };
+            if snapshot::is_due(from, state.sequence) {
+                snapshot::keep(self, key, &AnyState::new(state.clone()));
+            }
             return Ok(state);
         }
-        // A long stream: somebody may have kept its state.
-        let begun = if let Some(mut kept) = snapshot::of::<A>(self, key).await?
-            && let Some(goes_on) = self.page(key, &mut kept).await?
-        {
-            let begun = kept.sequence;
-            (state, more) = (kept, goes_on);
-            begun
-        } else {
-            0
-        };
-        while more {
-            more = self.page(key, &mut state).await?.unwrap_or_default();
-        }
-        if snapshot::is_due(begun, state.sequence) {
-            snapshot::keep(self, key, &AnyState::new(state.clone()));
-        }
-        Ok(state)
     }
 
-    /// Folds the next events into a state; whether there may be more. `None`: the state's own last event isn't there.
-    async fn page<A: Aggregate>(&self, key: &Key, state: &mut State<A>) -> Result<Option<bool>, StoreError> {
+    /// Reads a state to the end of its stream. `None`: an event that it was built upon isn't there any more.
+    async fn walk<A: Aggregate>(&self, key: &Key, mut state: State<A>) -> Result<Option<State<A>>, StoreError> {
+        loop {
+            match self.page(key, &mut state).await? {
+                Page::Full => {}
+                Page::Last => return Ok(Some(state)),
+                Page::Gone => return Ok(None),
+            }
+        }
+    }
+
+    /// Folds the next events into a state.
+    async fn page<A: Aggregate>(&self, key: &Key, state: &mut State<A>) -> Result<Page, StoreError> {
         let from = state.sequence.max(1);
         let select = format!(
-            "SELECT sequence, event_type, event_version, {} AS payload FROM events \
+            "SELECT sequence, position, event_type, event_version, {} AS payload FROM events \
              WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence >= $3 ORDER BY sequence LIMIT {PAGE}",
             self.database.dialect().text_of_json("payload")
         );
@@ -92,8 +115,8 @@ impl Store {
             error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => undecodable(key, &error.to_string()),
             error => error.into(),
         })?;
-        if state.sequence > 0 && rows.first().is_none_or(|first| first.sequence != state.sequence) {
-            return Ok(None);
+        if state.sequence > 0 && rows.first().is_none_or(|first| !first.is_last_of(state)) {
+            return Ok(Page::Gone);
         }
         let (is_full, upcasters) = (rows.len() == PAGE, (self.upcasters)());
         let known = state.sequence;
@@ -112,9 +135,9 @@ impl Store {
             };
             let event = event.map_err(|why| undecodable(key, &format!("event {}: {why}", row.sequence)))?;
             state.aggregate.apply(event);
-            state.sequence = row.sequence;
+            (state.sequence, state.position) = (row.sequence, row.position);
         }
-        Ok(Some(is_full))
+        Ok(if is_full { Page::Full } else { Page::Last })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     num::NonZero,
     str::FromStr,
+    sync::Arc,
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -12,6 +13,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::Semaphore;
 
 use crate::{Database, Options, Pools, StoreError, Writer, away, files, session};
 
@@ -37,7 +39,8 @@ pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, Stor
     let writer = Writer::open(connect.clone(), options.acquire_timeout).await?;
     let readers = options.connections.min(readers());
     let read = pool().max_connections(readers).connect_with(connect.pragma("query_only", "on")).await?;
-    Ok(Database::Sqlite(Pools { read, writer }))
+    let folding = Arc::new(Semaphore::new((readers as usize / 2).max(1)));
+    Ok(Database::Sqlite(Pools { read, writer, folding }))
 }
 
 /// How many connections read a SQLite file at most. Each is a thread that computes: more than the machine runs at once would

@@ -137,11 +137,11 @@ impl Unit {
             metadata: self.metadata.json,
         };
         let committed = self.store.appender.append(submission).await;
-        if committed.is_ok() {
-            for (key, state) in &long {
-                snapshot::keep(&self.store, key, state);
+        if let Ok(Committed { position: Some(last) }) = committed {
+            for (key, state, later) in long {
+                snapshot::keep(&self.store, &key, &state.at(last - later));
             }
-        } else {
+        } else if committed.is_err() {
             // Others were faster, or nobody knows: the next decision is made on a fresh load.
             for key in &keys {
                 self.store.cache.forget(key);
@@ -150,15 +150,17 @@ impl Unit {
         committed
     }
 
-    /// The states of streams that are due for a snapshot when this unit is committed.
-    fn long_streams(&self) -> Vec<(Key, AnyState)> {
-        let stream = |event: &NewEvent| (event.aggregate_type, event.aggregate_id.clone());
+    /// The states of streams that are due for a snapshot when this unit is committed, and how many of its events come after
+    /// the last of each.
+    fn long_streams(&self) -> Vec<(Key, AnyState, i64)> {
         // The first event of each comes last, and stays.
-        let firsts: HashMap<_, _> = self.events.iter().rev().map(|event| (stream(event), event.sequence)).collect();
+        let firsts: HashMap<_, _> = self.events.iter().rev().map(|event| (event.key(), event.sequence)).collect();
         let is_due = |(key, state): &(&Key, &AnyState)| {
             firsts.get(*key).is_some_and(|first| snapshot::is_due(first - 1, state.sequence()))
         };
-        self.states.iter().filter(is_due).map(|(key, state)| (key.clone(), state.clone())).collect()
+        let after = |key: &Key| (0..).zip(self.events.iter().rev()).find(|(_, event)| event.key() == *key);
+        let long = |(key, state): (&Key, &AnyState)| Some((key.clone(), state.clone(), after(key)?.0));
+        self.states.iter().filter(is_due).filter_map(long).collect()
     }
 
     /// Takes over what an aggregate decided.
@@ -168,6 +170,7 @@ impl Unit {
         mut state: State<A>,
         events: &[A::Event],
     ) -> Result<(), StoreError> {
+        state.position = if events.is_empty() { state.position } else { 0 };
         for event in events {
             state.sequence += 1;
             self.events.push(NewEvent {
@@ -206,6 +209,21 @@ pub(crate) struct Submission {
     pub(crate) at: DateTime<Utc>,
 }
 
+impl Submission {
+    /// Its states as they are once its events are committed, the last of them at this position.
+    pub(crate) fn committed_states(&mut self, last: i64) -> impl Iterator<Item = (Key, AnyState)> {
+        // The last event of each stream comes first, and the others don't replace it.
+        let mut positions = HashMap::new();
+        for (later, event) in (0..).zip(self.events.iter().rev()) {
+            positions.entry(event.key()).or_insert(last - later);
+        }
+        self.states.drain().map(move |(key, state)| {
+            let position = positions.get(&key).copied().unwrap_or(state.position());
+            (key, state.at(position))
+        })
+    }
+}
+
 /// An event that is to be appended.
 #[derive(Debug)]
 pub(crate) struct NewEvent {
@@ -219,6 +237,10 @@ pub(crate) struct NewEvent {
 }
 
 impl NewEvent {
+    fn key(&self) -> Key {
+        (self.aggregate_type, self.aggregate_id.clone())
+    }
+
     /// The stream that it is appended to.
     pub(crate) fn stream(&self) -> (String, String) {
         (self.aggregate_type.to_owned(), self.aggregate_id.clone())

@@ -18,7 +18,7 @@ use sqlx::{
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteTransactionManager as Transactions},
 };
-use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit};
 
 /// The connection, and the queue before it.
 #[derive(Debug, Clone)]
@@ -110,13 +110,13 @@ enum Holding {
     /// The one that writes.
     Writer(OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>),
     /// One of those that read.
-    Reader(PoolConnection<Sqlite>),
+    Reader(PoolConnection<Sqlite>, #[expect(dead_code, reason = "gives its place back")] OwnedSemaphorePermit),
 }
 
 impl Turn {
     /// A transaction on a connection that reads, which sees the database as it is now.
-    pub(crate) async fn reading(on: PoolConnection<Sqlite>) -> Result<Self, Error> {
-        let mut turn = Self { on: Holding::Reader(on), open: true };
+    pub(crate) async fn reading(on: PoolConnection<Sqlite>, place: OwnedSemaphorePermit) -> Result<Self, Error> {
+        let mut turn = Self { on: Holding::Reader(on, place), open: true };
         let begun = Transactions::begin(&mut turn, None).await;
         turn.open = begun.is_ok();
         begun.map(|()| turn)
@@ -152,7 +152,7 @@ impl Deref for Turn {
     fn deref(&self) -> &SqliteConnection {
         match &self.on {
             Holding::Writer(on) => on,
-            Holding::Reader(on) => on,
+            Holding::Reader(on, _) => on,
         }
     }
 }
@@ -161,7 +161,7 @@ impl DerefMut for Turn {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         match &mut self.on {
             Holding::Writer(on) => on,
-            Holding::Reader(on) => on,
+            Holding::Reader(on, _) => on,
         }
     }
 }

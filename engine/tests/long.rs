@@ -134,6 +134,18 @@ on_both_engines! {
         sql("UPDATE snapshots SET sequence = 601, state = '{\"amount\":601}'").execute(store.database()).await.expect("updated");
         let cold = Store::new(database.open().await, Vec::new).with_shapes(&[("purse", 1)]);
         assert_eq!(amount(&cold).await.expect("loads"), 600);
+        // Nor where another event has the sequence now.
+        let position: i64 = sql("SELECT max(position) FROM events").scalar(store.database()).await.expect("read");
+        sql("UPDATE snapshots SET sequence = 600, position = $1, state = '{\"amount\":601}'")
+            .bind(position + 1)
+            .execute(store.database())
+            .await
+            .expect("updated");
+        let cold = Store::new(database.open().await, Vec::new).with_shapes(&[("purse", 1)]);
+        assert_eq!(amount(&cold).await.expect("loads"), 600);
+        sql("UPDATE snapshots SET position = $1").bind(position).execute(store.database()).await.expect("updated");
+        let cold = Store::new(database.open().await, Vec::new).with_shapes(&[("purse", 1)]);
+        assert_eq!(amount(&cold).await.expect("loads"), 601, "the position decides");
     }
 
     async fn what_is_known_is_brought_up_to_date_by_what_came_since(engine: Engine) {

@@ -118,6 +118,19 @@ on_both_engines! {
         assert_eq!(stream(&store).await.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [1, 2]);
     }
 
+    async fn a_state_is_not_built_upon_where_another_event_has_its_sequence(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let open = async || Store::new(database.open().await, Vec::new);
+        let (store, other) = (open().await, open().await);
+        moves(&store, "ann", &[5]).await;
+        moves(&other, "ann", &[10]).await;
+        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").0, 15);
+        // What the other node appended is lost, and what this one did is not: it can't notice by that.
+        lose_after(&store, 1).await;
+        moves(&open().await, "ann", &[1]).await;
+        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").0, 6);
+    }
+
     async fn another_servers_events_are_decided_on_when_it_answers(engine: Engine) {
         let database = TestDatabase::new(engine, &MIGRATIONS).await;
         let (store, other) = (Store::new(database.open().await, Vec::new), Store::new(database.open().await, Vec::new));

@@ -45,8 +45,10 @@ pub enum AuthType {
 /// What Meta knows of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFacts {
-    /// When the session ends; `None` if never.
+    /// When the session ends; `None` if never, or not told.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Whether it was told when the session ends.
+    pub tells_end: bool,
     /// When data access ends; `None` if never.
     pub data_access_expires_at: Option<DateTime<Utc>>,
     /// The permissions that it has.
@@ -175,8 +177,8 @@ impl Business {
             #[serde(default, deserialize_with = "optional_id")]
             app_id: Option<String>,
             is_valid: bool,
-            #[serde(default, rename = "expires_at")]
-            session_end: i64,
+            #[serde(rename = "expires_at")]
+            session_end: Option<i64>,
             #[serde(default, rename = "data_access_expires_at")]
             data_access_end: i64,
             scopes: Option<Vec<String>>,
@@ -204,7 +206,8 @@ impl Business {
             some => Ok(some),
         };
         Ok(TokenFacts {
-            expires_at: instant(data.session_end)?,
+            expires_at: instant(data.session_end.unwrap_or(0))?,
+            tells_end: data.session_end.is_some(),
             data_access_expires_at: instant(data.data_access_end)?,
             scopes: data.scopes.ok_or(MetaError::Unreadable("a token without its permissions"))?,
             user_id: data.user_id,

@@ -97,12 +97,14 @@ impl Http {
             self.last_calls.unanswered();
             unreachable(&error)
         })?;
-        if response.status() < StatusCode::INTERNAL_SERVER_ERROR {
+        // What stands before Meta may have another clock.
+        let is_of_meta = response.status() < StatusCode::INTERNAL_SERVER_ERROR;
+        if is_of_meta {
             self.last_calls.answered();
         } else {
             self.last_calls.unanswered();
         }
-        if let (Some(heard), Some(date)) = (&self.heard, date(response.headers()))
+        if let (Some(heard), Some(date), true) = (&self.heard, date(response.headers()), is_of_meta)
             && begun.elapsed() < AT_ONCE
         {
             heard(date);

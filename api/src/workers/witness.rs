@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::TimeDelta;
 use commands::clock::{Standing, Witness};
 use engine::sql;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the database server is asked what time it is, and in doubt Meta: at least.
 const EVERY: Duration = Duration::from_mins(1);
 /// An answer that took longer says too little.
-const AT_ONCE: Duration = Duration::from_secs(30);
+const PROMPT: TimeDelta = TimeDelta::seconds(30);
 
 /// Works until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -58,10 +59,11 @@ async fn ask_the_database(app: &App) {
         // A file lives by this machine's clock.
         return;
     }
-    let begun = Instant::now();
+    let clock = &app.commands.clock;
+    let begun = clock.running();
     // One engine: a server has a clock.
     match sql("SELECT clock_timestamp()").scalar(app.database()).await {
-        Ok(time) if begun.elapsed() < AT_ONCE => app.commands.clock.hear(Witness::Database, time),
+        Ok(time) if clock.running() - begun < PROMPT => clock.hear(Witness::Database, time),
         Ok(_) => {}
         Err(error) => tracing::debug!(%error, "the database did not say what time it is"),
     }

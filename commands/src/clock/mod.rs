@@ -48,6 +48,11 @@ impl Clock {
         self.with(|anchor, reading| anchor.time(reading)).trunc_subsecs(6)
     }
 
+    /// For how long the machine has run, its sleep included: what measures a time that a sleep is part of.
+    pub fn running(&self) -> TimeDelta {
+        self.source.up()
+    }
+
     /// Moves it forward.
     pub fn forward(&self, by: TimeDelta) {
         self.ahead.send_modify(|ahead| *ahead += by.max(TimeDelta::zero()));

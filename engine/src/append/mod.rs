@@ -197,7 +197,7 @@ impl Task {
         let mut heads = HashMap::new();
         for Waiting { mut unit, answer } in batch {
             position += i64::try_from(unit.events.len()).unwrap_or(0);
-            for (key, state) in unit.states.drain() {
+            for (key, state) in unit.committed_states(position) {
                 self.cache.keep(key, state);
             }
             let its = (!unit.events.is_empty()).then_some(position);

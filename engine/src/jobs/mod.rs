@@ -25,8 +25,8 @@ pub(crate) use end::end_held;
 pub use end::{End, Ended, end};
 pub(crate) use rebuild::{empty, keys_after, of_key, reconcile, restore};
 pub use schedule::{
-    Scheduled, add, ask, begin_anew, bring_forward, cancel, clear, hold_back, lock, move_to, remove, set, set_missing,
-    try_now,
+    Scheduled, add, ask, begin_anew, bring_forward, cancel, clear, due_by, hold_back, lock, move_to, remove, set,
+    set_missing, try_now,
 };
 pub use waiting::{Of, Waiting, waiting};
 pub use worker::{Room, Worker};

@@ -98,6 +98,30 @@ pub async fn move_to(tx: &mut Tx, target: Target, jobs: &[Scheduled<'_>]) -> Res
     rows(jobs).execute(tx, update).await.map(drop)
 }
 
+/// Makes jobs of a kind that are due later due at this time. Their priority stays, and so does when one is tried again that
+/// failed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn due_by<'a>(
+    tx: &mut Tx,
+    kind: &str,
+    keys: impl Iterator<Item = &'a str>,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<_> = keys.collect();
+    let update = |rows: &str| {
+        format!(
+            "UPDATE jobs SET due_at = new.due_at FROM ({rows}) AS new WHERE jobs.kind = new.kind AND jobs.key = new.key \
+             AND jobs.attempts = 0 AND (jobs.due_at IS NULL OR jobs.due_at > new.due_at)"
+        )
+    };
+    let kinds = keys.iter().map(|_| kind);
+    let rows =
+        Bulk::new().text("kind", kinds).text("key", keys.iter().copied()).time("due_at", keys.iter().map(|_| at));
+    rows.execute(tx, update).await.map(drop)
+}
+
 /// Cancels the jobs of these kinds about these keys.
 ///
 /// # Errors

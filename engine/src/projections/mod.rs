@@ -10,6 +10,7 @@ mod rebuild;
 mod registry;
 mod retry;
 mod runner;
+mod transaction;
 mod upkeep;
 
 pub use checkpoint::{Kind, State};

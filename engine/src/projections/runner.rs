@@ -26,8 +26,9 @@ use super::{
     projection::{Projection, Target},
     quarantine::{self, Culprit},
     reaction,
+    transaction::Place,
 };
-use crate::{Store, StoreError, Tx, sql};
+use crate::{Store, StoreError, Tx};
 
 /// How many events are folded into one transaction at most: the more, the fewer rows are written, for each once.
 const BATCH: i64 = 500_000;
@@ -56,11 +57,11 @@ pub(super) struct Runner<P> {
     pub(super) program: Arc<Program>,
     batch: i64,
     /// How many events the next transaction may have.
-    limit: i64,
+    pub(super) limit: i64,
     /// Somebody waited for the last transaction to end.
-    kept_waiting: bool,
+    pub(super) kept_waiting: bool,
     /// Where the last transaction began.
-    from: i64,
+    pub(super) from: Place,
     /// Events of newer programs up to this position have waited for others, and are set aside.
     pub(super) past: i64,
     /// Until then no node of a newer program is waited for: its events are set aside at once.
@@ -89,14 +90,6 @@ pub(super) enum Start {
     First,
     /// After the last one.
     Now,
-}
-
-/// Where a checkpoint is, and of which rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    position: i64,
-    /// How often others than the runner have changed them.
-    epoch: i64,
 }
 
 /// What one step came to.
@@ -128,7 +121,7 @@ impl<P: Projection> Runner<P> {
             batch: BATCH,
             limit: if store.database().is_shared() { BATCH } else { SHORT },
             kept_waiting: false,
-            from: 0,
+            from: Place::default(),
             past: 0,
             alone_until: None,
             failures: 0,
@@ -246,72 +239,12 @@ impl<P: Projection> Runner<P> {
         self.set_aside(refusal).await
     }
 
-    async fn fold(&mut self) -> Result<Step, StoreError> {
-        // Without being told that there is more, it looks without a lock: an idle runner holds up nobody's writes.
-        let told = *self.store.wake().listen().borrow() > self.reached();
-        if !told {
-            match self.look().await? {
-                Some(rests) => return Ok(rests),
-                None if self.store.head().await? <= self.reached() => return Ok(Step::Wait),
-                None => {}
-            }
-        }
-        let database = self.store.database();
-        // On SQLite it is folded beside whoever writes, and saved only if nobody has changed the rows meanwhile.
-        let mut tx = if database.is_shared() { database.begin().await? } else { database.reading().await? };
-        let Some(from) = self.lock(&mut tx).await? else {
-            drop(tx);
-            // How far it is, whoever brought it there.
-            return Ok(self.look().await?.unwrap_or(Step::Busy));
-        };
-        self.from = from.position;
-        let (fold, folded) = self.gather(&mut tx, from.position, self.limit).await?;
-        if folded.last == from.position {
-            return Ok(folded.newer.map_or(Step::Wait, Step::Newer));
-        }
-        if !database.is_shared() {
-            drop(tx);
-            tx = database.begin().await?;
-            if self.lock(&mut tx).await? != Some(from) {
-                return Ok(Step::More);
-            }
-        }
-        self.save(&mut tx, from.position, fold, &folded).await?;
-        if let Some((position, too_many)) = self.put_aside(&mut tx, &folded.aside).await? {
-            drop(tx);
-            return self.stop(position, too_many).await;
-        }
-        self.kept_waiting = database.is_wanted();
-        tx.commit().await?;
-        folded.aside.iter().for_each(|culprit| self.tell(culprit));
-        self.reached.send_replace(folded.last);
-        Ok(Step::More)
-    }
-
-    /// Where the checkpoint is, locked until the transaction ends if that writes; `None`: another node has it, or nobody may go
-    /// on.
-    async fn lock(&self, tx: &mut Tx) -> Result<Option<Place>, StoreError> {
-        let dialect = self.store.database().dialect();
-        let locked: Option<(i64, i64, String)> = sql(format!(
-            "SELECT position, epoch, {} FROM checkpoints WHERE name = $1 AND version <= $2 AND failed_position IS NULL{}",
-            dialect.unhurried(),
-            dialect.skip_locked()
-        ))
-        .bind(self.name())
-        .bind(Self::VERSION)
-        .fetch_optional(tx)
-        .await?;
-        Ok(locked.map(|(position, epoch, _)| Place { position, epoch }))
-    }
-
     /// Sets aside whose event was refused when it alone was to be applied, and passes it.
     async fn set_aside(&mut self, failure: String) -> Result<Step, StoreError> {
         let mut tx = self.store.database().begin().await?;
         let locked = self.lock(&mut tx).await?;
         let culprit = match locked {
-            Some(Place { position, .. }) if position == self.from => {
-                quarantine::culprit_after(&mut tx, position, failure).await?
-            }
+            Some(place) if place == self.from => quarantine::culprit_after(&mut tx, place.position, failure).await?,
             _ => None,
         };
         // Without one, another node was faster.
@@ -329,11 +262,15 @@ impl<P: Projection> Runner<P> {
     }
 
     /// Sets aggregates aside; if that makes too many, at which event, and a sentence about it.
-    async fn put_aside(&self, tx: &mut Tx, culprits: &[Culprit]) -> Result<Option<(i64, String)>, StoreError> {
+    pub(super) async fn put_aside(
+        &self,
+        tx: &mut Tx,
+        culprits: &[Culprit],
+    ) -> Result<Option<(i64, String)>, StoreError> {
         quarantine::set_aside(tx, (&self.name(), &self.program.name), culprits, &self.aggregates).await
     }
 
-    fn tell(&self, Culprit { aggregate_id, position, failure }: &Culprit) {
+    pub(super) fn tell(&self, Culprit { aggregate_id, position, failure }: &Culprit) {
         tracing::error!(
             event = "projection.quarantined",
             projection = self.name(),
@@ -346,7 +283,7 @@ impl<P: Projection> Runner<P> {
 
     pub(super) async fn stop(&self, position: i64, failure: String) -> Result<Step, StoreError> {
         let (name, database) = (self.name(), self.store.database());
-        let from = (name.as_str(), Self::VERSION, self.from);
+        let from = (name.as_str(), Self::VERSION, self.from.position);
         if !Checkpoint::stop(database, from, (position, &failure), &self.program.name).await? {
             // Another node has passed it.
             return Ok(Step::Busy);
@@ -356,7 +293,7 @@ impl<P: Projection> Runner<P> {
     }
 
     /// Takes over how far the projection is, whoever brought it there. A step if there is nothing for it to do.
-    async fn look(&self) -> Result<Option<Step>, StoreError> {
+    pub(super) async fn look(&self) -> Result<Option<Step>, StoreError> {
         let checkpoint = match Checkpoint::of(&self.store, &self.name()).await? {
             None if self.target == Target::Serving => self.begin().await?,
             None => return Ok(Some(Step::Wait)),

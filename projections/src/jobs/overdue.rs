@@ -9,13 +9,14 @@ use engine::{
 
 use super::Kind;
 
-/// Makes the checks of some accounts due now, in line with all other calls: their tokens' time has run out, and Meta is asked
-/// before they expire.
+/// Makes the checks of some accounts due now that are due later, in line with all other calls: their tokens' time has run out,
+/// and Meta is asked before they expire. One that failed lately waits for its next try.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn check_first(tx: &mut Tx, accounts: &[AccountId], now: DateTime<Utc>) -> Result<(), StoreError> {
-    due(tx, Kind::Check, accounts, now).await
+    let keys: Vec<_> = accounts.iter().map(ToString::to_string).collect();
+    Ok(jobs::due_by(tx, Kind::Check.name(), keys.iter().map(String::as_str), now).await?)
 }
 
 /// Lets time decide about accounts of whose overdue tokens Meta was asked in vain.

@@ -59,15 +59,8 @@ pub fn client() -> JoinHandle<Result<Client>> {
     tokio::task::spawn_blocking(|| meta::client(META_TIMEOUT).context("TLS can't be set up on this machine"))
 }
 
-/// What use cases work with. `stop` is cancelled when the program stops.
-pub fn commands(
-    config: &Config,
-    client: &Client,
-    database: Database,
-    vault: Vault,
-    clock: Clock,
-    stop: CancellationToken,
-) -> Commands {
+/// The clients of the apps that are configured.
+pub fn apps(config: &Config, client: &Client, clock: &Clock) -> (Option<Consumer>, Option<Business>) {
     // Each app has a budget of its own.
     let http = || {
         let (now, heard) = (clock.clone(), clock.clone());
@@ -95,9 +88,24 @@ pub fn commands(
             dialog_url: facebook.dialog_url.clone(),
             graph_url: facebook.graph_url.clone(),
             version: facebook.version.clone(),
+            config_id: facebook.config_id.clone(),
+            extra_permissions: facebook.extra_permissions.clone(),
         };
         Business::new(config, http())
     });
+    (consumer, business)
+}
+
+/// What use cases work with. `stop` is cancelled when the program stops.
+pub fn commands(
+    config: &Config,
+    client: &Client,
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Commands {
+    let (consumer, business) = apps(config, client, &clock);
     let days = config.instagram.data_access_days;
     let settings = Settings {
         public_url: config.public_url(),

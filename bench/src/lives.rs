@@ -60,8 +60,7 @@ async fn ten_events(store: &Store, id: AccountId, first: bool, at: DateTime<Utc>
         let grant = grant(at);
         let token = grant.token;
         unit.execute::<Token>(id, TokenCommand::Accept { grant, instead_of: current.replace(token) }).await?;
-        let evidence =
-            Evidence { call: Call::Pull, at, code: Some(190), subcode: Some(460), trace: None, permission: None };
+        let evidence = Evidence { code: Some(190), subcode: Some(460), ..Evidence::of(Call::Pull, at) };
         let report = TokenCommand::ReportFailure { token, reason: Reason::PasswordChanged, evidence };
         unit.execute::<Token>(id, report).await?;
     }

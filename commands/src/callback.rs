@@ -3,12 +3,13 @@
 //! Nothing in here signs anybody in. What the person is told is the attempt's [`Outcome`]; a callback that belongs to no
 //! attempt of this browser is refused without a trace.
 
-use domain::{Actor, Authority, Connection, UserId};
+use domain::{AccountId, Actor, Authority, Connection, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Commands, Context, Error, Outcome,
     attempt::{Attempt, LIFETIME, Phase, Purpose},
+    profiles,
     proof::Trip,
 };
 
@@ -39,7 +40,7 @@ pub enum End {
     /// The person cancelled.
     Cancelled,
     /// Meta ended it with an error of its own.
-    Failed,
+    Failed(Option<i64>),
 }
 
 /// Where the browser is sent afterwards.
@@ -49,6 +50,8 @@ pub enum Answer {
     Attempt {
         /// The attempt's reference.
         reference: String,
+        /// Other accounts of the same person: who ticks fewer Pages takes them away, so Meta is to be asked about them.
+        to_check: Vec<AccountId>,
     },
     /// Nowhere: nothing was changed.
     Refused(Refusal),
@@ -96,7 +99,7 @@ impl Commands {
         if !callback.browser.is_some_and(|browser| attempt.is_of_browser(browser)) {
             return Ok(Answer::Refused(Refusal::OtherBrowser));
         }
-        let answer = Answer::Attempt { reference: attempt.reference.clone() };
+        let mut answer = Answer::Attempt { reference: attempt.reference.clone(), to_check: Vec::new() };
         if attempt.phase != Phase::Started {
             // The same browser coming again sees what came of it the first time.
             return Ok(answer);
@@ -107,37 +110,51 @@ impl Commands {
         if attempt.user.is_some() && attempt.user != callback.user {
             return Ok(Answer::Refused(Refusal::SignedOut));
         }
-        if self.claim(&attempt).await? {
-            self.work_on(&attempt, callback.by, callback.end, callback.request).await?;
+        if self.claim(&attempt).await?
+            && let Some(grantor_id) = self.work_on(&attempt, callback.by, callback.end, callback.request).await?
+        {
+            let to_check = profiles::of_grantor(self.store.database(), &grantor_id).await?;
+            answer = Answer::Attempt { reference: attempt.reference.clone(), to_check };
         }
         Ok(answer)
     }
 
+    /// Who granted, where that takes away what the same person granted before.
     async fn work_on(
         &self,
         attempt: &Attempt,
         by: Option<Authority>,
         end: End,
         request: Option<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<String>, Error> {
         let context = Context::of_attempt(attempt, request);
         let login = match end {
             End::Granted(code) => self.log_in(attempt.connection, &strip(&code)).await,
             End::Cancelled => Err(Outcome::Cancelled),
-            End::Failed => Err(Outcome::CodeRefused),
+            End::Failed(code) => {
+                tracing::warn!(app = attempt.connection.login(), code, "Meta ended a login with an error of its own");
+                Err(if code.is_some() { Outcome::LoginUnavailable } else { Outcome::CodeRefused })
+            }
         };
         let login = match login {
             Ok(login) => {
                 self.app_works(attempt.connection, attempt.account).await?;
                 login
             }
-            Err(outcome) => return self.finish(attempt, &outcome, &context).await,
+            Err(outcome) => {
+                self.finish(attempt, &outcome, &context).await?;
+                return Ok(None);
+            }
         };
+        let is_business = attempt.connection == Connection::Business;
+        let grantor_id = login.facts.grantor_id.clone().filter(|_| is_business);
         if attempt.purpose == Purpose::Connect && login.facts.reached.len() > 1 {
-            return self.await_choice(attempt, &login).await;
+            self.await_choice(attempt, &login).await?;
+            return Ok(grantor_id);
         }
         self.keep_grant(attempt, &login).await?;
-        self.carry_out(&Trip { attempt, login: &login, by, context: &context }).await
+        self.carry_out(&Trip { attempt, login: &login, by, context: &context }).await?;
+        Ok(grantor_id)
     }
 
     /// Does what the attempt is for, with the login that came of it.

@@ -1,7 +1,7 @@
 //! Check: asks Meta whether an account's token works.
 
-use domain::{AccountId, TokenId, failure::Call, token::Current};
-use meta::{Business, MetaError};
+use domain::{AccountId, Connection, TokenId, failure::Call, token::Current};
+use meta::{Business, ErrorAnswer, MetaError, Profile};
 
 use crate::{
     App, Commands, Context, Error, profiles,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a check found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checked {
     /// The token works.
     Works {
@@ -34,7 +34,13 @@ impl Commands {
         let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
-            App::Consumer(consumer) => consumer.me(&opened.token).await.map(|_| None),
+            App::Consumer(consumer) => match consumer.me(&opened.token).await {
+                Ok(me) => {
+                    self.renamed(account, &me.profile).await?;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            },
             App::Business(business) => self.ask_business(business, (account, &current), &opened, context).await?,
         };
         match asked {
@@ -47,11 +53,31 @@ impl Commands {
                 Ok(Checked::Works { token: opened.id, is_overdue })
             }
             Err(error) => {
-                let failed = self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
+                // What Meta says of the token itself, or, with a token that works, of the posts.
+                let is_of_posts =
+                    connection == Connection::Business && error.answer().is_some_and(ErrorAnswer::is_of_media);
+                let failed = if is_of_posts {
+                    self.report_unread((account, &current), &opened, Call::Check, &error, context).await?
+                } else {
+                    self.report_failure(account, connection, &opened, Call::Check, &error, context).await?
+                };
                 tracing::info!(%account, %error, verdict = ?failed.verdict, "a check failed");
                 Ok(Checked::Failed(opened.id, failed))
             }
         }
+    }
+
+    /// Keeps the name that Meta tells of the account, if it is that account.
+    async fn renamed(&self, account: AccountId, told: &Profile) -> Result<(), Error> {
+        let (database, now) = (self.store.database(), self.clock.now());
+        if let Some(known) = profiles::of(database, account).await?
+            && known.instagram_id == told.instagram_id
+            && known.username != told.username
+        {
+            tracing::info!(%account, "an account has another name now");
+            profiles::rename(database, account, &told.username, now).await?;
+        }
+        Ok(())
     }
 
     /// Which permission Meta says that the token lacks. An app that may not read any more has tokens that look well, so that is
@@ -76,6 +102,16 @@ impl Commands {
         if lacking.is_some() {
             return Ok(Ok(lacking));
         }
-        Ok(business.media(&opened.token, &profile.instagram_id, 1).await.map(|_| None))
+        match business.media(&opened.token, &profile.instagram_id, 1).await {
+            Ok(_) => {
+                self.reads(account, current, Call::Check, context).await?;
+                // What it is called is of no matter for whether the token works.
+                if let Ok(now) = business.profile(&opened.token, &profile.instagram_id).await {
+                    self.renamed(account, &now).await?;
+                }
+                Ok(Ok(None))
+            }
+            Err(error) => Ok(Err(error)),
+        }
     }
 }

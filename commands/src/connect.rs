@@ -45,7 +45,9 @@ impl Commands {
             link_ends_at: None,
             browser,
         };
-        self.set_out(start, ask).await
+        let has_granted = to == Connection::Business && ask == Ask::Usual && self.has_granted(user).await?;
+        // Facebook doesn't let who has granted before choose Pages again, unless it is asked to.
+        self.set_out(start, if has_granted { Ask::Permissions } else { ask }).await
     }
 
     /// Begins an attempt and builds the login's URL for it.
@@ -184,11 +186,12 @@ impl Decision for Connect<'_> {
             }
             commands.count_login(unit, trip, account, before).await?;
         }
+        let left_out = trip.login.facts.left_out.clone();
         let done = |accounts, kept, unread| {
             if any_new {
-                Outcome::Connected { accounts, kept, unread }
+                Outcome::Connected { accounts, kept, unread, left_out }
             } else {
-                Outcome::Refreshed { accounts, kept, unread }
+                Outcome::Refreshed { accounts, kept, unread, left_out }
             }
         };
         Ok(tally.end(unit, trip.attempt, done, || refused.unwrap_or(Outcome::NotAllowed)))

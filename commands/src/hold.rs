@@ -15,6 +15,20 @@ const ALONE_FAILURES: i64 = 3;
 /// …over so long.
 const ALONE_FOR: TimeDelta = TimeDelta::minutes(10);
 
+/// After an answer that says nothing of the token: how long before it counts against it.
+const DAY: TimeDelta = TimeDelta::days(1);
+
+/// When what is held may become sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As soon as it is met again while others work.
+    Usual,
+    /// Not before it has gone on for a day.
+    Day,
+    /// As soon; and it is not the token, which works: reading is refused.
+    Reading,
+}
+
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     token_id: String,
@@ -23,12 +37,16 @@ struct Row {
     first_at: DateTime<Utc>,
     last_at: DateTime<Utc>,
     failures: i64,
+    sure_from: Option<DateTime<Utc>>,
+    reading: bool,
 }
 
 impl Row {
     /// Whether what is held is sure by now. After an incident it begins anew.
     fn is_sure(&self, other_worked_at: Option<DateTime<Utc>>, others: bool) -> bool {
-        if others {
+        if self.sure_from.is_some_and(|from| self.last_at < from) {
+            false
+        } else if others {
             self.failures >= 2 && other_worked_at.is_some_and(|at| at >= self.first_at)
         } else {
             self.failures >= ALONE_FAILURES && self.last_at - self.first_at >= ALONE_FOR
@@ -41,6 +59,8 @@ impl Row {
 pub enum Decided {
     /// It was sure: the token is expired.
     Expired,
+    /// It was sure: the token works, and the posts are refused.
+    ReadingRefused,
     /// It isn't sure yet.
     Waits,
     /// Nothing is decided while the app has an incident.
@@ -54,15 +74,16 @@ impl Commands {
         account: AccountId,
         connection: Connection,
         token: TokenId,
-        reason: Reason,
+        (reason, patience): (Reason, Patience),
         evidence: &Evidence,
     ) -> Result<(), Error> {
+        let sure_from = (patience == Patience::Day).then_some(evidence.at + DAY);
         let (id, token, at) = (account.to_string(), token.to_string(), evidence.at);
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
         // One that was held against an earlier token begins anew.
-        sql("INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection) \
-             VALUES ($1, $2, $3, $4, $5, $5, 1, $7) ON CONFLICT (account_id) DO UPDATE SET \
+        sql("INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection, \
+             sure_from, reading) VALUES ($1, $2, $3, $4, $5, $5, 1, $7, $8, $9) ON CONFLICT (account_id) DO UPDATE SET \
              first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at \
              ELSE excluded.first_at END, \
              failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
@@ -70,8 +91,10 @@ impl Commands {
              last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
              THEN verdicts.last_at ELSE excluded.last_at END, \
              incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
+             sure_from = CASE WHEN verdicts.token_id = excluded.token_id AND excluded.sure_from IS NOT NULL \
+             THEN verdicts.sure_from ELSE excluded.sure_from END, \
              token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence, \
-             connection = excluded.connection")
+             connection = excluded.connection, reading = excluded.reading")
         .bind(&id)
         .bind(&token)
         .bind(reason.name())
@@ -79,6 +102,8 @@ impl Commands {
         .bind(at)
         .bind(apart)
         .bind(connection.name())
+        .bind(sure_from)
+        .bind(patience == Patience::Reading)
         .execute(self.store.database())
         .await?;
         Ok(())
@@ -106,10 +131,11 @@ impl Commands {
             return Ok(Decided::Incident);
         }
         let held: Option<Row> =
-            sql("SELECT token_id, reason, evidence, first_at, last_at, failures FROM verdicts WHERE account_id = $1")
-                .bind(account.to_string())
-                .fetch_optional(self.store.database())
-                .await?;
+            sql("SELECT token_id, reason, evidence, first_at, last_at, failures, sure_from, reading FROM verdicts \
+                 WHERE account_id = $1")
+            .bind(account.to_string())
+            .fetch_optional(self.store.database())
+            .await?;
         let Some(held) = held else { return Ok(Decided::Waits) };
         let other_worked_at: Option<DateTime<Utc>> =
             sql("SELECT worked_at FROM apps WHERE connection = $1 AND (worked_by IS NULL OR worked_by <> $2)")
@@ -121,6 +147,10 @@ impl Commands {
         let (true, (Ok(token), Some(reason), Ok(evidence))) = (held.is_sure(other_worked_at, others), parsed) else {
             return Ok(Decided::Waits);
         };
+        if held.reading {
+            self.unread(account, token, evidence, context).await?;
+            return Ok(Decided::ReadingRefused);
+        }
         let report = Report { account, token, reason, evidence };
         self.store.run(&self.metadata(context), &report).await?;
         Ok(Decided::Expired)

@@ -14,6 +14,7 @@ use crate::{
     new_id,
     notices::outbox::{INCIDENT, MAIL},
     profiles,
+    report_failure::Failed,
 };
 
 /// When token errors are an incident.
@@ -32,7 +33,7 @@ const ALL: i64 = 2;
 /// While an incident is open: how far calls are apart that nobody waits for.
 pub(crate) const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
 
-const COLUMNS: &str = "id, connection, opened_at, accounts, called, closed_at, outcome";
+const COLUMNS: &str = "id, connection, opened_at, accounts, called, cause, words, closed_at, outcome";
 
 /// An incident.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -48,6 +49,10 @@ pub struct Incident {
     pub accounts: i64,
     /// Of how many that were called.
     pub called: i64,
+    /// The row of the table of answers that makes it the app's matter; `None`: many tokens were refused at once.
+    pub cause: Option<String>,
+    /// What Meta said then, without what names anybody.
+    pub words: Option<String>,
     /// Until when.
     pub closed_at: Option<DateTime<Utc>>,
     /// How it ended: `worked`, `released`, `dismissed` or `nobody_left`.
@@ -149,18 +154,46 @@ impl Commands {
         if hit < many || hit * 100 < guard.percent * called {
             return Ok(false);
         }
-        let mut tx = database.begin().await?;
-        let incident = new_id().to_string();
-        let opened =
-            sql("INSERT INTO incidents (id, connection, opened_at, accounts, called) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT DO NOTHING")
-            .bind(&incident)
-            .bind(name)
-            .bind(now)
-            .bind(hit)
-            .bind(called)
-            .execute(&mut tx)
-            .await?;
+        if !self.open(connection, (hit, called), None, admins).await? {
+            return Ok(false);
+        }
+        tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
+        Ok(true)
+    }
+
+    /// Meta refuses the app itself: opens an incident, unless one is open. `failed`: what the call met.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn app_refused(&self, connection: Connection, failed: &Failed, admins: &[UserId]) -> Result<(), Error> {
+        if self.open(connection, (1, 1), Some(failed), admins).await? {
+            let (app, row, words) = (connection.login(), failed.row, &failed.words);
+            tracing::error!(event = "app.refused", app, row, words, "Meta refuses the app: an incident is open");
+        }
+        Ok(())
+    }
+
+    /// Opens an incident and tells admins; whether there was none.
+    async fn open(
+        &self,
+        connection: Connection,
+        (hit, called): (i64, i64),
+        failed: Option<&Failed>,
+        admins: &[UserId],
+    ) -> Result<bool, Error> {
+        let (now, incident) = (self.clock.now(), new_id().to_string());
+        let mut tx = self.store.database().begin().await?;
+        let opened = sql("INSERT INTO incidents (id, connection, opened_at, accounts, called, cause, words) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
+        .bind(&incident)
+        .bind(connection.name())
+        .bind(now)
+        .bind(hit)
+        .bind(called)
+        .bind(failed.map(|failed| failed.row.to_owned()))
+        .bind(failed.map(|failed| failed.words.clone()))
+        .execute(&mut tx)
+        .await?;
         if opened == 0 {
             return Ok(false);
         }
@@ -176,7 +209,6 @@ impl Commands {
             jobs::add(MAIL, MAIL, &mail, now).execute(&mut tx).await?;
         }
         tx.commit().await?;
-        tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
         Ok(true)
     }
 

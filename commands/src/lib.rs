@@ -7,6 +7,7 @@
 pub mod access;
 mod again;
 pub mod allowance;
+pub mod app_check;
 pub mod attempt;
 pub mod callback;
 pub mod check;
@@ -29,9 +30,11 @@ mod reading;
 pub mod refresh;
 pub mod renew;
 pub mod report_failure;
+pub mod restore;
 mod state;
 pub mod switch;
 mod tally;
+mod unread;
 pub mod vault;
 pub mod widgets;
 

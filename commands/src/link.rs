@@ -8,7 +8,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{AccountId, LinkId, account::Standing};
+use domain::{AccountId, LinkId, Token, account::Standing};
 use engine::{Database, Query, sql};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -46,6 +46,8 @@ pub enum Dead {
     Expired,
     /// The account has been refreshed since.
     UsedUp,
+    /// The token works again by itself: nothing is to be done.
+    WorksAgain,
     /// The account is disconnected or gone.
     Disconnected,
 }
@@ -56,7 +58,7 @@ impl Commands {
     /// # Errors
     /// [`Error::Missing`] unless the account is connected; when the store fails.
     pub async fn make_link(&self, account: AccountId, id: LinkId) -> Result<String, Error> {
-        let generation = self.generation(account).await?.ok_or(Error::Missing("connected account"))?;
+        let generation = self.connected(account).await?.ok_or(Error::Missing("connected account"))?.generation();
         let link = Link { id, account, generation, ends_at: self.clock.now() + LIFETIME };
         self.note_signed(&link).await?;
         Ok(format!("{}/r/{}", self.settings.public_url, link.sign(&self.vault)))
@@ -68,9 +70,13 @@ impl Commands {
     /// When the store fails.
     pub async fn read_link(&self, text: &str) -> Result<Result<Link, Dead>, Error> {
         let Some(link) = Link::verify(text, &self.vault) else { return Ok(Err(Dead::Unknown)) };
-        Ok(match self.generation(link.account).await? {
+        let made_at = link.ends_at - LIFETIME;
+        Ok(match self.connected(link.account).await? {
             None => Err(Dead::Disconnected),
-            Some(generation) if generation != link.generation => Err(Dead::UsedUp),
+            Some(token) if token.generation() != link.generation => Err(Dead::UsedUp),
+            Some(token) if token.active().is_some() && token.restored_at().is_some_and(|at| at >= made_at) => {
+                Err(Dead::WorksAgain)
+            }
             Some(_) if link.ends_at <= self.clock.now() => Err(Dead::Expired),
             Some(_) => Ok(link),
         })
@@ -93,10 +99,10 @@ impl Commands {
         Ok(())
     }
 
-    /// The generation of a connected account.
-    async fn generation(&self, account: AccountId) -> Result<Option<u32>, Error> {
+    /// The token of a connected account.
+    async fn connected(&self, account: AccountId) -> Result<Option<Token>, Error> {
         let (state, token) = (self.account(account).await?, self.token(account).await?);
-        Ok(matches!(state.standing(), Standing::Connected(_)).then(|| token.generation()))
+        Ok(matches!(state.standing(), Standing::Connected(_)).then_some(token))
     }
 }
 

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    AttemptId, Connection, DataAccess, Reason, TokenId,
-    failure::{Answer, Verdict, judge},
+    AttemptId, Connection, DataAccess, TokenId,
+    failure::{Answer, ExchangeFailure, Row, Verdict, exchange_failure, judge},
     token::{Grant, Way},
 };
 use meta::{MetaError, Profile};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{Commands, Outcome, new_id};
+use crate::{Commands, Outcome, new_id, outcome::LeftOut};
 
 /// What came of a login. Serialized only to be sealed.
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub(crate) struct Facts {
     pub(crate) grantor_id: Option<String>,
     /// The accounts that the login reaches; never empty.
     pub(crate) reached: Vec<(String, String)>,
+    /// Pages that could not be read.
+    #[serde(default)]
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +114,7 @@ impl Commands {
                 permissions,
                 grantor_id: me.app_scoped_id,
                 reached: vec![(me.profile.instagram_id, me.profile.username)],
+                left_out: Vec::new(),
             },
         })
     }
@@ -122,9 +126,24 @@ impl Commands {
         let short = business.exchange(code, &redirect_uri).await.map_err(|error| exchange_failed(&error))?;
         let permissions = again(|| business.permissions(&short.token)).await?;
         let permissions = complete(Connection::Business, permissions)?;
-        let pages = again(|| business.pages(&short.token)).await?;
+        // A system user's token has no end, and can't be extended.
+        let short_facts = match short.expires_in {
+            Some(_) => None,
+            None => Some(again(|| business.debug(&short.token)).await?),
+        };
+        let (token, facts) = match short_facts {
+            Some(facts) if facts.never_ends() => (short.token, facts),
+            _ => {
+                let long = again(|| business.extend(&short.token)).await?;
+                let facts = again(|| business.debug(&long.token)).await?;
+                (long.token, facts)
+            }
+        };
+        let found = again(|| business.pages(&token, &facts)).await?;
+        let left_out: Vec<_> = found.left_out.iter().map(LeftOut::of).collect();
+        let pages = found.pages;
         if pages.is_empty() {
-            return Err(Outcome::NoPage);
+            return Err(if left_out.is_empty() { Outcome::NoPage } else { Outcome::PagesRefused { pages: left_out } });
         }
         let mut reached: Vec<_> = pages
             .iter()
@@ -134,10 +153,12 @@ impl Commands {
         reached.sort();
         reached.dedup();
         if reached.is_empty() {
-            return Err(Outcome::PageWithoutAccount { pages: pages.into_iter().map(|page| page.name).collect() });
+            return Err(if left_out.is_empty() {
+                Outcome::PageWithoutAccount { pages: pages.into_iter().map(|page| page.name).collect() }
+            } else {
+                Outcome::PagesRefused { pages: left_out }
+            });
         }
-        let long = again(|| business.extend(&short.token)).await?;
-        let facts = again(|| business.debug(&long.token)).await?;
         if facts.data_access_expires_at.is_some_and(|end| end <= granted_at) {
             return Err(Outcome::DataAccessEnded);
         }
@@ -147,7 +168,7 @@ impl Commands {
         }
         let data_access = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
         Ok(Login {
-            token: long.token,
+            token,
             facts: Facts {
                 connection: Connection::Business,
                 granted_at,
@@ -156,6 +177,7 @@ impl Commands {
                 permissions,
                 grantor_id: facts.user_id,
                 reached,
+                left_out,
             },
         })
     }
@@ -184,33 +206,51 @@ where
             }
             Err(error) => {
                 tracing::warn!(%error, "a login could not be completed");
-                return Err(Outcome::MetaUnavailable);
+                return Err(match verdict(&error) {
+                    Verdict::AppRefused => Outcome::AppMisconfigured,
+                    Verdict::AppOrAccount(_) => Outcome::NoAccess,
+                    _ => Outcome::MetaUnavailable,
+                });
             }
         }
     }
 }
 
 fn exchange_failed(error: &MetaError) -> Outcome {
-    tracing::warn!(%error, "a code was not exchanged");
-    let refused = error.status().is_some_and(|status| status < 500)
-        && matches!(
-            verdict(error),
-            Verdict::Alarm | Verdict::BadRequest | Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::NotTheToken
-        );
-    if refused { Outcome::CodeRefused } else { Outcome::MetaUnavailable }
+    let failure = exchange_failure(&facts(error));
+    if failure == ExchangeFailure::App {
+        tracing::error!(event = "app.misconfigured", %error, "Meta refuses the app's id, secret or redirect address");
+    } else {
+        tracing::warn!(%error, ?failure, "a code was not exchanged");
+    }
+    match failure {
+        ExchangeFailure::Code => Outcome::CodeRefused,
+        ExchangeFailure::ActivityOff => Outcome::ActivityOff,
+        ExchangeFailure::NoAccess => Outcome::NoAccess,
+        ExchangeFailure::App => Outcome::AppMisconfigured,
+        ExchangeFailure::Meta => Outcome::MetaUnavailable,
+    }
 }
 
 /// What an error means: the domain judges what the client reports.
 pub(crate) fn verdict(error: &MetaError) -> Verdict {
-    if *error == MetaError::Invalid {
-        return Verdict::Unclear(Reason::Unknown);
-    }
+    judged(error).verdict
+}
+
+/// The row of the domain's table by which an error is judged.
+pub(crate) fn judged(error: &MetaError) -> &'static Row {
+    judge(&facts(error))
+}
+
+pub(crate) fn facts(error: &MetaError) -> Answer<'_> {
     let answer = error.answer();
-    judge(&Answer {
+    // Meta calls it invalid and gives no error: as an error that gives no reason.
+    let code = if *error == MetaError::Invalid { Some(190) } else { answer.map(|answer| answer.code) };
+    Answer {
         status: error.status(),
-        code: answer.map(|answer| answer.code),
+        code,
         subcode: answer.and_then(|answer| answer.subcode),
         transient: answer.is_some_and(|answer| answer.transient),
         message: answer.map_or("", |answer| answer.message()),
-    })
+    }
 }

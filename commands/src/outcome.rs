@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection};
+use meta::WhyLeftOut;
 use serde::{Deserialize, Serialize};
 
 /// An account whose token stays, for Meta confirmed that it works.
@@ -15,6 +16,38 @@ pub struct Kept {
     pub until: Option<DateTime<Utc>>,
     /// Whether that is our estimate.
     pub estimated: bool,
+}
+
+/// A Page of a login that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its name, or its id.
+    pub page: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a Page could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Meta refused it.
+    Refused,
+    /// The person did not tick it.
+    Unticked,
+    /// There are more Pages than are read.
+    TooMany,
+}
+
+impl LeftOut {
+    pub(crate) fn of(left_out: &meta::LeftOut) -> Self {
+        let why = match left_out.why {
+            WhyLeftOut::Refused => Why::Refused,
+            WhyLeftOut::Unticked => Why::Unticked,
+            WhyLeftOut::TooMany => Why::TooMany,
+        };
+        Self { page: left_out.page.clone(), why }
+    }
 }
 
 /// What came of an attempt. Stored with it; names of accounts are in here, so it lives in a row that can be deleted.
@@ -31,6 +64,9 @@ pub enum Outcome {
         /// Names of accounts of the same login that it brought no token for: their posts could not be read with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unread: Vec<String>,
+        /// Pages of the same login that could not be read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
     },
     /// One or several connected accounts have a fresh token.
     Refreshed {
@@ -42,6 +78,9 @@ pub enum Outcome {
         /// Names of accounts of the same login that it brought no token for: their posts could not be read with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unread: Vec<String>,
+        /// Pages of the same login that could not be read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
     },
     /// Nothing was to be done: the tokens of all reached accounts work, and another person granted them.
     AlreadyWorks {
@@ -102,6 +141,11 @@ pub enum Outcome {
     },
     /// The Facebook user gave no Page.
     NoPage,
+    /// Meta refused all Pages that might have an Instagram account.
+    PagesRefused {
+        /// Which.
+        pages: Vec<LeftOut>,
+    },
     /// None of the Pages has an Instagram account.
     PageWithoutAccount {
         /// The Pages' names.
@@ -113,6 +157,9 @@ pub enum Outcome {
         meant: String,
         /// Whom the ticked Pages lead to.
         reached: Vec<String>,
+        /// Pages of the same login that could not be read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<LeftOut>,
     },
     /// A personal account, whose posts Meta gives to nobody.
     PersonalAccount {
@@ -130,6 +177,14 @@ pub enum Outcome {
     ChoiceExpired,
     /// The login didn't restart data access, which had ended.
     DataAccessEnded,
+    /// The person has turned *activity off Meta technologies* off, without which no login works.
+    ActivityOff,
+    /// The app may not read this account yet: it is no tester of the app, which has not passed App Review.
+    NoAccess,
+    /// Meta refuses the app's id, secret or redirect address.
+    AppMisconfigured,
+    /// Meta doesn't offer this login just now.
+    LoginUnavailable,
     /// The program was stopped between the callback and the end.
     Interrupted,
 }
@@ -170,6 +225,11 @@ impl Outcome {
             Self::ReadingRefused { .. } => 1083,
             Self::NotConfirmed { .. } => 1084,
             Self::TooOften => 1085,
+            Self::ActivityOff => 1086,
+            Self::NoAccess => 1087,
+            Self::AppMisconfigured => 1088,
+            Self::LoginUnavailable => 1089,
+            Self::PagesRefused { .. } => 1090,
         })
     }
 }

@@ -45,3 +45,29 @@ pub(crate) fn keep(account: AccountId, profile: &Profile, grantor_id: Option<Str
     .bind(grantor_id)
     .bind(at)
 }
+
+/// The accounts whose tokens this person granted, as Meta's app knows them.
+pub(crate) async fn of_grantor(database: &Database, grantor_id: &str) -> Result<Vec<AccountId>, StoreError> {
+    let ids: Vec<String> = sql("SELECT account_id FROM profiles WHERE grantor_id = $1 ORDER BY account_id LIMIT 1000")
+        .bind(grantor_id)
+        .scalars(database)
+        .await?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Keeps the name that an account has now.
+pub(crate) async fn rename(
+    database: &Database,
+    account: AccountId,
+    username: &str,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sql("UPDATE profiles SET username = $2, username_lower = $3, updated_at = $4 WHERE account_id = $1 AND username <> $2")
+        .bind(account.to_string())
+        .bind(username)
+        .bind(username.to_lowercase())
+        .bind(at)
+        .execute(database)
+        .await?;
+    Ok(())
+}

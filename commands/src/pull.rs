@@ -22,7 +22,7 @@ impl Commands {
     /// # Errors
     /// When the store or the vault fails.
     pub async fn pull(&self, account: AccountId, posts: usize, context: &Context) -> Result<Pulled, Error> {
-        let Some(connection) = self.usable(account).await? else { return Ok(Pulled::Nothing) };
+        let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Pulled::Nothing) };
         let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Pulled::Nothing) };
         let opened = self.open_token(account).await?;
         let id = profile.instagram_id.as_str();
@@ -33,11 +33,12 @@ impl Commands {
         match asked {
             Ok(posts) => {
                 self.worked(account, connection).await?;
+                self.reads(account, &current, Call::Pull, context).await?;
                 Ok(Pulled::Posts(opened.id, posts))
             }
             Err(error) => {
                 tracing::info!(%account, %error, "a pull failed");
-                let failed = self.report_failure(account, connection, &opened, Call::Pull, &error, context).await?;
+                let failed = self.report_unread((account, &current), &opened, Call::Pull, &error, context).await?;
                 Ok(Pulled::Failed(failed))
             }
         }

@@ -49,7 +49,9 @@ impl Commands {
                 budget.pause();
             }
             return Ok(match verdict {
-                Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest => Reading::Refused,
+                Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest | Verdict::AppOrAccount(_) => {
+                    Reading::Refused
+                }
                 _ => Reading::Later,
             });
         }

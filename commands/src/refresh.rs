@@ -4,7 +4,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, UserId, token::Way,
+    Account, AccountCommand, AccountError, AccountId, Authority, Connection, LinkId, Reason, UserId, account::Standing,
+    token::Way,
 };
 use engine::{Decision, Unit};
 use meta::Profile;
@@ -17,7 +18,7 @@ use crate::{
     link::Link,
     login::Login,
     profiles,
-    proof::{Ending, Proofs, Trip},
+    proof::{Ending, Found, Proof, Proofs, Trip},
     tally::Tally,
 };
 
@@ -137,7 +138,8 @@ impl Commands {
     /// An account whose data access has ended needs a login that restarts it, whatever else the token met.
     async fn ask(&self, account: AccountId, ask: Ask) -> Result<Ask, Error> {
         let (token, now) = (self.token(account).await?, self.clock.now());
-        let ended = token.current().and_then(|current| current.ran_out(now)) == Some(Reason::DataAccessEnded);
+        let ended = token.expired() == Some(Reason::DataAccessEnded)
+            || token.current().and_then(|current| current.ran_out(now)) == Some(Reason::DataAccessEnded);
         Ok(if ended && ask == Ask::Usual { Ask::DataAccess } else { ask })
     }
 
@@ -150,10 +152,29 @@ impl Commands {
         match self.meant(account, trip.login).await? {
             Err(outcome) => self.finish(trip.attempt, &outcome, trip.context).await,
             Ok(profile) => {
-                let decision = |proofs| RefreshOne { commands: self, trip, account, profile: &profile, proofs };
-                self.settle(trip, std::slice::from_ref(&profile), decision).await
+                let mut profiles = vec![profile];
+                profiles.extend(self.also_expired(account, trip).await?);
+                let decision = |proofs| RefreshMeant { commands: self, trip, account, profiles: &profiles, proofs };
+                self.settle(trip, &profiles, decision).await
             }
         }
+    }
+
+    /// The other expired accounts that the login reaches and the member has a right on: they are refreshed as well. A link is
+    /// for its own account alone.
+    async fn also_expired(&self, meant: AccountId, trip: &Trip<'_>) -> Result<Vec<Profile>, Error> {
+        let (Purpose::Account, Some(user)) = (trip.attempt.purpose, trip.attempt.user) else { return Ok(Vec::new()) };
+        let mut also = Vec::new();
+        for profile in self.readable(&trip.login.reached()).await? {
+            let Some(account) = profiles::find(self.store.database(), &profile.instagram_id).await? else { continue };
+            let (state, token) = (self.account(account).await?, self.token(account).await?);
+            let is_theirs = state.right_of(user).is_some()
+                && matches!(state.standing(), Standing::Connected(uses) if uses == trip.login.facts.connection);
+            if account != meant && is_theirs && token.expired().is_some() {
+                also.push(profile);
+            }
+        }
+        Ok(also)
     }
 
     /// Which of a login's accounts is the meant one, or what the person is told if it isn't among them.
@@ -164,42 +185,61 @@ impl Commands {
             let (meant, reached) = (meant.username, login.names());
             match login.facts.connection {
                 // Who manages the Page may just have left it unticked.
-                Connection::Business => Outcome::PageNotChosen { meant, reached },
+                Connection::Business => {
+                    Outcome::PageNotChosen { meant, reached, left_out: login.facts.left_out.clone() }
+                }
                 Connection::Consumer => Outcome::WrongAccount { meant, reached },
             }
         }))
     }
 }
 
-/// One account that is meant: from its page, or by a link.
-struct RefreshOne<'a> {
+/// One account that is meant, from its page or by a link; and others after it.
+struct RefreshMeant<'a> {
     commands: &'a Commands,
     trip: &'a Trip<'a>,
     account: AccountId,
-    profile: &'a Profile,
+    /// The meant one first.
+    profiles: &'a [Profile],
     proofs: Proofs,
 }
 
-impl Decision for RefreshOne<'_> {
+impl Decision for RefreshMeant<'_> {
     type Output = Ending;
     type Error = Error;
 
     async fn decide(&self, unit: &mut Unit) -> Result<Ending, Error> {
-        let Self { commands, trip, account, profile, proofs } = self;
+        let Self { commands, trip, account: meant, profiles, proofs } = self;
         let way = if trip.attempt.purpose == Purpose::Link { Way::Link } else { Way::Account };
         let (mut tally, mut refused) = (Tally::default(), None);
-        tally.is_about(*account);
-        match confirm(unit, *account, trip.login, profile).await? {
-            Err(outcome) => refused = Some(outcome),
-            Ok(()) => {
-                let proof = proofs.of(profile)?;
-                commands.place(unit, trip, (*account, profile, way), proof, &mut tally).await?;
-                if !tally.taken.is_empty() {
-                    commands.count_login(unit, trip, *account, 0).await?;
+        for profile in *profiles {
+            let known = profiles::find(commands.store.database(), &profile.instagram_id).await?;
+            let Some(account) = known else { continue };
+            // Of the others only success is told.
+            let is_meant = account == *meant;
+            let proof = match proofs.of(profile) {
+                Err(_) if !is_meant => continue,
+                proof => proof,
+            };
+            if is_meant {
+                tally.is_about(account);
+            } else if !matches!(proof, Ok(Proof { found: Found::Reads, .. })) {
+                continue;
+            }
+            match confirm(unit, account, trip.login, profile).await? {
+                Err(outcome) => refused = refused.or(Some(outcome).filter(|_| is_meant)),
+                Ok(()) => {
+                    let (taken, before) = (tally.taken.len(), unit.events());
+                    commands.place(unit, trip, (account, profile, way), proof?, &mut tally).await?;
+                    if tally.taken.len() > taken {
+                        tally.is_about_too(account);
+                        commands.count_login(unit, trip, account, before).await?;
+                    }
                 }
             }
         }
-        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread };
+        let left_out = trip.login.facts.left_out.clone();
+        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread, left_out };
         Ok(tally.end(unit, trip.attempt, refreshed, || refused.unwrap_or(Outcome::Interrupted)))
     }
 }
@@ -236,7 +276,8 @@ impl Decision for RefreshReached<'_> {
                 }
             }
         }
-        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread };
+        let left_out = trip.login.facts.left_out.clone();
+        let refreshed = |accounts, kept, unread| Outcome::Refreshed { accounts, kept, unread, left_out };
         let never = || refused.unwrap_or_else(|| Outcome::NeverConnected { reached: trip.login.names() });
         Ok(tally.end(unit, trip.attempt, refreshed, never))
     }

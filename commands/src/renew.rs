@@ -1,15 +1,20 @@
 //! Renew: extends the session of a token while it still can be; data access goes on as before.
 
-use chrono::{DateTime, Utc};
-use domain::{AccountId, Token, TokenCommand, TokenId, failure::Call};
-use engine::{Decision, StoreError, Unit};
-use meta::LongToken;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{AccountId, Evidence, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current};
+use engine::{Decision, StoreError, Unit, sql};
+use meta::{LongToken, MetaError};
 use secrecy::SecretString;
 
-use crate::{App, Commands, Context, Error, new_id, report_failure::Failed};
+use crate::{App, Commands, Context, Error, login::judged, new_id, report_failure::Failed, vault::Opened};
+
+/// So many failures…
+const FAILURES: i64 = 3;
+/// …over so long are more than bad luck.
+const FOR_A_DAY: TimeDelta = TimeDelta::days(1);
 
 /// What a renewal came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewal {
     /// The session was extended; by the token that Meta answered with.
     Done,
@@ -25,7 +30,7 @@ impl Commands {
     /// # Errors
     /// When the store or the vault fails.
     pub async fn renew(&self, account: AccountId, context: &Context) -> Result<Renewal, Error> {
-        let Some(connection) = self.usable(account).await? else { return Ok(Renewal::Nothing) };
+        let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Renewal::Nothing) };
         let opened = self.open_token(account).await?;
         let now = self.clock.now();
         let asked = match self.app(connection)? {
@@ -49,7 +54,7 @@ impl Commands {
                 Ok(if recorded { Renewal::Done } else { Renewal::Nothing })
             }
             Err(error) => {
-                let failed = self.report_failure(account, connection, &opened, Call::Renew, &error, context).await?;
+                let failed = self.report_unrenewed((account, &current), &opened, &error, context).await?;
                 tracing::info!(%account, %error, verdict = ?failed.verdict, "a renewal failed");
                 Ok(Renewal::Failed(failed))
             }
@@ -80,6 +85,82 @@ impl Decision for Renew<'_> {
             return Ok(false);
         }
         unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
+        unit.write(sql("DELETE FROM renewal_failures WHERE account_id = $1").bind(account.to_string()));
         Ok(true)
+    }
+}
+
+impl Commands {
+    /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that: if it works, the
+    /// failures are counted, and after a day somebody must log in.
+    async fn report_unrenewed(
+        &self,
+        (account, current): (AccountId, &Current),
+        opened: &Opened,
+        error: &MetaError,
+        context: &Context,
+    ) -> Result<Failed, Error> {
+        let (connection, row) = (current.connection, judged(error));
+        let may_be_the_token = matches!(
+            row.verdict,
+            Verdict::BadRequest
+                | Verdict::Unclear(_)
+                | Verdict::AppOrAccount(_)
+                | Verdict::Alarm
+                | Verdict::NotTheToken
+        );
+        if !may_be_the_token {
+            return self.report_failure(account, connection, opened, Call::Renew, error, context).await;
+        }
+        match self.token_works(connection, opened).await {
+            Ok(true) => {}
+            Ok(false) => return self.report_failure(account, connection, opened, Call::Renew, error, context).await,
+            Err(error) => return self.report_failure(account, connection, opened, Call::Check, &error, context).await,
+        }
+        let (now, answer) = (self.clock.now(), error.answer());
+        let (failures, since): (i64, DateTime<Utc>) = sql(
+            "INSERT INTO renewal_failures (account_id, token_id, first_at, failures) VALUES ($1, $2, $3, 1) \
+             ON CONFLICT (account_id) DO UPDATE SET \
+             first_at = CASE WHEN renewal_failures.token_id = excluded.token_id THEN renewal_failures.first_at \
+             ELSE excluded.first_at END, \
+             failures = CASE WHEN renewal_failures.token_id = excluded.token_id THEN renewal_failures.failures + 1 ELSE 1 END, \
+             token_id = excluded.token_id RETURNING failures, first_at",
+        )
+        .bind(account.to_string())
+        .bind(opened.id.to_string())
+        .bind(now)
+        .fetch_one(self.store.database())
+        .await?;
+        if failures >= FAILURES && now - since >= FOR_A_DAY && current.renewal_failing_since.is_none() {
+            let evidence = Evidence {
+                code: answer.map(|answer| answer.code),
+                subcode: answer.and_then(|answer| answer.subcode),
+                trace: answer.and_then(|answer| answer.trace.clone()),
+                row: Some(row.name.to_owned()),
+                ..Evidence::of(Call::Renew, now)
+            };
+            let failing = Failing { account, token: opened.id, since, evidence };
+            self.store.run(&self.metadata(context), &failing).await?;
+        }
+        let shut_out = answer.and_then(|answer| answer.shut_out);
+        Ok(Failed { verdict: Verdict::NotTheToken, shut_out, row: row.name, words: error.to_string() })
+    }
+}
+
+struct Failing {
+    account: AccountId,
+    token: TokenId,
+    since: DateTime<Utc>,
+    evidence: Evidence,
+}
+
+impl Decision for Failing {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        let (token, since, evidence) = (self.token, self.since, self.evidence.clone());
+        let command = TokenCommand::RecordRenewalFailing { token, since, evidence };
+        Ok(unit.execute::<Token>(self.account, command).await?)
     }
 }

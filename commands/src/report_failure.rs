@@ -8,15 +8,24 @@ use domain::{
 use engine::{Decision, Unit};
 use meta::{MetaError, TokenFacts};
 
-use crate::{Commands, Context, Error, hold, login::verdict, vault::Opened};
+use crate::{
+    Commands, Context, Error,
+    hold::{self, Patience},
+    login::judged,
+    vault::Opened,
+};
 
 /// What a failed call means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     /// For the token, the account and the app.
     pub verdict: Verdict,
     /// For how long Meta shuts the account or its business out, if it says so.
     pub shut_out: Option<TimeDelta>,
+    /// The name of the row of the domain's table by which it was judged.
+    pub row: &'static str,
+    /// What Meta said, without what names anybody or gives access.
+    pub words: String,
 }
 
 impl Commands {
@@ -34,16 +43,23 @@ impl Commands {
         error: &MetaError,
         context: &Context,
     ) -> Result<Failed, Error> {
-        let verdict = verdict(error).met_by(call);
+        let row = judged(error);
+        let verdict = row.verdict.met_by(call);
         if verdict == Verdict::AppThrottled
             && let Some(budget) = self.budget(connection)
         {
             budget.pause();
         }
-        if let Some(reason) = verdict.against_the_token() {
+        let suspected = match verdict {
+            // Whatever it is, after a day somebody must do something.
+            Verdict::Alarm => Some((Reason::Unknown, Patience::Day)),
+            Verdict::AppOrAccount(reason) => Some((reason, Patience::Usual)),
+            verdict => verdict.against_the_token().map(|reason| (reason, Patience::Usual)),
+        };
+        if let Some((reason, patience)) = suspected {
             let answer = error.answer();
             let permission = match reason {
-                Reason::PermissionMissing => self.missing(connection, opened).await,
+                Reason::PermissionMissing => self.missing(connection, opened, error).await,
                 _ => None,
             };
             let evidence = Evidence {
@@ -51,16 +67,19 @@ impl Commands {
                 subcode: answer.and_then(|answer| answer.subcode),
                 trace: answer.and_then(|answer| answer.trace.clone()),
                 permission,
+                row: Some(row.name.to_owned()),
+                certainty: row.certainty,
                 ..Evidence::of(call, self.clock.now())
             };
             if let Verdict::Expired(_) = verdict {
                 let report = Report { account, token: opened.id, reason, evidence };
                 self.store.run(&self.metadata(context), &report).await?;
             } else {
-                self.hold(account, connection, opened.id, reason, &evidence).await?;
+                self.hold(account, connection, opened.id, (reason, patience), &evidence).await?;
             }
         }
-        Ok(Failed { verdict, shut_out: error.answer().and_then(|answer| answer.shut_out) })
+        let shut_out = error.answer().and_then(|answer| answer.shut_out);
+        Ok(Failed { verdict, shut_out, row: row.name, words: error.to_string() })
     }
 
     /// Meta says that the token works, but not with a permission that is needed. That may be the app's matter too: held.
@@ -72,18 +91,22 @@ impl Commands {
         permission: String,
     ) -> Result<Failed, Error> {
         let (reason, at) = (Reason::PermissionMissing, self.clock.now());
+        let words = format!("the token lacks the permission {permission}");
         let evidence = Evidence { permission: Some(permission), ..Evidence::of(Call::Check, at) };
-        self.hold(account, connection, token, reason, &evidence).await?;
-        Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None })
+        self.hold(account, connection, token, (reason, Patience::Usual), &evidence).await?;
+        Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None, row: "permission_missing", words })
     }
 
-    /// Which permission is missing, as far as Meta tells.
-    async fn missing(&self, connection: Connection, opened: &Opened) -> Option<String> {
+    /// Which permission is missing, as far as Meta names it: in the error, or among what the token has.
+    async fn missing(&self, connection: Connection, opened: &Opened, error: &MetaError) -> Option<String> {
+        let said = error.answer().map_or("", |answer| answer.message());
+        if let Some(name) = connection.permissions().iter().find(|name| said.contains(**name)) {
+            return Some((*name).to_owned());
+        }
         match (connection, &self.business) {
-            // It needs a single one.
-            (Connection::Consumer, _) => connection.permissions().first().map(|name| (*name).to_owned()),
             (Connection::Business, Some(business)) => lacking(&business.debug(&opened.token).await.ok()?),
-            (Connection::Business, None) => None,
+            // Nothing tells what a token of Instagram's has.
+            (Connection::Consumer, _) | (Connection::Business, None) => None,
         }
     }
 }

@@ -88,6 +88,13 @@ impl Tally {
         self.about.push(account);
     }
 
+    /// Another one that the login served as well.
+    pub(crate) fn is_about_too(&mut self, account: AccountId) {
+        if !self.about.contains(&account) {
+            self.about.push(account);
+        }
+    }
+
     /// Ends the attempt in the unit. `taken` tells of accounts that have the login's token now, `otherwise` of a login that
     /// led to nothing that the tally knows.
     pub(crate) fn end(

@@ -101,6 +101,34 @@ pub fn next_check(account: AccountId, heard_at: DateTime<Utc>) -> DateTime<Utc> 
     heard_at + ASK_EVERY - jitter(account, ASK_EVERY / 8)
 }
 
+/// When Meta is asked again whether a token that expired at `expired_at` works after all: after an hour, after six, daily for
+/// thirty days, then weekly until data access ends, or 90 days are over. `None`: not again.
+pub fn next_recheck(
+    account: AccountId,
+    expired_at: DateTime<Utc>,
+    data_access_ends: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let ends = data_access_ends.unwrap_or(expired_at + TimeDelta::days(90));
+    let after = if now < expired_at + RECHECK_FIRST {
+        expired_at + RECHECK_FIRST
+    } else if now < expired_at + TimeDelta::hours(6) {
+        expired_at + TimeDelta::hours(6)
+    } else if now < expired_at + TimeDelta::days(30) {
+        now + TimeDelta::days(1)
+    } else {
+        now + TimeDelta::weeks(1)
+    };
+    let due = after + jitter(account, (after - expired_at) / 20);
+    (due < ends).then_some(due)
+}
+
+/// How long after it expired Meta is first asked again about a token.
+const RECHECK_FIRST: TimeDelta = TimeDelta::hours(1);
+
+/// How long the posts may be refused before people are told.
+pub const TELL_OF_READING: TimeDelta = TimeDelta::days(1);
+
 /// How long after a failed try the next one is made: doubling from 5 seconds up to 30 minutes, plus jitter.
 ///
 /// `attempts` counts the tries that failed, so the first failure is 1.

@@ -3,7 +3,6 @@
 //! Source: Meta, "Instagram API with Facebook Login", "Facebook Login: Manually build a login flow", "Debug token".
 
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -13,22 +12,18 @@ use url::Url;
 use crate::{
     Budget, BusinessConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
-    error::Fields,
-    media::Pages,
-    shape::{id, optional_id, possible},
+    media::{MEDIA, Pages},
+    shape::id,
     signed_request::{self, SignedRequest},
 };
 
-/// How many Pages of one person are looked at. Who manages more must choose fewer in the login's dialog.
-const PAGE_LIMIT: usize = 200;
-/// How many Pages are asked about at once.
-const PAGES_AT_ONCE: usize = 4;
+const ACCESS_TOKEN: &str = "oauth/access_token";
 
 /// The client of one app with Facebook Login.
 #[derive(Debug, Clone)]
 pub struct Business {
-    config: BusinessConfig,
-    http: Http,
+    pub(crate) config: BusinessConfig,
+    pub(crate) http: Http,
 }
 
 /// What the login's dialog is asked to do besides.
@@ -40,32 +35,6 @@ pub enum AuthType {
     Rerequest,
     /// Renew data access.
     Reauthorize,
-}
-
-/// What Meta knows of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenFacts {
-    /// When the session ends; `None` if never, or not told.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Whether it was told when the session ends.
-    pub tells_end: bool,
-    /// When data access ends; `None` if never.
-    pub data_access_expires_at: Option<DateTime<Utc>>,
-    /// The permissions that it has.
-    pub scopes: Vec<String>,
-    /// The person's app-scoped id.
-    pub user_id: Option<String>,
-}
-
-/// A Page, and the Instagram account that is linked to it, if one is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The account.
-    pub account: Option<Profile>,
 }
 
 impl Business {
@@ -99,8 +68,16 @@ impl Business {
             .append_pair("client_id", &self.config.app_id)
             .append_pair("redirect_uri", redirect_uri)
             .append_pair("response_type", "code")
-            .append_pair("scope", &permissions.join(","))
             .append_pair("state", state);
+        // Facebook Login for Business: a configuration at Meta says what is asked for.
+        match &self.config.config_id {
+            Some(config_id) => drop(url.query_pairs_mut().append_pair("config_id", config_id)),
+            None => {
+                let extra = self.config.extra_permissions.iter().map(String::as_str);
+                let all: Vec<_> = permissions.iter().copied().chain(extra).collect();
+                url.query_pairs_mut().append_pair("scope", &all.join(","));
+            }
+        }
         match auth_type {
             AuthType::Usual => {}
             AuthType::Rerequest => drop(url.query_pairs_mut().append_pair("auth_type", "rerequest")),
@@ -140,13 +117,13 @@ impl Business {
             Some(lasts) => Some(now + lasts),
             // Whatever is wrong with the new string says nothing of the one before.
             None => {
-                let facts =
-                    self.debug(&long.token).await.map_err(|_| MetaError::Unreadable("a token without its end"))?;
+                let facts = self.debug(&long.token).await;
+                let facts = facts.map_err(|_| MetaError::unreadable(ACCESS_TOKEN, "a token without its end"))?;
                 facts.expires_at
             }
         };
         if ends.is_some_and(|end| end <= now) {
-            return Err(MetaError::Unreadable("a token that has run out"));
+            return Err(MetaError::unreadable(ACCESS_TOKEN, "a token that has run out"));
         }
         Ok((long.token, ends))
     }
@@ -155,63 +132,12 @@ impl Business {
         let url = below(&self.config.graph_url, &[&self.config.version, "oauth", "access_token"]);
         let app =
             [("client_id", self.config.app_id.as_str()), ("client_secret", self.config.app_secret.expose_secret())];
-        self.http.send(self.http.get(url, query).query(&app)).await
+        self.http.send(ACCESS_TOKEN, self.http.get(url, query).query(&app)).await
     }
 
     /// What Meta sent signed with the app's secret; `None` if it didn't.
     pub fn verify(&self, signed_request: &str) -> Option<SignedRequest> {
         signed_request::verify(&self.config.app_secret, signed_request)
-    }
-
-    /// What Meta knows of a token. An invalid one is an error, as Meta puts it inside the answer.
-    ///
-    /// # Errors
-    /// When the token doesn't work or Meta can't be asked.
-    pub async fn debug(&self, token: &SecretString) -> Result<TokenFacts, MetaError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            data: Facts,
-        }
-        #[derive(Deserialize)]
-        struct Facts {
-            #[serde(default, deserialize_with = "optional_id")]
-            app_id: Option<String>,
-            is_valid: bool,
-            #[serde(rename = "expires_at")]
-            session_end: Option<i64>,
-            #[serde(default, rename = "data_access_expires_at")]
-            data_access_end: i64,
-            scopes: Option<Vec<String>>,
-            #[serde(default, deserialize_with = "optional_id")]
-            user_id: Option<String>,
-            error: Option<Fields>,
-        }
-        let app_token = format!("{}|{}", self.config.app_id, self.config.app_secret.expose_secret());
-        let query = [("input_token", token.expose_secret()), ("access_token", app_token.as_str())];
-        let url = below(&self.config.graph_url, &[&self.config.version, "debug_token"]);
-        let Answer { data } = self.http.send(self.http.get(url, &query)).await?;
-        if let Some(error) = data.error {
-            return Err(MetaError::Answer(error.with_status(200)));
-        }
-        if data.app_id.is_some_and(|app_id| app_id != self.config.app_id) {
-            return Err(MetaError::Unreadable("another app's token"));
-        }
-        if !data.is_valid {
-            return Err(MetaError::Invalid);
-        }
-        // 0 means never.
-        let instant = |seconds: i64| match DateTime::from_timestamp(seconds, 0).and_then(possible) {
-            _ if seconds == 0 => Ok(None),
-            None => Err(MetaError::Unreadable("an instant that can't be")),
-            some => Ok(some),
-        };
-        Ok(TokenFacts {
-            expires_at: instant(data.session_end.unwrap_or(0))?,
-            tells_end: data.session_end.is_some(),
-            data_access_expires_at: instant(data.data_access_end)?,
-            scopes: data.scopes.ok_or(MetaError::Unreadable("a token without its permissions"))?,
-            user_id: data.user_id,
-        })
     }
 
     /// The permissions that the person granted.
@@ -228,78 +154,36 @@ impl Business {
             permission: String,
             status: String,
         }
-        let answer: Answer = self.graph(token, None, &["me", "permissions"], &[]).await?;
+        let answer: Answer = self.graph("me/permissions", token, None, &["me", "permissions"], &[]).await?;
         let granted = answer.data.into_iter().filter(|permission| permission.status == "granted");
         Ok(granted.map(|permission| permission.permission).collect())
     }
 
-    /// The Pages that the person gave, each with its Instagram account.
+    /// Asks whether Meta knows the app by its id and secret.
+    ///
+    /// # Errors
+    /// When Meta refuses them or can't be asked.
+    pub async fn check_app(&self) -> Result<(), MetaError> {
+        let app_token = format!("{}|{}", self.config.app_id, self.config.app_secret.expose_secret());
+        let query = [("fields", "id"), ("access_token", app_token.as_str())];
+        let url = below(&self.config.graph_url, &[&self.config.version, &self.config.app_id]);
+        self.http.send("app", self.http.get(url, &query)).await.map(|_: serde::de::IgnoredAny| ())
+    }
+
+    /// What the account is called now.
     ///
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
-    pub async fn pages(&self, token: &SecretString) -> Result<Vec<Page>, MetaError> {
+    pub async fn profile(&self, token: &SecretString, instagram_id: &str) -> Result<Profile, MetaError> {
         #[derive(Deserialize)]
         struct Answer {
-            data: Vec<Listed>,
-            paging: Option<Paging>,
-        }
-        #[derive(Deserialize)]
-        struct Listed {
-            #[serde(deserialize_with = "id")]
-            id: String,
-            #[serde(default)]
-            name: String,
-        }
-        #[derive(Deserialize)]
-        struct Paging {
-            cursors: Option<Cursors>,
-            next: Option<serde::de::IgnoredAny>,
-        }
-        #[derive(Deserialize)]
-        struct Cursors {
-            after: Option<String>,
-        }
-        let mut listed: Vec<Listed> = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let mut query = vec![("fields", "id,name"), ("limit", "100")];
-            query.extend(after.as_deref().map(|after| ("after", after)));
-            let answer: Answer = self.graph(token, None, &["me", "accounts"], &query).await?;
-            let nothing_new = answer.data.is_empty();
-            listed.extend(answer.data);
-            after = answer.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
-            if after.is_none() || nothing_new || listed.len() >= PAGE_LIMIT {
-                break;
-            }
-        }
-        listed.truncate(PAGE_LIMIT);
-        let mut pages = Vec::with_capacity(listed.len());
-        let mut listed = listed.into_iter().peekable();
-        while listed.peek().is_some() {
-            let some: Vec<_> = listed.by_ref().take(PAGES_AT_ONCE).collect();
-            let accounts = try_join_all(some.iter().map(|page| self.page_account(token, &page.id))).await?;
-            let page = |(page, account): (Listed, _)| Page { id: page.id, name: page.name, account };
-            pages.extend(some.into_iter().zip(accounts).map(page));
-        }
-        Ok(pages)
-    }
-
-    async fn page_account(&self, token: &SecretString, page: &str) -> Result<Option<Profile>, MetaError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            instagram_business_account: Option<Account>,
-        }
-        #[derive(Deserialize)]
-        struct Account {
             #[serde(deserialize_with = "id")]
             id: String,
             username: String,
         }
-        let answer: Answer =
-            self.graph(token, None, &[page], &[("fields", "instagram_business_account{id,username}")]).await?;
-        Ok(answer
-            .instagram_business_account
-            .map(|account| Profile { instagram_id: account.id, username: account.username }))
+        let query = [("fields", "id,username")];
+        let answer: Answer = self.graph("profile", token, Some(instagram_id), &[instagram_id], &query).await?;
+        Ok(Profile { instagram_id: answer.id, username: answer.username })
     }
 
     /// The account's latest posts, newest first, at most `limit`.
@@ -307,16 +191,17 @@ impl Business {
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
-        let mut pages = Pages::new(limit);
+        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id);
         while let Some(query) = pages.query() {
             let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            pages.add(self.graph(token, Some(instagram_id), &[instagram_id, "media"], &query).await?);
+            pages.add(self.graph(MEDIA, token, Some(instagram_id), &[instagram_id, "media"], &query).await)?;
         }
         Ok(pages.into_posts())
     }
 
-    async fn graph<T: serde::de::DeserializeOwned>(
+    pub(crate) async fn graph<T: serde::de::DeserializeOwned>(
         &self,
+        call: &'static str,
         token: &SecretString,
         account: Option<&str>,
         path: &[&str],
@@ -326,7 +211,7 @@ impl Business {
         url = below(&url, path);
         let proof = self.appsecret_proof(token);
         let secrets = [("access_token", token.expose_secret()), ("appsecret_proof", proof.as_str())];
-        self.http.send_about(account, self.http.get(url, query).query(&secrets)).await
+        self.http.send_about(call, account, self.http.get(url, query).query(&secrets)).await
     }
 
     /// Proves that the call comes from the app's own servers: hex HMAC-SHA256 of the token under the app's secret.

@@ -33,6 +33,10 @@ pub struct BusinessConfig {
     pub graph_url: Url,
     /// The version of both, such as `v25.0`.
     pub version: String,
+    /// A configuration of Facebook Login for Business, which replaces the permissions.
+    pub config_id: Option<String>,
+    /// Permissions that are asked for besides those that are needed.
+    pub extra_permissions: Vec<String>,
 }
 
 /// The URL of a path below a root, whether or not the root ends with a slash.

@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     Budget, ConsumerConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
-    media::Pages,
+    media::{MEDIA, Pages},
     shape::{Wrapped, id, optional_id, permissions},
     signed_request::{self, SignedRequest},
 };
@@ -99,8 +99,16 @@ impl Consumer {
             ("code", code.expose_secret()),
         ];
         let request = self.http.post(self.config.token_url.clone(), &form);
-        let answer = self.http.send::<Wrapped<Answer>>(request).await?.into_inner();
+        let answer = self.http.send::<Wrapped<Answer>>("oauth/access_token", request).await?.into_inner();
         Ok(ShortToken { token: answer.access_token, permissions: answer.permissions })
+    }
+
+    /// Asks whether Meta knows the app by its id and secret: no code of ours is right, and what is wrong with it says the rest.
+    ///
+    /// # Errors
+    /// What Meta answers: always an error.
+    pub async fn check_app(&self, redirect_uri: &str) -> Result<(), MetaError> {
+        self.exchange(&"relight-doctor".to_owned().into(), redirect_uri).await.map(drop)
     }
 
     /// Exchanges a short token for one that lives 60 days.
@@ -114,7 +122,7 @@ impl Consumer {
             ("access_token", short.expose_secret()),
         ];
         let url = below(&self.config.graph_url, &["access_token"]);
-        self.http.send::<LongToken>(self.http.get(url, &query)).await?.that_ends()
+        self.http.send::<LongToken>("access_token", self.http.get(url, &query)).await?.that_ends()
     }
 
     /// Extends the session of a token that is at least 24 hours old and hasn't run out.
@@ -124,7 +132,7 @@ impl Consumer {
     pub async fn renew(&self, token: &SecretString) -> Result<LongToken, MetaError> {
         let query = [("grant_type", "ig_refresh_token"), ("access_token", token.expose_secret())];
         let url = below(&self.config.graph_url, &["refresh_access_token"]);
-        self.http.send::<LongToken>(self.http.get(url, &query)).await?.that_ends()
+        self.http.send::<LongToken>("refresh_access_token", self.http.get(url, &query)).await?.that_ends()
     }
 
     /// What Meta sent signed with the app's secret; `None` if it didn't.
@@ -149,7 +157,7 @@ impl Consumer {
         }
         let query = [("fields", "id,user_id,username,account_type"), ("access_token", token.expose_secret())];
         let url = below(&self.config.graph_url, &[&self.config.version, "me"]);
-        let me = self.http.send::<Wrapped<Answer>>(self.http.get(url, &query)).await?.into_inner();
+        let me = self.http.send::<Wrapped<Answer>>("me", self.http.get(url, &query)).await?.into_inner();
         Ok(Me {
             profile: Profile { instagram_id: me.user_id, username: me.username },
             app_scoped_id: me.id,
@@ -164,10 +172,10 @@ impl Consumer {
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
         let url = below(&self.config.graph_url, &[&self.config.version, instagram_id, "media"]);
         let secret = [("access_token", token.expose_secret())];
-        let mut pages = Pages::new(limit);
+        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id);
         while let Some(query) = pages.query() {
             let request = self.http.get(url.clone(), &secret).query(&query);
-            pages.add(self.http.send_about(Some(instagram_id), request).await?);
+            pages.add(self.http.send_about(MEDIA, Some(instagram_id), request).await)?;
         }
         Ok(pages.into_posts())
     }

@@ -5,17 +5,23 @@ use std::fmt;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use crate::shape::{text, whole};
+use crate::{
+    media::MEDIA,
+    shape::{text, whole},
+    words,
+};
 
-/// A call that did not end well. No variant shows a URL, a token or Meta's message.
+/// A call that did not end well. What it shows has no URL, no token, and names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetaError {
     /// Meta answered with an error of its own form.
     #[error("Meta answered with error {0}")]
     Answer(ErrorAnswer),
     /// The answer has a status of failure and no form that Meta documents: a proxy's page, a cut body.
-    #[error("Meta answered with status {status} and no error that can be read")]
+    #[error("Meta answered {call} with status {status} and no error that can be read")]
     Status {
+        /// Which call.
+        call: &'static str,
         /// The HTTP status.
         status: u16,
     },
@@ -23,14 +29,23 @@ pub enum MetaError {
     #[error("Meta calls the token invalid and doesn't say why")]
     Invalid,
     /// The answer says success and can't be read: not JSON, wrong types, too long.
-    #[error("Meta's answer can't be read: {0}")]
-    Unreadable(&'static str),
+    #[error("Meta's answer to {call} can't be read: {why}")]
+    Unreadable {
+        /// Which call.
+        call: &'static str,
+        /// What is wrong with it, and where in it.
+        why: String,
+    },
     /// No answer.
     #[error("Meta did not answer: {0}")]
     Unreachable(&'static str),
 }
 
 impl MetaError {
+    pub(crate) fn unreadable(call: &'static str, why: impl Into<String>) -> Self {
+        Self::Unreadable { call, why: why.into() }
+    }
+
     /// The error as Meta put it, if it did.
     pub fn answer(&self) -> Option<&ErrorAnswer> {
         match self {
@@ -39,12 +54,22 @@ impl MetaError {
         }
     }
 
+    /// Whether Meta answered and won't: not an error that passes by its own signs.
+    pub fn is_refusal(&self) -> bool {
+        self.answer().is_some_and(|answer| !answer.transient && answer.status < 500 && answer.shut_out.is_none())
+    }
+
+    /// Whether Meta wants to be asked for less at once.
+    pub fn wants_less(&self) -> bool {
+        self.answer().is_some_and(|answer| answer.code == 1 && answer.message.contains("reduce the amount of data"))
+    }
+
     /// The HTTP status, if there was an answer that failed.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Answer(answer) => Some(answer.status),
-            Self::Status { status } => Some(*status),
-            Self::Invalid | Self::Unreadable(_) | Self::Unreachable(_) => None,
+            Self::Status { status, .. } => Some(*status),
+            Self::Invalid | Self::Unreadable { .. } | Self::Unreachable(_) => None,
         }
     }
 }
@@ -52,6 +77,8 @@ impl MetaError {
 /// An error as Meta puts it: `{"error":{…}}` of the Graph API, or `{"error_type",…}` of `api.instagram.com`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ErrorAnswer {
+    /// Which call it answered.
+    pub call: &'static str,
     /// The HTTP status; 200 for an error inside an answer of `debug_token`.
     pub status: u16,
     /// `code`.
@@ -74,17 +101,27 @@ impl ErrorAnswer {
         &self.message
     }
 
+    /// Whether it was the posts that were asked for.
+    pub fn is_of_media(&self) -> bool {
+        self.call == MEDIA
+    }
+
+    /// Meta's words without what gives access or names anybody: for logs and support.
+    pub fn words(&self) -> String {
+        words::without_names(&self.message)
+    }
+
     /// Reads an error of either form.
-    pub(crate) fn read(status: u16, body: &[u8]) -> Option<Self> {
+    pub(crate) fn read(call: &'static str, status: u16, body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Graph {
             error: Fields,
         }
         if let Ok(Graph { error }) = serde_json::from_slice(body) {
-            return Some(error.with_status(status));
+            return Some(error.of(call, status));
         }
         let fields: Fields = serde_json::from_slice(body).ok()?;
-        fields.error_type.is_some().then(|| fields.with_status(status))
+        fields.error_type.is_some().then(|| fields.of(call, status))
     }
 }
 
@@ -97,13 +134,13 @@ impl fmt::Display for ErrorAnswer {
         if let Some(trace) = &self.trace {
             write!(f, " (trace {trace})")?;
         }
-        Ok(())
+        write!(f, " to {} (status {}): {}", self.call, self.status, self.words())
     }
 }
 
 impl fmt::Debug for ErrorAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "status {} code {self}", self.status)
+        write!(f, "{self}")
     }
 }
 
@@ -125,11 +162,12 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    pub(crate) fn with_status(self, status: u16) -> ErrorAnswer {
+    pub(crate) fn of(self, call: &'static str, status: u16) -> ErrorAnswer {
         // A trace id goes into events and pages: only what one can look like.
         let plain =
             |trace: &String| trace.len() <= 64 && trace.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         ErrorAnswer {
+            call,
             status,
             code: self.code,
             subcode: self.error_subcode,
@@ -149,25 +187,25 @@ mod tests {
     fn both_forms_of_an_error_are_read() {
         let graph = br#"{"error":{"message":"secret IGAAabc","type":"OAuthException","code":190,"error_subcode":460,
             "is_transient":false,"fbtrace_id":"AbC-1"}}"#;
-        let answer = ErrorAnswer::read(400, graph).expect("read");
+        let answer = ErrorAnswer::read("me", 400, graph).expect("read");
         assert_eq!((answer.code, answer.subcode, answer.trace.as_deref()), (190, Some(460), Some("AbC-1")));
         let instagram =
             br#"{"error_type":"OAuthException","code":"400","error_message":"Matching code was not found"}"#;
-        let answer = ErrorAnswer::read(400, instagram).expect("read");
+        let answer = ErrorAnswer::read("me", 400, instagram).expect("read");
         assert_eq!((answer.code, answer.message()), (400, "Matching code was not found"));
     }
 
     #[test]
     fn what_is_no_error_is_not_read_as_one() {
         for body in [&b"<html>"[..], b"", b"[]", br#"{"code":1}"#, br#"{"error":"x"}"#, br#"{"error":{"code":{}}}"#] {
-            assert_eq!(ErrorAnswer::read(500, body), None);
+            assert_eq!(ErrorAnswer::read("me", 500, body), None);
         }
     }
 
     #[test]
-    fn an_error_never_shows_metas_message_nor_a_strange_trace() {
+    fn an_error_shows_neither_a_token_nor_a_strange_trace() {
         let body = br#"{"error":{"message":"Malformed access token IGAAsecret","code":190,"fbtrace_id":"<b>x</b>"}}"#;
-        let error = MetaError::Answer(ErrorAnswer::read(400, body).expect("read"));
+        let error = MetaError::Answer(ErrorAnswer::read("me", 400, body).expect("read"));
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("IGAA") && !shown.contains("<b>"), "{shown}");
     }

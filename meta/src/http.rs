@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Budget, ErrorAnswer, MetaError, Now,
+    media::Sizes,
     presence::{LastCalls, Presence},
 };
 
@@ -57,6 +58,7 @@ pub struct Http {
     budget: Budget,
     last_calls: LastCalls,
     heard: Option<Heard>,
+    sizes: Sizes,
 }
 
 impl fmt::Debug for Http {
@@ -73,13 +75,23 @@ impl Http {
     ///
     /// Each app at Meta has its own, for each has its own budget.
     pub fn new(client: reqwest::Client, now: Now) -> Self {
-        Self { client, budget: Budget::new(now), last_calls: LastCalls::default(), heard: None }
+        Self {
+            client,
+            budget: Budget::new(now),
+            last_calls: LastCalls::default(),
+            heard: None,
+            sizes: Sizes::default(),
+        }
     }
 
     /// Tells what time each answer says it is (its `Date`, whole seconds).
     #[must_use]
     pub fn telling(self, heard: Heard) -> Self {
         Self { heard: Some(heard), ..self }
+    }
+
+    pub(crate) fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     pub(crate) fn presence(&self) -> Presence {
@@ -124,14 +136,19 @@ impl Http {
         self.client.post(url).form(form)
     }
 
-    /// Sends a call and reads its answer.
-    pub(crate) async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, MetaError> {
-        self.send_about(None, request).await
+    /// Sends a call and reads its answer. `call`: what it is called where its failure is told.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T, MetaError> {
+        self.send_about(call, None, request).await
     }
 
     /// Sends a call about an account and reads its answer.
     pub(crate) async fn send_about<T: DeserializeOwned>(
         &self,
+        call: &'static str,
         account: Option<&str>,
         request: RequestBuilder,
     ) -> Result<T, MetaError> {
@@ -141,21 +158,30 @@ impl Http {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
             if body.len() + chunk.len() > LIMIT_BYTES {
-                return Err(MetaError::Unreadable("too long"));
+                return Err(MetaError::unreadable(call, "it is too long"));
             }
             body.extend_from_slice(&chunk);
         }
         let body = without_nul(body);
         // An error is an error whatever the status says.
-        if let Some(mut answer) = ErrorAnswer::read(status.as_u16(), &body) {
+        if let Some(mut answer) = ErrorAnswer::read(call, status.as_u16(), &body) {
             answer.shut_out = shut_out;
             return Err(MetaError::Answer(answer));
         }
         if !status.is_success() {
-            return Err(MetaError::Status { status: status.as_u16() });
+            return Err(MetaError::Status { call, status: status.as_u16() });
         }
-        serde_json::from_slice(&body).map_err(|_| MetaError::Unreadable("not the documented JSON"))
+        read(call, &body)
     }
+}
+
+/// Reads an answer as what is documented; where it isn't that, the error says at which place.
+fn read<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, MetaError> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
+        // Names of Meta's fields; maps' keys would be somebody's.
+        let path: String = error.path().to_string().chars().take(100).collect();
+        MetaError::unreadable(call, format!("it is not the documented JSON at {path}"))
+    })
 }
 
 /// What time an answer says it is.

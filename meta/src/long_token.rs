@@ -46,7 +46,11 @@ impl TryFrom<Answer> for LongToken {
 impl LongToken {
     /// Instagram's own tokens all end: an answer that doesn't say when would never be renewed again.
     pub(crate) fn that_ends(self) -> Result<Self, MetaError> {
-        if self.expires_in.is_none() { Err(MetaError::Unreadable("a token without its end")) } else { Ok(self) }
+        if self.expires_in.is_none() {
+            Err(MetaError::unreadable("access_token", "a token without its end"))
+        } else {
+            Ok(self)
+        }
     }
 }
 

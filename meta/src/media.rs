@@ -1,11 +1,19 @@
 //! An account's posts, page by page.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
+use crate::MetaError;
 use crate::shape::{id, possible, text, web_link};
 
 const FIELDS: &str = "id,caption,media_type,media_url,thumbnail_url,permalink,timestamp";
+/// What the call is called where its failure is told.
+pub(crate) const MEDIA: &str = "media";
 /// What Meta gives at most in one page.
 const PAGE_LIMIT: usize = 100;
 
@@ -80,8 +88,32 @@ struct Cursors {
     after: Option<String>,
 }
 
+/// How many accounts' sizes are remembered.
+const SIZES: usize = 10_000;
+
+/// How many posts Meta gives at once, of accounts of which it didn't give as many as usual. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sizes(Arc<Mutex<HashMap<String, usize>>>);
+
+impl Sizes {
+    fn of(&self, account: &str) -> usize {
+        let sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.get(account).copied().unwrap_or(PAGE_LIMIT)
+    }
+
+    fn remember(&self, account: &str, size: usize) {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sizes.len() >= SIZES {
+            sizes.clear();
+        }
+        sizes.insert(account.to_owned(), size);
+    }
+}
+
 /// Posts, gathered page by page until there are enough or no more.
 pub(crate) struct Pages {
+    account: String,
+    sizes: Sizes,
     limit: usize,
     posts: Vec<Post>,
     next: Next,
@@ -94,15 +126,16 @@ enum Next {
 }
 
 impl Pages {
-    /// None yet; at most `limit` in the end.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, posts: Vec::new(), next: Next::First }
+    /// None of an account's yet; at most `limit` in the end.
+    pub(crate) fn new(limit: usize, sizes: &Sizes, account: &str) -> Self {
+        let (account, sizes) = (account.to_owned(), sizes.clone());
+        Self { account, sizes, limit, posts: Vec::new(), next: Next::First }
     }
 
     /// What to ask for next. The next page is asked for by its cursor, never by following the URL that Meta answers.
     pub(crate) fn query(&self) -> Option<Vec<(&'static str, String)>> {
         let missing = self.limit.saturating_sub(self.posts.len());
-        let mut query = vec![("fields", FIELDS.to_owned()), ("limit", missing.min(PAGE_LIMIT).to_string())];
+        let mut query = vec![("fields", FIELDS.to_owned()), ("limit", self.at_once(missing).to_string())];
         match &self.next {
             _ if missing == 0 => return None,
             Next::First => {}
@@ -112,14 +145,30 @@ impl Pages {
         Some(query)
     }
 
-    /// Takes a page.
-    pub(crate) fn add(&mut self, answer: Answer) {
+    fn at_once(&self, missing: usize) -> usize {
+        missing.min(self.sizes.of(&self.account))
+    }
+
+    /// Takes a page. Where Meta wants to be asked for less, half as many are asked for from then on.
+    ///
+    /// # Errors
+    /// What the call met otherwise.
+    pub(crate) fn add(&mut self, answer: Result<Answer, MetaError>) -> Result<(), MetaError> {
+        let asked = self.at_once(self.limit.saturating_sub(self.posts.len()));
+        let answer = match answer {
+            Err(error) if error.wants_less() && asked > 1 => {
+                self.sizes.remember(&self.account, asked / 2);
+                return Ok(());
+            }
+            answer => answer?,
+        };
         let after = answer.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
         self.next = match after {
             Some(cursor) if !answer.data.is_empty() => Next::After(cursor),
             _ => Next::Nothing,
         };
         self.posts.extend(answer.data);
+        Ok(())
     }
 
     /// What was gathered.

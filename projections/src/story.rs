@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountEvent, Reason, Right, Token, TokenEvent, UserId, WidgetId,
     account::{NoticeKind, Plan, Standing},
+    failure::Certainty,
     token::{Clock, Current, Way},
 };
 use engine::{Decoded, Recorded};
@@ -141,6 +142,9 @@ fn account_words(event: &AccountEvent) -> String {
         }
         AccountEvent::WidgetRemoved { widget, .. } => format!("Widget {widget} was removed."),
         AccountEvent::NoticeSent { user, kind, .. } => format!("A mail went to User {user}: {}.", notice_words(*kind)),
+        AccountEvent::PasswordChanged { evidence, .. } if evidence.certainty == Certainty::Likely => {
+            "Meta says that the password was changed, or that there was a security reset.".to_owned()
+        }
         AccountEvent::PasswordChanged { .. } => "Meta says that the password was changed.".to_owned(),
         AccountEvent::Disconnected => "Disconnected.".to_owned(),
         AccountEvent::Deauthorized { .. } => "The person removed the app at Meta.".to_owned(),
@@ -156,6 +160,8 @@ pub const fn notice_words(kind: NoticeKind) -> &'static str {
         NoticeKind::Reminder => "access ends soon",
         NoticeKind::Recovered => "it works again",
         NoticeKind::RefreshedByVisitor => "somebody refreshed it",
+        NoticeKind::ReadingRefused => "its posts can't be read",
+        NoticeKind::RenewalFailing => "its session can't be extended",
     }
 }
 
@@ -171,6 +177,12 @@ fn token_words(event: &TokenEvent) -> String {
             format!("Someone else logged in {}. Meta confirmed that the token works, so it was kept.", way_words(*way))
         }
         TokenEvent::Renewed { .. } => "The session was extended.".to_owned(),
+        TokenEvent::Restored { .. } => "Meta says that the expired token works again: it is active.".to_owned(),
+        TokenEvent::ReadingRefused { .. } => "The token works, and Meta refuses the posts.".to_owned(),
+        TokenEvent::ReadingResumed { .. } => "Meta lets us read the posts again.".to_owned(),
+        TokenEvent::RenewalFailing { since, .. } => {
+            format!("The session can't be extended: since {}, several times.", since.format("%Y-%m-%d %H:%M UTC"))
+        }
         TokenEvent::DeadlinesMoved { .. } => "Meta says that the token lasts longer than was known.".to_owned(),
         TokenEvent::Expired { reason, .. } => format!("Token expired: {}.", reason_words(*reason)),
         TokenEvent::Revoked { .. } => "The token was destroyed.".to_owned(),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     consent::render,
-    faults::{Fault, FaultKind},
+    faults::{Fault, FaultKind, Spoils},
     server::Meta,
     world::{Login, World},
 };
@@ -84,6 +84,29 @@ pub enum Action {
         /// Only those whose path contains this, such as `/media`.
         #[serde(default)]
         path: Option<String>,
+    },
+    /// The next calls are answered so.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The JSON.
+        body: Value,
+        /// How many; absent: all, until `stop_failing`.
+        #[serde(default)]
+        calls: Option<u32>,
+        /// Only those that read this account.
+        #[serde(default)]
+        holder: Option<String>,
+        /// Only those whose path contains this, such as `/media`.
+        #[serde(default)]
+        path: Option<String>,
+    },
+    /// An account has another name from now on.
+    Rename {
+        /// Which.
+        holder: String,
+        /// Its new name.
+        username: String,
     },
     /// No call is spoiled any more.
     StopFailing,
@@ -169,7 +192,16 @@ impl World {
             Action::GivePageRole { holder, account } => self.give_page_role(&holder, &account)?,
             Action::Fail { kind, calls, holder, path } => {
                 let account = holder.filter(|name| !name.is_empty()).map(|name| self.id_of(&name)).transpose()?;
-                self.faults.push_back(Fault { kind, calls, account, path });
+                self.faults.push_back(Fault { spoils: Spoils::Kind(kind), calls, account, path });
+            }
+            Action::Answer { status, body, calls, holder, path } => {
+                let account = holder.map(|name| self.id_of(&name)).transpose()?;
+                let calls = calls.unwrap_or(u32::MAX);
+                self.faults.push_back(Fault { spoils: Spoils::Answer { status, body }, calls, account, path });
+            }
+            Action::Rename { holder, username } => {
+                let id = self.id_of(&holder)?;
+                self.accounts.get_mut(&id).ok_or("there is no such account")?.username = username;
             }
             Action::UseUp { percent } => self.app_usage = (percent > 0).then_some(percent),
             Action::StopFailing => self.faults = VecDeque::new(),

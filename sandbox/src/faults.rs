@@ -49,10 +49,46 @@ pub enum FaultKind {
     Invalid,
 }
 
+/// What becomes of a call that a fault is waiting for.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Spoils {
+    /// It is spoiled like this.
+    Kind(FaultKind),
+    /// It is answered so.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The JSON.
+        body: serde_json::Value,
+    },
+}
+
+impl Spoils {
+    /// The spoiled answer; `None`: the usual one.
+    pub(crate) async fn answer(&self) -> Option<Response> {
+        match self {
+            Self::Kind(kind) => kind.answer().await,
+            Self::Answer { status, body } => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST);
+                Some((status, axum::Json(body.clone())).into_response())
+            }
+        }
+    }
+
+    /// What becomes of a usual answer.
+    pub(crate) async fn spoil(&self, response: Response) -> Response {
+        match self {
+            Self::Kind(kind) => kind.spoil(response).await,
+            Self::Answer { .. } => response,
+        }
+    }
+}
+
 /// A fault that is under way.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Fault {
-    pub(crate) kind: FaultKind,
+    pub(crate) spoils: Spoils,
     pub(crate) calls: u32,
     /// Only calls that read this account; `None`: all calls.
     pub(crate) account: Option<String>,

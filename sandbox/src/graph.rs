@@ -14,7 +14,7 @@ use sha2::Sha256;
 use crate::{
     faults::graph,
     server::Meta,
-    world::{Account, GraphError, Login, Post, Token, World},
+    world::{Account, GraphError, Login, Page, Post, Token, World},
 };
 
 const MISSING: GraphError = GraphError::new(100, Some(33), "Unsupported get request. Object does not exist.");
@@ -26,6 +26,8 @@ pub(crate) struct GraphQuery {
     access_token: String,
     appsecret_proof: Option<String>,
     input_token: Option<String>,
+    #[serde(default)]
+    fields: String,
     limit: Option<usize>,
     after: Option<String>,
 }
@@ -111,7 +113,7 @@ pub(crate) async fn me_accounts(State(meta): State<Meta>, Query(query): Query<Gr
         let pages: Vec<_> = person.pages.iter().filter(|page| token.pages.contains(&page.id)).collect();
         let start = after(&query);
         let shown: Vec<_> =
-            pages.iter().skip(start).take(AT_ONCE).map(|page| json!({"id": page.id, "name": page.name})).collect();
+            pages.iter().skip(start).take(AT_ONCE).map(|page| shown_page(&world, page, &query)).collect();
         let next = (start + AT_ONCE < pages.len()).then_some(start + AT_ONCE);
         Ok(paged(&shown, next, &query))
     })
@@ -129,22 +131,28 @@ pub(crate) async fn me_permissions(State(meta): State<Meta>, Query(query): Query
     })
 }
 
-/// `GET https://graph.facebook.com/{version}/{page-id}?fields=instagram_business_account{id,username}`.
+/// `GET https://graph.facebook.com/{version}/{page-id}?fields=instagram_business_account{id,username}`; an account's id has its
+/// name.
 pub(crate) async fn page(
     State(meta): State<Meta>,
     Path((_, id)): Path<(String, String)>,
     Query(query): Query<GraphQuery>,
 ) -> Response {
     let world = meta.world();
+    let app = &meta.config.facebook_app;
     answer(|| {
+        if id == app.0 {
+            let is_right = query.access_token == format!("{}|{}", app.0, app.1);
+            let refused = GraphError::new(190, None, "Invalid OAuth access token signature.");
+            return if is_right { Ok(json!({ "id": id })) } else { Err(refused) };
+        }
         let token = facebook(&meta, &world, &query)?;
         let person = world.people.get(&token.holder).ok_or(MISSING)?;
-        let page = person.pages.iter().find(|page| page.id == id && token.pages.contains(&id)).ok_or(MISSING)?;
-        let mut body = json!({ "id": page.id });
-        if let Some(account) = page.account.as_ref().and_then(|id| world.accounts.get(id)) {
-            body["instagram_business_account"] = json!({"id": account.id, "username": account.username});
+        if let Some(account) = linked(&world, token).find(|account| account.id == id) {
+            return Ok(json!({"id": account.id, "username": account.username}));
         }
-        Ok(body)
+        let page = person.pages.iter().find(|page| page.id == id && token.pages.contains(&id)).ok_or(MISSING)?;
+        Ok(shown_page(&world, page, &query))
     })
 }
 
@@ -163,6 +171,17 @@ pub(crate) async fn facebook_media(
         let account = linked(&world, token).find(|account| account.id == id).ok_or(MISSING)?;
         Ok(media(account, &query, &meta.base()))
     })
+}
+
+/// A Page with the fields that were asked for.
+fn shown_page(world: &World, page: &Page, query: &GraphQuery) -> Value {
+    let mut body = json!({"id": page.id, "name": page.name});
+    if query.fields.contains("instagram_business_account")
+        && let Some(account) = page.account.as_ref().and_then(|id| world.accounts.get(id))
+    {
+        body["instagram_business_account"] = json!({"id": account.id, "username": account.username});
+    }
+    body
 }
 
 /// The token of a call, with the proof that the call comes from the app's server.

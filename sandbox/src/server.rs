@@ -252,8 +252,9 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
         });
         let kind = hit.and_then(|index| {
             let fault = world.faults.get_mut(index)?;
-            let kind = fault.kind;
-            fault.calls = fault.calls.saturating_sub(1);
+            let kind = fault.spoils.clone();
+            // The most that can be asked for stands for *always*.
+            fault.calls = if fault.calls == u32::MAX { u32::MAX } else { fault.calls.saturating_sub(1) };
             if fault.calls == 0 {
                 world.faults.remove(index);
             }
@@ -261,7 +262,7 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
         });
         (kind, world.app_usage)
     };
-    let spoiled = match kind {
+    let spoiled = match &kind {
         Some(kind) => kind.answer().await,
         None => None,
     };
@@ -269,7 +270,7 @@ async fn spoil(State(meta): State<Meta>, Query(caller): Query<Caller>, request: 
         Some(spoiled) => spoiled,
         None => {
             let usual = next.run(request).await;
-            match kind {
+            match &kind {
                 Some(kind) => kind.spoil(usual).await,
                 None => usual,
             }

@@ -82,9 +82,19 @@ fn tokens_have_the_shape_of_their_number() {
             evidence: evidence.clone(),
         },
         TokenEvent::DeadlinesMoved { token, expires_at: None, data_access: None, evidence: evidence.clone() },
-        TokenEvent::Expired { token, reason: Reason::PasswordChanged, evidence: Some(evidence) },
+        TokenEvent::ReadingRefused { token, evidence: evidence.clone() },
+        TokenEvent::RenewalFailing { token, since: at(79), evidence: evidence.clone() },
+        TokenEvent::Expired { token, reason: Reason::Checkpoint, evidence: Some(evidence.clone()) },
+        TokenEvent::Restored {
+            previous: token,
+            token: id(TokenId::new, 4),
+            expires_at: Some(at(90)),
+            data_access: None,
+            evidence: evidence.clone(),
+        },
+        TokenEvent::Expired { token: id(TokenId::new, 4), reason: Reason::PasswordChanged, evidence: Some(evidence) },
         TokenEvent::Refreshed { generation: 2, grant: grant(3, 81) },
         TokenEvent::Revoked { token: id(TokenId::new, 3), cause: Revocation::Disconnected },
     ]);
-    assert_eq!((store::SHAPES[1], states.as_str()), (("token", 1), include_str!("shapes/token.txt").trim_end()));
+    assert_eq!((store::SHAPES[1], states.as_str()), (("token", 2), include_str!("shapes/token.txt").trim_end()));
 }

@@ -48,6 +48,8 @@ pub fn clients(sandbox: &Sandbox, timeout: Duration) -> (Consumer, Business) {
         dialog_url: url("/facebook"),
         graph_url: url("/graph"),
         version: "v25.0".to_owned(),
+        config_id: None,
+        extra_permissions: Vec::new(),
     };
     (Consumer::new(consumer, http()), Business::new(business, http()))
 }

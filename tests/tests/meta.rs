@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meta::{AuthType, LongToken, MetaError};
+use meta::{AuthType, LongToken, MetaError, Reached};
 use sandbox::{
     Action, FaultKind,
     person::{Consent, consent},
@@ -83,10 +83,11 @@ async fn a_business_login_shows_every_page_and_its_account() {
     let sandbox = sandbox().await;
     let (_, business) = clients(&sandbox, PATIENT);
     let token = business_token(&sandbox, &business, "Mia Berg").await;
-    let pages = business.pages(&token).await.expect("pages");
+    let facts = business.debug(&token).await.expect("facts");
+    let reached = business.pages(&token, &facts).await.expect("pages");
+    let pages = reached.pages;
     let names: Vec<_> = pages.iter().map(|page| page.account.as_ref().expect("linked").username.as_str()).collect();
     assert_eq!(names, ["fern.and.fog", "tiny.harbor", "paper.moon.press"]);
-    let facts = business.debug(&token).await.expect("facts");
     assert!(facts.data_access_expires_at > facts.expires_at);
     assert_eq!(business.permissions(&token).await.expect("permissions").len(), 3);
     let account = pages[1].account.as_ref().expect("linked");
@@ -98,9 +99,11 @@ async fn a_page_without_an_account_and_a_person_without_pages_are_told_apart() {
     let sandbox = sandbox().await;
     let (_, business) = clients(&sandbox, PATIENT);
     let token = business_token(&sandbox, &business, "Tom Unlinked").await;
-    assert_eq!(business.pages(&token).await.expect("pages")[0].account, None);
+    let facts = business.debug(&token).await.expect("facts");
+    assert_eq!(business.pages(&token, &facts).await.expect("pages").pages[0].account, None);
     let token = business_token(&sandbox, &business, "Nora Nopage").await;
-    assert_eq!(business.pages(&token).await.expect("pages"), []);
+    let facts = business.debug(&token).await.expect("facts");
+    assert_eq!(business.pages(&token, &facts).await.expect("pages"), Reached::default());
 }
 
 #[tokio::test]
@@ -179,10 +182,10 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
         assert!(!shown.contains(long.token.expose_secret()) && !shown.contains("http"), "{kind:?}: {shown}");
         match kind {
             FaultKind::Html | FaultKind::WrongTypes | FaultKind::Truncated | FaultKind::Huge => {
-                assert!(matches!(error, MetaError::Unreadable(_)), "{kind:?}: {error}");
+                assert!(matches!(error, MetaError::Unreadable { .. }), "{kind:?}: {error}");
             }
             FaultKind::Timeout | FaultKind::Drip => assert_eq!(error, MetaError::Unreachable("timed out")),
-            FaultKind::BadGateway => assert_eq!(error, MetaError::Status { status: 502 }),
+            FaultKind::BadGateway => assert_eq!(error, MetaError::Status { call: "me", status: 502 }),
             _ => assert!(error.answer().is_some(), "{kind:?}: {error}"),
         }
     }
@@ -207,6 +210,7 @@ async fn at_every_call_a_bad_answer_is_an_error_that_passes() {
         FaultKind::Drip,
         FaultKind::BadGateway,
     ];
+    let facts = business.debug(&ours).await.expect("facts");
     for kind in bad {
         let (consumer, business) = if is_endless(kind) { (&impatient.0, &impatient.1) } else { (&consumer, &business) };
         let calls: Vec<(&str, futures::future::BoxFuture<'_, Option<MetaError>>)> = vec![
@@ -218,7 +222,7 @@ async fn at_every_call_a_bad_answer_is_an_error_that_passes() {
             ("code, business", Box::pin(async { business.exchange(&code(), "http://127.0.0.1/back").await.err() })),
             ("extend", Box::pin(async { business.extend(&ours).await.err() })),
             ("debug", Box::pin(async { business.debug(&ours).await.err() })),
-            ("pages", Box::pin(async { business.pages(&ours).await.err() })),
+            ("pages", Box::pin(async { business.pages(&ours, &facts).await.err() })),
             ("permissions", Box::pin(async { business.permissions(&ours).await.err() })),
             ("media, business", Box::pin(async { business.media(&ours, &page, 5).await.err() })),
         ];

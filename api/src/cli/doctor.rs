@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use commands::{Clock, clock::is_near, vault::usage};
+use commands::{Clock, app_check, clock::is_near, vault::usage};
 use domain::Connection;
 use engine::{Database, files};
 
@@ -11,9 +11,12 @@ use crate::{
     config::Config,
     database,
     mail::Mailer,
-    reach,
+    reach, service,
     vault::{self, Missing},
 };
+
+/// How long Meta has for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Looks at everything that must work, says what does, and fails if something doesn't.
 pub(super) async fn run(config: Config) -> Result<()> {
@@ -36,7 +39,7 @@ pub(super) async fn run(config: Config) -> Result<()> {
     for open in open_files(&config) {
         say!("WARN  {open}");
     }
-    for reached in reach::meta(&config, Duration::from_secs(10)).await {
+    for reached in reach::meta(&config, TIMEOUT).await {
         let (login, url) = (reached.login, reached.url);
         match reached.answer {
             None => say!("      no app with {login} Login is configured: its button is hidden"),
@@ -48,6 +51,13 @@ pub(super) async fn run(config: Config) -> Result<()> {
                 }
             }
             Some(Err(error)) => say(false, format!("Meta does not answer at {url}: {error}")),
+        }
+    }
+    for (login, answer) in apps(&config).await? {
+        match answer {
+            Some(Ok(())) => say(true, format!("Meta knows the app with {login} Login by its id and secret")),
+            Some(Err(error)) => say(false, format!("Meta refuses the app with {login} Login: {error}")),
+            None => say!("      Meta could not say whether the id and secret of the app with {login} Login are right"),
         }
     }
     match config.smtp.url.as_ref().map(|url| Mailer::new(url, config.mail.from.as_deref())) {
@@ -71,6 +81,20 @@ pub(super) async fn run(config: Config) -> Result<()> {
         bail!("something is wrong: see above");
     }
     Ok(())
+}
+
+/// Whether Meta takes the ids and secrets of the apps that are configured.
+async fn apps(config: &Config) -> Result<Vec<(&'static str, Option<Result<(), String>>)>> {
+    let (consumer, business) = service::apps(config, &meta::client(TIMEOUT)?, &Clock::default());
+    let mut answers = Vec::new();
+    if let Some(consumer) = consumer {
+        let redirect_uri = format!("{}/oauth/{}/callback", config.public_url(), Connection::Consumer);
+        answers.push((Connection::Consumer.login(), app_check::consumer(&consumer, &redirect_uri).await));
+    }
+    if let Some(business) = business {
+        answers.push((Connection::Business.login(), app_check::business(&business).await));
+    }
+    Ok(answers)
 }
 
 /// What there is to say about the vault's keys.

@@ -71,6 +71,24 @@ pub(super) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     }
 }
 
+/// A list of words, also as a text with commas.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum TextOrTexts {
+        Text(String),
+        Texts(Vec<String>),
+    }
+    let wrong = || D::Error::custom("it must be words, such as business_management");
+    let texts = match TextOrTexts::deserialize(deserializer).map_err(|_| wrong())? {
+        TextOrTexts::Texts(texts) => texts,
+        TextOrTexts::Text(text) => text.split(',').map(str::to_owned).collect(),
+    };
+    let texts: Vec<_> = texts.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();
+    let is_word = |text: &String| text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    if texts.iter().all(is_word) { Ok(texts) } else { Err(wrong()) }
+}
+
 /// A list of networks in CIDR form; a single address is a network of its own.
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let network = |text: String| {

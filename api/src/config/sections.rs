@@ -116,6 +116,12 @@ pub struct Facebook {
     pub graph_url: Url,
     /// The version of both.
     pub version: String,
+    /// A configuration of Facebook Login for Business: what is asked for stands there.
+    #[serde(deserialize_with = "fields::optional_text")]
+    pub config_id: Option<String>,
+    /// Permissions that are asked for besides: `business_management` reaches the Pages of portfolios.
+    #[serde(deserialize_with = "fields::texts")]
+    pub extra_permissions: Vec<String>,
 }
 
 impl Default for Facebook {
@@ -126,6 +132,8 @@ impl Default for Facebook {
             dialog_url: fields::url("https://www.facebook.com"),
             graph_url: fields::url("https://graph.facebook.com"),
             version: "v25.0".to_owned(),
+            config_id: None,
+            extra_permissions: Vec::new(),
         }
     }
 }

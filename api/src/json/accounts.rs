@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     List,
     idempotency::NewId,
-    names::{ConnectionName, DeadlineName, ReasonName, StatusName},
+    names::{CertaintyName, ConnectionName, DeadlineName, ReadingName, ReasonName, RenewalName, StatusName},
 };
 use crate::{
     app::App,
@@ -46,8 +46,21 @@ pub struct Account {
     /// Why it expired.
     #[schema(value_type = Option<ReasonName>)]
     reason: Option<&'static str>,
+    /// Whether Meta's answer names that reason alone (`certain`) or another one beside it (`likely`); `null` unless it expired.
+    #[schema(value_type = Option<CertaintyName>)]
+    certainty: Option<&'static str>,
     /// Since when the status is so.
     since: DateTime<Utc>,
+    /// Whether Meta lets us read the posts with a token that works: `ok` or `refused`.
+    #[schema(value_type = ReadingName)]
+    reading: &'static str,
+    /// Since when it is refused.
+    reading_refused_since: Option<DateTime<Utc>>,
+    /// Whether Meta extends the session: `ok` or `failing`.
+    #[schema(value_type = RenewalName)]
+    renewal: &'static str,
+    /// Since when it doesn't.
+    renewal_failing_since: Option<DateTime<Utc>>,
     /// When the session ends; a machine can extend it.
     expires_at: Option<DateTime<Utc>>,
     /// When data access ends; only a person can restart it.
@@ -59,7 +72,7 @@ pub struct Account {
     ends_first: Option<&'static str>,
     /// When Meta was last heard about the token.
     checked_at: Option<DateTime<Utc>>,
-    /// Whether only a person can bring it back.
+    /// Whether a person is needed: to bring it back, or before its session ends.
     needs_person: bool,
     /// How many grants there have been.
     #[schema(minimum = 0)]
@@ -89,13 +102,18 @@ impl From<accounts::Account> for Account {
             connection: account.connection.name(),
             status: account.status.name(),
             reason: account.status.reason().map(domain::Reason::name),
+            certainty: account.status.reason().map(|_| account.certainty.name()),
             since: account.since,
+            reading: if account.reading_refused_at.is_some() { "refused" } else { "ok" },
+            reading_refused_since: account.reading_refused_at,
+            renewal: if account.renewal_failing_since.is_some() { "failing" } else { "ok" },
+            renewal_failing_since: account.renewal_failing_since,
             expires_at: account.expires_at,
             data_access_expires_at: account.data_access_expires_at,
             data_access_estimated: account.data_access_estimated,
             ends_first: Clock::first(account.expires_at, account.data_access_expires_at).map(Clock::name),
             checked_at: account.checked_at,
-            needs_person: account.status != Status::Active,
+            needs_person: account.status != Status::Active || account.renewal_failing_since.is_some(),
             generation: account.generation,
             widgets: Widgets { free: account.free_widgets, upgraded: account.upgraded_widgets },
             position: account.position,

@@ -52,6 +52,36 @@ pub enum ReasonName {
     Unknown,
 }
 
+/// How sure Meta's answer is of its reason.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertaintyName {
+    /// It names that one alone.
+    Certain,
+    /// It names another one beside it.
+    Likely,
+}
+
+/// Whether Meta lets us read the posts.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadingName {
+    /// As far as is known.
+    Ok,
+    /// Not now, although the token works.
+    Refused,
+}
+
+/// Whether Meta extends the session.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalName {
+    /// As far as is known.
+    Ok,
+    /// Not for a day: a person must log in before it ends.
+    Failing,
+}
+
 /// One of the two deadlines of a token.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -109,6 +139,10 @@ pub enum MessageType {
     AccountRecovered,
     #[serde(rename = "account.expiring")]
     AccountExpiring,
+    #[serde(rename = "account.reading_refused")]
+    AccountReadingRefused,
+    #[serde(rename = "account.reading_resumed")]
+    AccountReadingResumed,
     #[serde(rename = "token.refreshed")]
     TokenRefreshed,
     #[serde(rename = "token.renewed")]

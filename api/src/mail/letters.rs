@@ -36,14 +36,22 @@ pub fn letter(
 pub fn incident_letter(id: &str, open: &[Incident], base: &str) -> Option<Letter> {
     let first = open.first()?;
     let login = first.connection.0.login();
-    Some(Letter {
-        id: id.to_owned(),
-        subject: format!("Incident: Meta refuses many accounts through {login}"),
-        intro: format!(
+    let subject = match first.cause {
+        Some(_) => format!("Incident: Meta refuses our app with {login}"),
+        None => format!("Incident: Meta refuses many accounts through {login}"),
+    };
+    let intro = match &first.words {
+        Some(words) => format!("{words}. That is the app's matter: nobody is expired by it, and mails to owners wait."),
+        None => format!(
             "Meta refused the tokens of {} of {} accounts that were called in a few minutes, and none worked since. That \
              looks like the app's matter or Meta's: nobody is expired by what isn't clear, and mails to owners wait.",
             first.accounts, first.called
         ),
+    };
+    Some(Letter {
+        id: id.to_owned(),
+        subject,
+        intro,
         items: Vec::new(),
         more: 0,
         outro: format!(
@@ -75,8 +83,26 @@ fn frame(kind: NoticeKind, about: &[(&Account, &News, Option<&str>)]) -> (String
         ),
         NoticeKind::Recovered => (
             format!("{which} work{s} again"),
-            format!("The access token of {which} was refreshed: the widgets show new posts again."),
+            format!("The access token of {which} works again: the widgets show new posts."),
             "There is nothing to do.".to_owned(),
+        ),
+        NoticeKind::ReadingRefused => (
+            format!("We can't read the posts of {which}"),
+            format!(
+                "{which} {} connected, but for a day Meta has not let us read the posts. The widgets keep showing the last ones.",
+                if about.len() == 1 { "is" } else { "are" }
+            ),
+            "Look whether the Instagram account is a professional one still and, with Facebook, linked to its Page. When Meta \
+             lets us read again, it goes on by itself; no login is needed for that."
+                .to_owned(),
+        ),
+        NoticeKind::RenewalFailing => (
+            format!("{which}: please log in before the connection ends"),
+            format!(
+                "Usually we extend the connection of {which} by ourselves. Meta does not let us, so without a login {their} \
+                 widgets soon get no new posts."
+            ),
+            format!("It takes a minute. {links}"),
         ),
         NoticeKind::RefreshedByVisitor => (
             format!("{which} {} refreshed", if about.len() == 1 { "was" } else { "were" }),
@@ -92,11 +118,20 @@ fn item(account: &Account, news: &News, link: Option<&str>, now: DateTime<Utc>) 
     let login = account.connection.login();
     let text = match (news.kind, account.status.reason()) {
         (NoticeKind::Expired, Some(reason)) => {
-            let (what, todo) = why(reason, account.connection);
+            let (what, todo) = why(reason, account.certainty, account.connection);
             format!("{what} {todo}")
         }
         (NoticeKind::Expired, None) => "It needs a new login.".to_owned(),
         (NoticeKind::Reminder, _) => reminder(account, now),
+        (NoticeKind::ReadingRefused, _) => match account.reading_refused_at {
+            Some(since) => format!("Since {}.", since.format("%-d %B %Y")),
+            None => "It is over.".to_owned(),
+        },
+        (NoticeKind::RenewalFailing, _) => match account.expires_at {
+            Some(ends) => format!("It works until {}.", ends.format("%-d %B %Y")),
+            None => "It works until its session ends.".to_owned(),
+        },
+        (NoticeKind::Recovered, _) if news.way.is_none() => "Meta lets us read again: nobody had to log in.".to_owned(),
         (NoticeKind::Recovered | NoticeKind::RefreshedByVisitor, _) => {
             let way = match news.way {
                 Some(Way::TokenPage) => " from the public access token page, without signing in here",
@@ -123,7 +158,7 @@ fn reminder(account: &Account, now: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::{AccountId, Connection, Reason};
+    use domain::{AccountId, Connection, Reason, failure::Certainty};
     use projections::accounts::Status;
     use uuid::Uuid;
 
@@ -139,6 +174,10 @@ mod tests {
                 connection: Connection::Consumer,
                 status: Status::Expired(Reason::Lifetime),
                 since: DateTime::UNIX_EPOCH,
+                certainty: Certainty::Certain,
+                may_return: true,
+                reading_refused_at: None,
+                renewal_failing_since: None,
                 expires_at: None,
                 data_access_expires_at: None,
                 data_access_estimated: false,

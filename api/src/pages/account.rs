@@ -54,6 +54,12 @@ struct AccountPage {
     account: Shown,
     why: Option<(&'static str, &'static str)>,
     evidence: Option<String>,
+    /// What came of asking about the expired token again, as HTML.
+    asked_again: Option<String>,
+    /// Since when the posts can't be read, as HTML.
+    unread: Option<String>,
+    /// When the session ends that can't be extended, as HTML.
+    unrenewed: Option<String>,
     login: &'static str,
     other_login: &'static str,
     other_offered: bool,
@@ -185,7 +191,13 @@ pub async fn page(
         said: flash::said(&session).await?,
         form: Form::take(&session).await?,
         link: made_link(&app, &session, account.id).await?,
-        why: account.status.reason().map(|reason| words::why(reason, connection)),
+        why: account.status.reason().map(|reason| words::why(reason, account.certainty, connection)),
+        asked_again: asked_again(&account, now),
+        unread: account.reading_refused_at.map(|since| Moment { at: since, now }.to_string()),
+        unrenewed: account
+            .renewal_failing_since
+            .and(account.expires_at)
+            .map(|ends| Moment { at: ends, now }.to_string()),
         evidence,
         login: connection.login(),
         other_login: connection.other().login(),
@@ -199,8 +211,8 @@ pub async fn page(
         expires: clocks::expires(&account, now),
         data_access: clocks::data_access(&account, now),
         ends_first: clocks::ends_first(&account, now),
-        tries: clocks::tries(&app, &account, now).await?,
-        failed_tries: clocks::failed_tries(&app, &account, now).await?,
+        tries: clocks::tries(&app, (&account, user.role.is_staff()), now).await?,
+        failed_tries: clocks::failed_tries(&app, (&account, user.role.is_staff()), now).await?,
         granted: clocks::moment(account.granted_at, now, "never"),
         checked: clocks::moment(account.checked_at, now, "not yet"),
         widgets: widget_rows(&app, &account, now).await?,
@@ -248,6 +260,17 @@ async fn people(app: &App, user: &User, rights: &[(UserId, Right)], is_owner: bo
         });
     }
     Ok(people)
+}
+
+/// What came of asking about an expired token again; `None`: nobody asks.
+fn asked_again(account: &Account, now: DateTime<Utc>) -> Option<String> {
+    if !account.may_return {
+        return None;
+    }
+    Some(match account.checked_at.filter(|at| *at > account.since) {
+        Some(at) => format!("We asked again {}: Meta still refuses the token.", Moment { at, now }),
+        None => "We ask Meta again by ourselves, and tell you if the token works after all.".to_owned(),
+    })
 }
 
 async fn invited(app: &App, account: AccountId, now: DateTime<Utc>) -> Result<Vec<Invited>, Error> {

@@ -103,6 +103,14 @@ pub async fn check(
 ) -> Result<Response, Error> {
     let account = acted_on(&app, &user, &id).await?;
     app.commands.may_ask(account, Authority::Staff).await.map_err(askable)?;
+    if app.commands.usable(account).await?.is_none() && app.commands.may_return(account).await?.is_none() {
+        return back(
+            &session,
+            account,
+            "There is nothing to ask: a token that ended like this does not work again. Only a login helps.",
+        )
+        .await;
+    }
     app.limits.check(account)?;
     jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);

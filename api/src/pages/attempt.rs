@@ -126,6 +126,12 @@ pub async fn page(
         }
         Phase::Finished(outcome) if !outcome.accounts().is_empty() => {
             success(&app, &mut page, outcome, user.as_ref()).await?;
+            if attempt.purpose == Purpose::Connect {
+                page.again = vec![again("Use a different account", attempt.connection, "other_person")];
+                if attempt.connection == Connection::Business {
+                    page.texts.push("To connect with another Facebook user, log out at facebook.com first.".to_owned());
+                }
+            }
         }
         Phase::Finished(outcome) => {
             let telling = words::outcome(outcome);
@@ -213,8 +219,10 @@ async fn success(app: &App, page: &mut AttemptPage<'_>, outcome: &Outcome, user:
         (1, true) => "Refreshed: 1 widget is fresh.".to_owned(),
         (many, true) => format!("Refreshed: all {many} widgets are fresh."),
     }];
-    if let Outcome::Connected { kept, unread, .. } | Outcome::Refreshed { kept, unread, .. } = outcome {
-        page.texts.extend(words::besides(kept, unread));
+    if let Outcome::Connected { kept, unread, left_out, .. } | Outcome::Refreshed { kept, unread, left_out, .. } =
+        outcome
+    {
+        page.texts.extend(words::besides(kept, unread, left_out));
     }
     page.shown_reference = None;
     Ok(())
@@ -245,13 +253,18 @@ fn ways_on(app: &App, attempt: &Attempt, outcome: &Outcome) -> Vec<Again> {
         }
         Outcome::PermissionMissing { .. }
         | Outcome::NoPage
+        | Outcome::PagesRefused { .. }
         | Outcome::PageNotChosen { .. }
         | Outcome::PageWithoutAccount { .. } => vec![again("Try again", same, "permissions")],
         Outcome::WrongConnection { uses, .. } => {
             vec![again(&format!("Log in with {}", words::button(*uses)), *uses, "usual")]
         }
         Outcome::DataAccessEnded => vec![again("Log in and renew data access", same, "data_access")],
-        Outcome::Disconnected { .. } | Outcome::NotAllowed | Outcome::AlreadyWorks { .. } | Outcome::TooOften => vec![],
+        Outcome::Disconnected { .. }
+        | Outcome::NotAllowed
+        | Outcome::AlreadyWorks { .. }
+        | Outcome::TooOften
+        | Outcome::AppMisconfigured => vec![],
         _ => vec![again("Try again", same, "usual")],
     };
     let offered = |button: &Again| button.connection.parse().is_ok_and(|connection| app.commands.offers(connection));

@@ -1,5 +1,6 @@
 //! A token's two clocks in words, and what Relight is trying meanwhile.
 
+use askama::filters::{Html, escape};
 use chrono::{DateTime, Utc};
 use domain::token::Clock;
 use engine::jobs::Waiting;
@@ -36,6 +37,9 @@ pub fn ends_first(account: &Account, now: DateTime<Utc>) -> &'static str {
     }
     match Clock::first(account.expires_at, account.data_access_expires_at) {
         None => "Nothing ends by itself.",
+        Some(Clock::Session) if account.renewal_failing_since.is_some() => {
+            "The session, which Meta does not let us extend: somebody with the login must refresh the token before it ends."
+        }
         Some(Clock::Session) => "The session, which we extend in time: nobody need do anything.",
         Some(Clock::DataAccess) if account.data_access_expires_at.is_some_and(|end| end <= now) => {
             "Data access, which has ended by our estimate: somebody with the login should refresh the token now."
@@ -57,14 +61,24 @@ fn doing(kind: &str) -> Option<&'static str> {
     })
 }
 
+/// Why a try failed, as HTML. What comes after the colon are Meta's words, which are for staff.
+fn told(problem: &str, is_staff: bool) -> String {
+    let shown = if is_staff { problem } else { problem.split(':').next().unwrap_or_default() };
+    escape(shown, Html).map_or_else(|_| String::new(), |shown| shown.to_string())
+}
+
 /// The tries that failed lately, a line each, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn failed_tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+pub async fn failed_tries(
+    app: &App,
+    (account, is_staff): (&Account, bool),
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, Error> {
     let line = |failed: Try| {
         let (what, at) = (doing(&failed.kind)?, Moment { at: failed.at, now });
-        Some(format!("{what}, {at}: {}", failed.problem))
+        Some(format!("{what}, {at}: {}", told(&failed.problem, is_staff)))
     };
     Ok(jobs::tries(app.database(), account.id).await?.into_iter().filter_map(line).collect())
 }
@@ -73,7 +87,7 @@ pub async fn failed_tries(app: &App, account: &Account, now: DateTime<Utc>) -> R
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+pub async fn tries(app: &App, (account, is_staff): (&Account, bool), now: DateTime<Utc>) -> Result<Vec<String>, Error> {
     let line = |waiting: Waiting| {
         let (what, due) = (doing(&waiting.kind)?, waiting.due_at?);
         let times = match waiting.attempts {
@@ -81,7 +95,7 @@ pub async fn tries(app: &App, account: &Account, now: DateTime<Utc>) -> Result<V
             1 => "once".to_owned(),
             times => format!("{times} times"),
         };
-        let why = waiting.last_error.unwrap_or_default();
+        let why = told(&waiting.last_error.unwrap_or_default(), is_staff);
         Some(format!("{what} failed {times}: {why}. It is tried again {}.", Moment { at: due, now }))
     };
     let waiting = jobs::waiting_for(app.database(), account.id, 20).await?;

@@ -81,6 +81,7 @@ fn dead_page(dead: Dead) -> Result<Response, Error> {
     let words = match dead {
         Dead::Unknown => ("This link is not complete", "A piece of it may be missing, or it was never one of ours."),
         Dead::Expired => ("This link has run out", "Reconnect links work for 30 days."),
+        Dead::WorksAgain => ("It works again: nothing to do", "Meta lets us read the posts again. You needn't log in."),
         Dead::UsedUp => ("This link has done its work", "The account has been refreshed since it was made."),
         Dead::Disconnected => {
             ("This account is not connected any more", "Its owner disconnected it, and can connect it again.")

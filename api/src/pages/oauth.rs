@@ -6,6 +6,7 @@ use axum::{
 };
 use commands::callback::{Answer, Callback, End};
 use domain::Connection;
+use projections::jobs;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ pub struct Redirected {
     error: String,
     #[serde(default)]
     error_reason: String,
+    /// Of Facebook's login, which then sends neither a code nor an `error`.
+    error_code: Option<String>,
 }
 
 impl Redirected {
@@ -32,7 +35,7 @@ impl Redirected {
         match self.code {
             Some(code) => End::Granted(code),
             None if self.error == "access_denied" || self.error_reason == "user_denied" => End::Cancelled,
-            None => End::Failed,
+            None => End::Failed(self.error_code.and_then(|code| code.parse().ok())),
         }
     }
 }
@@ -72,7 +75,10 @@ pub async fn callback(
     };
     let answer = app.to_the_end(work).await?;
     Ok(match answer {
-        Answer::Attempt { reference } => {
+        Answer::Attempt { reference, to_check } => {
+            for account in to_check {
+                jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
+            }
             // The result page shows the state that the login led to.
             app.until_position(app.store().head().await?).await;
             see_other(&format!("/attempts/{reference}"))

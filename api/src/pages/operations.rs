@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use askama::Template;
+use askama::{
+    Template,
+    filters::{Html, escape},
+};
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -219,7 +222,13 @@ fn budgets(app: &App, connection: Connection, now: DateTime<Utc>) -> Vec<BudgetR
 
 fn incident_row(incident: Incident, now: DateTime<Utc>) -> IncidentRow {
     let moment = |at| Moment { at, now }.to_string();
-    let hit = format!("{} of {} accounts that were called", incident.accounts, incident.called);
+    let hit = match &incident.words {
+        // Meta's words go into a page.
+        Some(words) => escape(words, Html).map_or_else(|_| String::new(), |words| words.to_string()),
+        None => {
+            format!("Meta refused the tokens of {} of {} accounts that were called", incident.accounts, incident.called)
+        }
+    };
     let words = match (incident.closed_at, incident.outcome.as_deref()) {
         (Some(closed), outcome) => {
             let how = match outcome {
@@ -230,7 +239,7 @@ fn incident_row(incident: Incident, now: DateTime<Utc>) -> IncidentRow {
             };
             format!("{}: {hit}. Over {}: {how}.", moment(incident.opened_at), moment(closed))
         }
-        (None, _) => format!("Since {}: Meta refused the tokens of {hit}.", moment(incident.opened_at)),
+        (None, _) => format!("Since {}: {hit}.", moment(incident.opened_at)),
     };
     IncidentRow { login: incident.connection.0.login(), is_open: incident.closed_at.is_none(), id: incident.id, words }
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
+use projections::accounts::has_upgraded;
 use serde::Deserialize;
 use tower_sessions::Session;
 
@@ -21,6 +22,8 @@ struct SettingsPage {
     said: Option<String>,
     mails: Mails,
     has_mail_server: bool,
+    /// Whether they have an upgraded widget: mails are a part of that plan.
+    has_upgraded: bool,
     /// "14, 7 and 1".
     remind_days: Option<String>,
     refused: Option<String>,
@@ -40,6 +43,7 @@ pub async fn page(
         said: flash::said(&session).await?,
         mails: users.mails(user.id).await?.ok_or(Error::SignIn)?,
         has_mail_server: app.mailer.is_some(),
+        has_upgraded: has_upgraded(app.database(), user.id).await?,
         remind_days: words::list_of(&app.config.token.remind_days),
         refused: app.commands.refused_address(user.id).await?,
     })

@@ -167,6 +167,23 @@ async fn messages(tx: &mut Tx, entry: &Entry<OfToken>) -> Result<Vec<Message>, S
             }
             all
         }
-        TokenEvent::Issued { .. } | TokenEvent::RefreshDeclined { .. } | TokenEvent::Revoked { .. } => Vec::new(),
+        TokenEvent::Restored { expires_at, data_access, .. } => {
+            let data = json!({
+                "account_id": account, "expires_at": expires_at,
+                "data_access_expires_at": data_access.map(|end| end.ends_at), "position": position,
+            });
+            vec![message("account.recovered", data)]
+        }
+        TokenEvent::ReadingRefused { .. } => {
+            vec![message("account.reading_refused", json!({"account_id": account, "position": position}))]
+        }
+        TokenEvent::ReadingResumed { .. } => {
+            vec![message("account.reading_resumed", json!({"account_id": account, "position": position}))]
+        }
+        // Reminders tell it: `account.expiring`.
+        TokenEvent::RenewalFailing { .. }
+        | TokenEvent::Issued { .. }
+        | TokenEvent::RefreshDeclined { .. }
+        | TokenEvent::Revoked { .. } => Vec::new(),
     })
 }

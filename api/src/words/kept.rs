@@ -1,8 +1,8 @@
 //! How it is said that an account's token stays: it works, or the posts could not be read with the new one.
 
-use commands::outcome::Kept;
+use commands::outcome::{Kept, LeftOut};
 
-use super::list;
+use super::{list, login::left_out};
 
 /// "@luma already works until about 24 February 2027: nothing to do".
 fn works(kept: &Kept) -> String {
@@ -32,13 +32,14 @@ pub(super) fn already_works(kept: &[Kept]) -> (String, Vec<String>) {
 }
 
 /// What is said of accounts of a login whose tokens stay, beside those that have its token now.
-pub fn besides(kept: &[Kept], unread: &[String]) -> Vec<String> {
+pub fn besides(kept: &[Kept], unread: &[String], pages: &[LeftOut]) -> Vec<String> {
     let mut texts: Vec<_> = kept.iter().map(|one| format!("{}.", works(one))).collect();
     if !unread.is_empty() {
         let names = list(&unread.iter().map(|name| format!("@{name}")).collect::<Vec<_>>());
         texts
             .push(format!("We could not read the posts of {names}, so nothing was changed there. Log in again later."));
     }
+    texts.extend(Some(left_out(pages)).filter(|text| !text.is_empty()));
     texts
 }
 

@@ -1,6 +1,10 @@
 //! How what came of a login is told.
 
-use commands::{Outcome, callback::Refusal};
+use commands::{
+    Outcome,
+    callback::Refusal,
+    outcome::{LeftOut, Why},
+};
 
 use super::{button, kept::already_works, list};
 
@@ -67,6 +71,48 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             "Meta did not accept the login",
             &["Nothing was changed. This happens when a login took too long or a page was opened twice. Try again."],
         ),
+        Outcome::ActivityOff => said(
+            "Your activity off Meta technologies is turned off",
+            &[
+                "Meta lets no service read your posts while it is off, and it also ended existing connections. Nothing was \
+                 changed here.",
+                "Turn it on: in the Instagram or Facebook app open Settings, Accounts Center, Your information and \
+                 permissions, Your activity off Meta technologies, Manage future activity, and choose to connect future \
+                 activity. Then try again.",
+            ],
+        ),
+        Outcome::NoAccess => said(
+            "Our app may not read this account yet",
+            &[
+                "You logged in, but Meta gives our app no access to this account. That is ours to mend, not yours: tell us, \
+                 with the reference below. Nothing was changed.",
+                "For the operator: while the app has not passed App Review (Advanced Access), it may read only the accounts of \
+                 its testers. Add this one under App roles, or finish the review.",
+            ],
+        ),
+        Outcome::AppMisconfigured => said(
+            "Our app is not set up correctly at Meta",
+            &[
+                "That is ours to mend, not yours: tell us, with the reference below. Nothing was changed.",
+                "For the operator: Meta refuses the app's id, its secret or the redirect address. Instagram Login has an id and a \
+                 secret of its own, which are not those of the Facebook app; `relight doctor` checks them.",
+            ],
+        ),
+        Outcome::LoginUnavailable => said(
+            "Facebook's login is not available just now",
+            &[
+                "Facebook ended the login with an error of its own. Nothing was changed. Try again in some minutes.",
+                "If it goes on: for the operator, the app may be in development mode, or its login switched off at Meta.",
+            ],
+        ),
+        Outcome::PagesRefused { pages } => said(
+            "Meta does not let us read your Pages",
+            &[
+                &format!("{} Nothing was changed.", left_out(pages)),
+                "Try again and tick them all. If it goes on, you need a full role on the Page: its owner gives you one in the \
+                 Page's settings.",
+            ],
+        ),
         Outcome::MetaUnavailable => said(
             "Meta could not complete the login",
             &["Nothing was changed and nothing is lost. This is usually over in a few minutes: try again then."],
@@ -105,10 +151,12 @@ pub fn outcome(outcome: &Outcome) -> Telling {
                 "Try again: you will be asked whom to log in as.",
             ],
         ),
-        Outcome::PageNotChosen { meant, reached } => said(
+        Outcome::PageNotChosen { meant, reached, left_out: pages } => said(
             &format!("The login did not reach @{meant}"),
             &[
-                &format!("It reached {}. Nothing was changed.", names(reached)),
+                format!("It reached {}. {} Nothing was changed.", names(reached), left_out(pages))
+                    .replace("  ", " ")
+                    .as_str(),
                 "Try again, and tick the Page that this Instagram account is linked to. If it isn't listed, another \
                  Facebook user manages it: log in at facebook.com as that user first.",
             ],
@@ -187,6 +235,23 @@ pub fn refusal(refusal: Refusal) -> Telling {
             code,
         ),
     }
+}
+
+/// What is said of a login's Pages that could not be read; nothing of none.
+pub(super) fn left_out(pages: &[LeftOut]) -> String {
+    let of = |why| pages.iter().filter(|page| page.why == why).map(|page| page.page.clone()).collect::<Vec<_>>();
+    let [refused, unticked, more] = [of(Why::Refused), of(Why::Unticked), of(Why::TooMany)];
+    let mut sentences = Vec::new();
+    if !refused.is_empty() {
+        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused)));
+    }
+    if !unticked.is_empty() {
+        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked)));
+    }
+    if !more.is_empty() {
+        sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());
+    }
+    sentences.join(" ")
 }
 
 /// Permissions as Meta calls them, which is how its boxes are found, each with what it is for.

@@ -5,7 +5,7 @@ mod login;
 mod moment;
 
 use commands::attempt::Purpose;
-use domain::{Connection, Reason};
+use domain::{Connection, Reason, failure::Certainty};
 use projections::accounts::Status;
 
 pub use kept::besides;
@@ -24,8 +24,12 @@ pub const fn purpose(purpose: Purpose) -> &'static str {
 }
 
 /// Why a token can't be used, and what to do, in a card on the account's page.
-pub fn why(reason: Reason, connection: Connection) -> (&'static str, &'static str) {
+pub fn why(reason: Reason, certainty: Certainty, connection: Connection) -> (&'static str, &'static str) {
     match (reason, connection) {
+        (Reason::PasswordChanged, _) if matches!(certainty, Certainty::Likely) => (
+            "The password was changed, or there was a security reset.",
+            "Meta doesn't tell which. Refresh the token: log in once more, with the new password if it was changed.",
+        ),
         (Reason::Lifetime, _) => {
             ("The access token ran out.", "Access tokens live 60 days. Refresh it: log in once more, and it lives on.")
         }
@@ -39,15 +43,15 @@ pub fn why(reason: Reason, connection: Connection) -> (&'static str, &'static st
         ),
         (Reason::Checkpoint, Connection::Consumer) => (
             "Instagram wants to check that it is you.",
-            "Open instagram.com, log in, and follow the steps. Then refresh the token.",
+            "Open instagram.com, log in, and follow the steps. We ask again by ourselves; if it stays so, refresh the token.",
         ),
         (Reason::Checkpoint, Connection::Business) => (
             "Facebook wants to check that it is you.",
-            "Open facebook.com, log in, and follow the steps. Then refresh the token.",
+            "Open facebook.com, log in, and follow the steps. We ask again by ourselves; if it stays so, refresh the token.",
         ),
         (Reason::Unconfirmed, _) => (
             "The user isn't confirmed.",
-            "Confirm the e-mail address or phone number at Facebook or Instagram. Then refresh the token.",
+            "Confirm the e-mail address or phone number at Facebook or Instagram. We ask again by ourselves; if it stays so, refresh the token.",
         ),
         (Reason::Invalidated, _) => (
             "The session was ended: the password was changed, or there was a security reset.",
@@ -64,7 +68,11 @@ pub fn why(reason: Reason, connection: Connection) -> (&'static str, &'static st
             "Access to the data ended.",
             "Meta ends it after 90 days without you. Refresh the token: only a person can do that.",
         ),
-        (Reason::Unknown, _) => ("Meta refused the access token and didn't say why.", "Refresh it: log in once more."),
+        (Reason::Unknown, _) => (
+            "Meta refused the access token and didn't say why.",
+            "Refresh it: log in once more. If that fails too, look whether your activity off Meta technologies is turned off: that \
+             ends connections as well.",
+        ),
     }
 }
 

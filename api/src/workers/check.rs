@@ -1,10 +1,15 @@
 //! A check: once a day, and when somebody looks at an account, Meta is asked whether its token works.
 
-use chrono::{DateTime, Utc};
-use commands::{check::Checked, overdue::ASK_AGAIN, report_failure::Failed};
-use domain::{AccountId, TokenId, Verdict, schedule::next_check};
-use meta::Presence;
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::{check::Checked, overdue::ASK_AGAIN, report_failure::Failed, restore::Rechecked};
+use domain::{
+    AccountId, TokenId, Verdict,
+    schedule::{next_check, next_recheck},
+};
+use engine::jobs::End;
+use meta::{Budget, Presence};
 use projections::{
+    accounts::{self, Viewer},
     feeds,
     jobs::{self, Job},
 };
@@ -27,6 +32,9 @@ pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
     {
         // A call that worked counts as asking.
         return done(app, job, next(job, Some(next_check(job.account, heard)))).await;
+    }
+    if app.commands.may_return(job.account).await?.is_some() {
+        return recheck(app, job, now).await;
     }
     match app.commands.check(job.account, &context()).await? {
         Checked::Works { token, is_overdue } => {
@@ -54,6 +62,34 @@ pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
         }
         Checked::Nothing => end(app, job, None, false).await,
     }
+}
+
+/// An expired token that may work again: Meta is asked, ever more seldom. Nobody waits for that, unless somebody asked.
+async fn recheck(app: &App, job: &Job, now: DateTime<Utc>) -> Result<(), commands::Error> {
+    let Some(shown) = accounts::account_for(app.database(), job.account, Viewer::Staff).await? else {
+        return done(app, job, End::Done).await;
+    };
+    let is_short = app.commands.budget(shown.connection).is_some_and(Budget::is_short);
+    let next_at = next_recheck(job.account, shown.since, shown.data_access_expires_at, now);
+    if is_short && !job.is_urgent {
+        let at = now + TimeDelta::hours(1);
+        return done(app, job, End::Postpone { at, why: "Meta's limit of calls is near".to_owned() }).await;
+    }
+    let (answered, words) = match app.commands.recheck(job.account, &context()).await? {
+        // The event schedules what is next.
+        Rechecked::Restored => return done(app, job, End::Next(None)).await,
+        Rechecked::Nothing => return done(app, job, End::Next(next_at)).await,
+        Rechecked::Refused(words) => (true, words),
+        Rechecked::Unknown(words) => (false, words),
+    };
+    let token = app.commands.may_return(job.account).await?.map(|(_, current)| current.id);
+    let mut tx = app.database().begin().await?;
+    let Some(held) = job.held.end(&mut tx, End::Next(next_at)).await? else { return Ok(()) };
+    if let (true, Some(token)) = (answered, token) {
+        feeds::heard(&mut tx, &held, job.account, token, now).await?;
+    }
+    jobs::note_try(&mut tx, job, now, &format!("the expired token is still refused: {words}")).await?;
+    Ok(tx.commit().await?)
 }
 
 /// With Meta away time decides about a token that has run out.

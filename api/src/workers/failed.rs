@@ -7,16 +7,19 @@ use commands::{
     notices::outbox::REST,
     report_failure::Failed,
 };
-use domain::{AccountId, Verdict, schedule::backoff};
+use domain::{AccountId, UserId, Verdict, schedule::backoff};
 use engine::{StoreError, jobs::End};
 use projections::{
     accounts::{self, Viewer},
     feeds,
-    jobs::{self, Job, Retry},
+    jobs::{self, Job, Kind, Retry},
 };
 
 use super::{context, done};
 use crate::{app::App, sign_in::Users};
+
+/// How long refused posts rest.
+const UNREAD_AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// Tries again later: the longer, the more often it failed.
 pub(super) async fn again(app: &App, job: &Job, error: &str) -> Result<(), commands::Error> {
@@ -41,11 +44,15 @@ async fn later(app: &App, job: &Job, wait: TimeDelta, error: &str) -> Result<(),
 
 /// It may be the token, the app or Meta: asked again in a minute, then less and less often. Another account is asked about
 /// meanwhile, to know whether the app works.
-async fn unclear(app: &App, job: &Job) -> Result<(), commands::Error> {
+async fn unclear(app: &App, job: &Job, words: &str) -> Result<(), commands::Error> {
     let other = accounts::another_active(app.database(), job.account).await?;
     let decided = app.commands.decide_held(job.account, other.is_some(), &context()).await?;
     if decided == Decided::Expired {
         return Ok(());
+    }
+    if decided == Decided::ReadingRefused {
+        let why = format!("Meta does not let us read the posts: {words}");
+        return later(app, job, UNREAD_AGAIN, &why).await;
     }
     // In an incident the probes ask: else each refusal would lead to the next, over all accounts of the app.
     if let Some(other) = other.filter(|_| decided == Decided::Waits) {
@@ -53,8 +60,8 @@ async fn unclear(app: &App, job: &Job) -> Result<(), commands::Error> {
     }
     let wait = (hold::APART * (1 << job.attempts.min(5))).min(TimeDelta::minutes(30));
     // Nobody waits for it any more: else everybody's second tries would go before what is left of the limit.
-    let (now, error) = (app.commands.clock.now(), "Meta refused, and may not mean the token");
-    Ok(jobs::retry(app.database(), job, Retry { at: now, due_at: now + wait, error, in_line: true }).await?)
+    let (now, error) = (app.commands.clock.now(), format!("Meta refused, and may not mean the token: {words}"));
+    Ok(jobs::retry(app.database(), job, Retry { at: now, due_at: now + wait, error: &error, in_line: true }).await?)
 }
 
 /// Notes that a token was refused, which may be one of many.
@@ -70,8 +77,7 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
         worked: feeds::heard_since(app.database(), shown.connection, since).await?,
         all_held: other.is_some_and(|other| other.is_held),
     };
-    let admins = if app.mailer.is_some() { Users::new(app.database().clone()).admins().await? } else { Vec::new() };
-    let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins).await?;
+    let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins(app).await?).await?;
     if let Some(other) = other.filter(|_| opened) {
         // The first probe.
         jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
@@ -82,32 +88,79 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
 /// What follows from what a call met.
 pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), commands::Error> {
     let usual = backoff(job.account, job.attempts.saturating_add(1));
+    // Once: what goes on failing is in the account's tries.
+    let is_first = job.attempts == 0;
+    let Failed { words, row, .. } = &failed;
     match failed.verdict {
         // The event that follows lets the account's work rest.
         Verdict::Expired(_) => refused(app, job.account, true).await,
         Verdict::Unclear(_) => {
             refused(app, job.account, false).await?;
-            unclear(app, job).await
+            unclear(app, job, words).await
         }
-        Verdict::Passing => later(app, job, usual, "Meta could not answer").await,
+        Verdict::AppRefused => {
+            app_refused(app, job, &failed).await?;
+            later(app, job, usual.max(TimeDelta::minutes(1)), &format!("Meta refuses our app: {words}")).await
+        }
+        Verdict::AppOrAccount(_) => match accounts::another_active(app.database(), job.account).await? {
+            // Nobody else can show that the app works.
+            None => {
+                app_refused(app, job, &failed).await?;
+                later(app, job, usual.max(TimeDelta::minutes(1)), &format!("Meta refuses our app: {words}")).await
+            }
+            Some(_) => {
+                refused(app, job.account, false).await?;
+                unclear(app, job, words).await
+            }
+        },
+        Verdict::Passing | Verdict::TooMuch => later(app, job, usual, &format!("Meta could not answer: {words}")).await,
         Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
             // As long as the header says; calling sooner lengthens it.
             let wait = failed.shut_out.unwrap_or(TimeDelta::minutes(10)).max(usual);
-            later(app, job, wait, "Meta limits our calls").await
+            later(app, job, wait, &format!("Meta limits our calls: {words}")).await
         }
         Verdict::Blocked => {
-            tracing::error!(account = %job.account, "Meta blocks calls for this account");
-            later(app, job, usual.max(TimeDelta::hours(1)), "Meta blocks these calls").await
+            if is_first {
+                tracing::error!(account = %job.account, row, words, "Meta blocks calls for this account");
+            }
+            later(app, job, usual.max(TimeDelta::hours(1)), &format!("Meta blocks these calls: {words}")).await
         }
         Verdict::Alarm => {
-            tracing::error!(account = %job.account, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
-            later(app, job, usual.max(TimeDelta::minutes(5)), "Meta answered with an error that we don't know").await
+            if is_first {
+                tracing::error!(account = %job.account, row, words, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
+            }
+            // What goes on for a day is as good as unclear.
+            let others = accounts::another_active(app.database(), job.account).await?.is_some();
+            if app.commands.decide_held(job.account, others, &context()).await? == Decided::Expired {
+                return Ok(());
+            }
+            let why = format!("Meta answered with an error that we don't know: {words}");
+            later(app, job, usual.max(TimeDelta::minutes(5)), &why).await
         }
         Verdict::BadRequest => {
-            tracing::error!(account = %job.account, "Meta calls our request wrong; asking it about the token");
+            if is_first {
+                tracing::error!(account = %job.account, row, words, "Meta calls our request wrong; asking it about the token");
+            }
             jobs::ask_check(app.database(), job.account, app.commands.clock.now()).await?;
-            later(app, job, usual.max(TimeDelta::minutes(5)), "Meta calls the request wrong").await
+            later(app, job, usual.max(TimeDelta::minutes(5)), &format!("Meta calls the request wrong: {words}")).await
         }
-        Verdict::NotTheToken => later(app, job, usual, "Meta could not give the posts").await,
+        Verdict::NotTheToken => {
+            let (wait, what) = match job.kind {
+                Kind::Renew => (usual.max(TimeDelta::hours(1)), "Meta does not extend the session"),
+                _ => (usual, "Meta does not let us read the posts"),
+            };
+            later(app, job, wait, &format!("{what}: {words}")).await
+        }
     }
+}
+
+/// The app itself is refused: an incident is open from then on.
+async fn app_refused(app: &App, job: &Job, failed: &Failed) -> Result<(), commands::Error> {
+    let Some(shown) = accounts::account_for(app.database(), job.account, Viewer::Staff).await? else { return Ok(()) };
+    app.commands.app_refused(shown.connection, failed, &admins(app).await?).await
+}
+
+/// Who is told of incidents: nobody without a mail server.
+async fn admins(app: &App) -> Result<Vec<UserId>, commands::Error> {
+    Ok(if app.mailer.is_some() { Users::new(app.database().clone()).admins().await? } else { Vec::new() })
 }

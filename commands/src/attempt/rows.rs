@@ -1,7 +1,7 @@
 //! The rows of attempts.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, AttemptId};
+use domain::{AccountId, AttemptId, UserId};
 use engine::{Database, sql};
 
 use super::{
@@ -103,6 +103,16 @@ impl Commands {
         .fetch_all(self.store.database())
         .await?;
         rows.into_iter().map(|row| self.attempt(row)).collect()
+    }
+
+    /// Whether a login of this member through Facebook was completed before, as far as attempts are kept.
+    pub(crate) async fn has_granted(&self, user: UserId) -> Result<bool, Error> {
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM attempts WHERE user_id = $1 AND connection = 'business' \
+                AND phase = 'finished' AND (outcome LIKE '%\"outcome\":\"connected\"%' \
+                OR outcome LIKE '%\"outcome\":\"refreshed\"%' OR outcome LIKE '%\"outcome\":\"page%'))")
+        .bind(user.to_string())
+        .scalar(self.store.database())
+        .await?)
     }
 
     /// The accounts that an attempt was about.

@@ -88,12 +88,21 @@ impl Commands {
                 let public = matches!(grant.way, Way::TokenPage | Way::Link);
                 (if public { NoticeKind::RefreshedByVisitor } else { NoticeKind::Recovered }, Some(grant.way))
             }
+            // By itself: whoever was told that it doesn't work hears that it does.
+            Event::Token(TokenEvent::Restored { .. }) if token.active().is_some() && ago < GOOD_NEWS => {
+                (NoticeKind::Recovered, None)
+            }
+            Event::Token(TokenEvent::ReadingRefused { .. })
+                if ago < BAD_NEWS && token.active().is_some_and(|current| current.reading_refused_at.is_some()) =>
+            {
+                (NoticeKind::ReadingRefused, None)
+            }
             _ => return Ok(None),
         };
         Ok(Some(News { account, kind, cause, days_left: None, way }))
     }
 
-    /// The reminder that is due now before the account's data access ends, if one is; and when the next one is.
+    /// The reminder that is due now before what only a person can restart ends, if one is; and when the next one is.
     ///
     /// # Errors
     /// When the store fails.
@@ -104,9 +113,19 @@ impl Commands {
         schedule: &Schedule,
     ) -> Result<(Option<News>, Option<DateTime<Utc>>), Error> {
         let (token, now) = (self.token(account).await?, self.clock.now());
-        let Some(ends) = token.active().and_then(|token| token.data_access) else { return Ok((None, None)) };
-        let news = |days| News { account, kind: NoticeKind::Reminder, cause, days_left: Some(days), way: None };
-        Ok((schedule.reminder_due(ends.ends_at, now).map(news), schedule.next_reminder(ends.ends_at, now)))
+        let Some(current) = token.active() else { return Ok((None, None)) };
+        let data_access = current.data_access.map(|end| end.ends_at);
+        // A session that can't be extended ends like data access does: only a person helps.
+        let session = current.expires_at.filter(|_| current.renewal_failing_since.is_some());
+        let (ends_at, kind) = match (session, data_access) {
+            (Some(session), data_access) if data_access.is_none_or(|end| session < end) => {
+                (session, NoticeKind::RenewalFailing)
+            }
+            (_, Some(end)) => (end, NoticeKind::Reminder),
+            _ => return Ok((None, None)),
+        };
+        let news = |days| News { account, kind, cause, days_left: Some(days), way: None };
+        Ok((schedule.reminder_due(ends_at, now).map(news), schedule.next_reminder(ends_at, now)))
     }
 
     /// What of the news is for this person: that it works again, for whoever was told that it didn't, or may have been; that

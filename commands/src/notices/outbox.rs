@@ -152,10 +152,13 @@ impl Commands {
         let token = self.token(news.account).await?;
         Ok(match news.kind {
             NoticeKind::Expired => token.expired().is_some() && !self.happened_since(news).await?,
-            NoticeKind::Reminder => self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news),
+            NoticeKind::Reminder | NoticeKind::RenewalFailing => {
+                self.reminder(news.account, news.cause, schedule).await?.0 == Some(*news)
+            }
             // Whoever waits for one hears of the later refresh instead.
             NoticeKind::Recovered => token.active().is_some() && !self.happened_since(news).await?,
             NoticeKind::RefreshedByVisitor => token.active().is_some(),
+            NoticeKind::ReadingRefused => token.active().is_some_and(|current| current.reading_refused_at.is_some()),
         })
     }
 
@@ -313,7 +316,7 @@ fn known(recorded: Result<(), Error>) -> Result<(), Error> {
 
 /// Whether a notice of this kind has a reconnect link.
 pub const fn leads_on(kind: NoticeKind) -> bool {
-    matches!(kind, NoticeKind::Expired | NoticeKind::Reminder)
+    matches!(kind, NoticeKind::Expired | NoticeKind::Reminder | NoticeKind::RenewalFailing)
 }
 
 fn unreadable() -> Error {

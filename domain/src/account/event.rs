@@ -52,6 +52,10 @@ pub enum NoticeKind {
     Recovered,
     /// Somebody refreshed it in a public way.
     RefreshedByVisitor,
+    /// Meta refuses the posts, although the token works.
+    ReadingRefused,
+    /// The session can't be extended, and ends soon.
+    RenewalFailing,
 }
 
 impl NoticeKind {
@@ -62,6 +66,8 @@ impl NoticeKind {
             Self::Reminder => "reminder",
             Self::Recovered => "recovered",
             Self::RefreshedByVisitor => "refreshed_by_visitor",
+            Self::ReadingRefused => "reading_refused",
+            Self::RenewalFailing => "renewal_failing",
         }
     }
 }
@@ -70,7 +76,14 @@ impl FromStr for NoticeKind {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let all = [Self::Expired, Self::Reminder, Self::Recovered, Self::RefreshedByVisitor];
+        let all = [
+            Self::Expired,
+            Self::Reminder,
+            Self::Recovered,
+            Self::RefreshedByVisitor,
+            Self::ReadingRefused,
+            Self::RenewalFailing,
+        ];
         all.into_iter().find(|kind| kind.name() == text).ok_or(ParseError)
     }
 }

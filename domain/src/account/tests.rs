@@ -158,14 +158,7 @@ fn a_disconnected_account_keeps_widgets_and_rights_for_its_return() {
 #[test]
 fn a_password_change_is_recorded_once_a_token() {
     let token = TokenId::new(Uuid::from_u128(5));
-    let evidence = Evidence {
-        call: Call::Check,
-        at: DateTime::UNIX_EPOCH,
-        code: Some(190),
-        subcode: Some(460),
-        trace: None,
-        permission: None,
-    };
+    let evidence = Evidence { code: Some(190), subcode: Some(460), ..Evidence::of(Call::Check, DateTime::UNIX_EPOCH) };
     let record = Command::RecordPasswordChange { token, evidence: evidence.clone() };
     let changed = Event::PasswordChanged { token, evidence };
     assert_eq!(after([], record.clone()), Ok(vec![changed.clone()]));

@@ -57,6 +57,42 @@ pub enum TokenCommand {
         /// When Meta said so, and by which call.
         evidence: Evidence,
     },
+    /// Meta was asked about an expired token, and says that it works.
+    Restore {
+        /// The token that was asked about.
+        previous: TokenId,
+        /// The id that it has from now on.
+        token: TokenId,
+        /// When the session ends, as far as Meta tells.
+        expires_at: Option<DateTime<Utc>>,
+        /// When data access ends, as far as Meta tells.
+        data_access: Option<DataAccess>,
+        /// When Meta said so, and by which call.
+        evidence: Evidence,
+    },
+    /// The token works, and Meta refuses the posts.
+    RecordReadingRefused {
+        /// The token that was used.
+        token: TokenId,
+        /// What Meta answered.
+        evidence: Evidence,
+    },
+    /// The posts were read.
+    RecordReading {
+        /// The token that was used.
+        token: TokenId,
+        /// When, and by which call.
+        evidence: Evidence,
+    },
+    /// The session could not be extended, several times over a day.
+    RecordRenewalFailing {
+        /// The token that was to be extended.
+        token: TokenId,
+        /// When that failed first.
+        since: DateTime<Utc>,
+        /// What Meta answered last.
+        evidence: Evidence,
+    },
     /// Time passed: the token expires if one of its clocks ran out.
     Expire {
         /// The time now.

@@ -56,6 +56,43 @@ pub enum TokenEvent {
         /// When Meta said so, and by which call.
         evidence: Evidence,
     },
+    /// An expired token works again, says Meta: under a new id, so that what is still said of the old one counts no more. No
+    /// person did anything: the generation stays.
+    Restored {
+        /// The id under which it expired.
+        previous: TokenId,
+        /// The id that it has now.
+        token: TokenId,
+        /// When the session ends, as far as Meta tells.
+        expires_at: Option<DateTime<Utc>>,
+        /// When data access ends, as far as Meta tells.
+        data_access: Option<DataAccess>,
+        /// When Meta said so, and by which call.
+        evidence: Evidence,
+    },
+    /// The token works, and Meta refuses the posts.
+    ReadingRefused {
+        /// Which one.
+        token: TokenId,
+        /// What Meta answered.
+        evidence: Evidence,
+    },
+    /// The posts can be read again.
+    ReadingResumed {
+        /// With which token.
+        token: TokenId,
+        /// When, and by which call.
+        evidence: Evidence,
+    },
+    /// The session can't be extended: for a day, several times. Without a person it ends.
+    RenewalFailing {
+        /// Which token's.
+        token: TokenId,
+        /// When it failed first.
+        since: DateTime<Utc>,
+        /// What Meta answered last.
+        evidence: Evidence,
+    },
     /// The token can't be used.
     Expired {
         /// Which one.
@@ -76,8 +113,19 @@ pub enum TokenEvent {
 
 impl TokenEvent {
     /// The types that this program knows, as they stand in the journal.
-    pub const TYPES: [&'static str; 7] =
-        ["Issued", "Renewed", "Refreshed", "RefreshDeclined", "DeadlinesMoved", "Expired", "Revoked"];
+    pub const TYPES: [&'static str; 11] = [
+        "Issued",
+        "Renewed",
+        "Refreshed",
+        "RefreshDeclined",
+        "DeadlinesMoved",
+        "Restored",
+        "ReadingRefused",
+        "ReadingResumed",
+        "RenewalFailing",
+        "Expired",
+        "Revoked",
+    ];
 }
 
 impl DomainEvent for TokenEvent {
@@ -88,6 +136,10 @@ impl DomainEvent for TokenEvent {
             Self::Refreshed { .. } => "Refreshed",
             Self::RefreshDeclined { .. } => "RefreshDeclined",
             Self::DeadlinesMoved { .. } => "DeadlinesMoved",
+            Self::Restored { .. } => "Restored",
+            Self::ReadingRefused { .. } => "ReadingRefused",
+            Self::ReadingResumed { .. } => "ReadingResumed",
+            Self::RenewalFailing { .. } => "RenewalFailing",
             Self::Expired { .. } => "Expired",
             Self::Revoked { .. } => "Revoked",
         }

@@ -7,7 +7,7 @@ use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, TokenCommand, TokenError, TokenEvent};
-use crate::{AttemptId, Connection, Reason, TokenId};
+use crate::{AttemptId, Connection, Evidence, Reason, TokenId};
 
 /// How far apart declined refreshes are noted in the journal, at least: people who aren't signed in cause them.
 pub const DECLINES_EVERY: TimeDelta = TimeDelta::hours(24);
@@ -22,6 +22,12 @@ pub struct Token {
     /// When a refresh was last declined, as far as that was noted.
     #[serde(default)]
     declined_at: Option<DateTime<Utc>>,
+    /// The expired token may be found to work again.
+    #[serde(default)]
+    may_return: bool,
+    /// When it last turned out that the token works after all.
+    #[serde(default)]
+    restored_at: Option<DateTime<Utc>>,
 }
 
 /// Whether there is a token, and whether it can be used.
@@ -47,6 +53,12 @@ pub struct Current {
     pub expires_at: Option<DateTime<Utc>>,
     /// When data access ends; only a person can restart it.
     pub data_access: Option<DataAccess>,
+    /// Since when Meta refuses the posts, although the token works.
+    #[serde(default)]
+    pub reading_refused_at: Option<DateTime<Utc>>,
+    /// Since when the session can't be extended.
+    #[serde(default)]
+    pub renewal_failing_since: Option<DateTime<Utc>>,
 }
 
 /// Meta's second clock: when data access ends.
@@ -73,6 +85,8 @@ impl Current {
             granted_at: grant.granted_at,
             expires_at: grant.expires_at,
             data_access: grant.data_access,
+            reading_refused_at: None,
+            renewal_failing_since: None,
         }
     }
 
@@ -158,6 +172,19 @@ impl Token {
         }
     }
 
+    /// When it last turned out that an expired token works after all, since a person last went through the login.
+    pub fn restored_at(&self) -> Option<DateTime<Utc>> {
+        self.restored_at
+    }
+
+    /// The expired token, if it may be found to work again.
+    pub fn may_return(&self) -> Option<&Current> {
+        match &self.phase {
+            Phase::Expired(current, _) if self.may_return => Some(current),
+            _ => None,
+        }
+    }
+
     /// Why the current token can't be used, if it can't.
     pub fn expired(&self) -> Option<Reason> {
         match self.phase {
@@ -207,6 +234,32 @@ impl Token {
                 }
                 _ => vec![],
             },
+            TokenCommand::Restore { previous, token, expires_at, data_access, evidence } => match self.may_return() {
+                Some(current) if current.id == previous => {
+                    let works = Current { expires_at, data_access, ..*current }.ran_out(evidence.at).is_none();
+                    let restored = TokenEvent::Restored { previous, token, expires_at, data_access, evidence };
+                    works.then_some(restored).into_iter().collect()
+                }
+                _ => vec![],
+            },
+            TokenCommand::RecordReadingRefused { token, evidence } => self
+                .active()
+                .filter(|current| current.id == token && current.reading_refused_at.is_none())
+                .map(|_| TokenEvent::ReadingRefused { token, evidence })
+                .into_iter()
+                .collect(),
+            TokenCommand::RecordReading { token, evidence } => self
+                .active()
+                .filter(|current| current.id == token && current.reading_refused_at.is_some())
+                .map(|_| TokenEvent::ReadingResumed { token, evidence })
+                .into_iter()
+                .collect(),
+            TokenCommand::RecordRenewalFailing { token, since, evidence } => self
+                .active()
+                .filter(|current| current.id == token && current.renewal_failing_since.is_none())
+                .map(|_| TokenEvent::RenewalFailing { token, since, evidence })
+                .into_iter()
+                .collect(),
             TokenCommand::Expire { at } => self
                 .active()
                 .and_then(|current| Some((current.id, current.ran_out(at)?)))
@@ -256,12 +309,14 @@ impl Aggregate for Token {
             TokenEvent::Issued { generation, grant } | TokenEvent::Refreshed { generation, grant } => {
                 self.generation = generation;
                 self.attempts.insert(grant.attempt);
+                self.restored_at = None;
                 self.phase = Phase::Active(Current::of(&grant));
             }
             TokenEvent::Renewed { token, expires_at, .. } => {
                 if let Phase::Active(current) = &mut self.phase {
                     current.id = token;
                     current.expires_at = expires_at;
+                    current.renewal_failing_since = None;
                 }
             }
             TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
@@ -270,9 +325,39 @@ impl Aggregate for Token {
                 }
             }
             TokenEvent::RefreshDeclined { evidence, .. } => self.declined_at = Some(evidence.at),
-            TokenEvent::Expired { reason, .. } => {
+            TokenEvent::Restored { token, expires_at, data_access, evidence, .. } => {
+                self.restored_at = Some(evidence.at);
+                if let Phase::Expired(current, _) = self.phase {
+                    let (reading_refused_at, renewal_failing_since) = (None, None);
+                    self.phase = Phase::Active(Current {
+                        id: token,
+                        expires_at,
+                        data_access,
+                        reading_refused_at,
+                        renewal_failing_since,
+                        ..current
+                    });
+                }
+            }
+            TokenEvent::ReadingRefused { evidence, .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    current.reading_refused_at = Some(evidence.at);
+                }
+            }
+            TokenEvent::ReadingResumed { .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    current.reading_refused_at = None;
+                }
+            }
+            TokenEvent::RenewalFailing { since, .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    current.renewal_failing_since = Some(since);
+                }
+            }
+            TokenEvent::Expired { reason, evidence, .. } => {
                 if let Phase::Active(current) = self.phase {
                     self.phase = Phase::Expired(current, reason);
+                    self.may_return = Evidence::may_return(evidence.as_ref(), reason);
                 }
             }
             TokenEvent::Revoked { .. } => self.phase = Phase::Absent,

@@ -37,7 +37,7 @@ fn issued(n: u128, day: i64) -> TokenEvent {
 }
 
 fn evidence() -> Evidence {
-    Evidence { call: Call::Pull, at: at(5), code: Some(190), subcode: Some(460), trace: None, permission: None }
+    Evidence { code: Some(190), subcode: Some(460), ..Evidence::of(Call::Pull, at(5)) }
 }
 
 fn failure(n: u128) -> TokenCommand {

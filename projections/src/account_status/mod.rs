@@ -5,7 +5,7 @@ mod save;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{AccountEvent, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
+use domain::{AccountEvent, Evidence, Right, TokenEvent, WidgetId, account::Plan, token::Grant};
 use engine::{Bulk, Projection, StoreError, Target, Tx, sql};
 use store::Event;
 
@@ -22,7 +22,11 @@ struct Row {
     connection: String,
     status: String,
     reason: Option<String>,
+    certainty: Option<String>,
     since: DateTime<Utc>,
+    may_return: bool,
+    reading_refused_at: Option<DateTime<Utc>>,
+    renewal_failing_since: Option<DateTime<Utc>>,
     token_id: Option<String>,
     generation: i64,
     granted_at: Option<DateTime<Utc>>,
@@ -34,7 +38,8 @@ struct Row {
     position: i64,
 }
 
-const COLUMNS: &str = "account_id, connection, status, reason, since, token_id, generation, granted_at, expires_at, \
+const COLUMNS: &str = "account_id, connection, status, reason, certainty, since, may_return, reading_refused_at, \
+                       renewal_failing_since, token_id, generation, granted_at, expires_at, \
                        data_access_expires_at, data_access_estimated, free_widgets, upgraded_widgets, position";
 
 /// What a batch changes.
@@ -60,7 +65,7 @@ struct Widget {
 
 impl Projection for AccountStatus {
     const NAME: &'static str = crate::ACCOUNT_STATUS;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLES: &'static [&'static str] =
         &["account_rights_v1", "account_status_v1", "widgets_v1", "account_counts_v1"];
     type Event = Event;
@@ -153,7 +158,11 @@ impl Row {
             connection: String::new(),
             status: "disconnected".to_owned(),
             reason: None,
+            certainty: None,
             since: entry.at,
+            may_return: false,
+            reading_refused_at: None,
+            renewal_failing_since: None,
             token_id: None,
             generation: 0,
             granted_at: None,
@@ -170,6 +179,8 @@ impl Row {
         if self.status != status || self.reason.as_deref() != reason {
             self.since = at;
         }
+        (self.certainty, self.may_return) = (None, false);
+        (self.reading_refused_at, self.renewal_failing_since) = (None, None);
         status.clone_into(&mut self.status);
         self.reason = reason.map(str::to_owned);
     }
@@ -209,14 +220,29 @@ impl Row {
             TokenEvent::Renewed { token, expires_at, .. } => {
                 self.token_id = Some(token.to_string());
                 self.expires_at = *expires_at;
+                self.renewal_failing_since = None;
             }
             TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
                 self.expires_at = *expires_at;
                 self.data_access_expires_at = data_access.map(|end| end.ends_at);
                 self.data_access_estimated = data_access.is_some_and(|end| end.estimated);
             }
+            TokenEvent::Restored { token, expires_at, data_access, .. } => {
+                self.token_id = Some(token.to_string());
+                self.expires_at = *expires_at;
+                self.data_access_expires_at = data_access.map(|end| end.ends_at);
+                self.data_access_estimated = data_access.is_some_and(|end| end.estimated);
+                self.become_("active", None, at);
+            }
+            TokenEvent::ReadingRefused { evidence, .. } => self.reading_refused_at = Some(evidence.at),
+            TokenEvent::ReadingResumed { .. } => self.reading_refused_at = None,
+            TokenEvent::RenewalFailing { since, .. } => self.renewal_failing_since = Some(*since),
             TokenEvent::RefreshDeclined { .. } => {}
-            TokenEvent::Expired { reason, .. } => self.become_("expired", Some(reason.name()), at),
+            TokenEvent::Expired { reason, evidence, .. } => {
+                self.become_("expired", Some(reason.name()), at);
+                self.certainty = evidence.as_ref().map(|evidence| evidence.certainty.name().to_owned());
+                self.may_return = Evidence::may_return(evidence.as_ref(), *reason);
+            }
             TokenEvent::Revoked { .. } => {
                 self.token_id = None;
                 self.expires_at = None;

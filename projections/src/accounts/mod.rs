@@ -5,7 +5,7 @@ mod list;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, Connection, Reason, Right, UserId};
+use domain::{AccountId, Connection, Reason, Right, UserId, failure::Certainty};
 use engine::{Database, StoreError, sql};
 
 use crate::{account, parse};
@@ -27,6 +27,14 @@ pub struct Account {
     pub status: Status,
     /// Since when that is so.
     pub since: DateTime<Utc>,
+    /// How sure Meta's answer was of the reason, if it expired by one.
+    pub certainty: Certainty,
+    /// Meta is asked whether the expired token works again.
+    pub may_return: bool,
+    /// Since when Meta refuses the posts, although the token works.
+    pub reading_refused_at: Option<DateTime<Utc>>,
+    /// Since when the session can't be extended.
+    pub renewal_failing_since: Option<DateTime<Utc>>,
     /// When the session ends.
     pub expires_at: Option<DateTime<Utc>>,
     /// When data access ends.
@@ -88,16 +96,28 @@ pub async fn any_active(database: &Database, connection: Connection) -> Result<b
         .await?)
 }
 
-/// Which of these accounts have an upgraded widget, and how they are connected.
+/// Whether a person sees an account that has an upgraded widget.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn upgraded_among(
+pub async fn has_upgraded(database: &Database, user: UserId) -> Result<bool, StoreError> {
+    Ok(sql("SELECT EXISTS (SELECT 1 FROM account_rights_v1 r JOIN account_status_v1 s ON s.account_id = r.account_id \
+            WHERE r.user_id = $1 AND s.upgraded_widgets > 0)")
+    .bind(user.to_string())
+    .scalar(database)
+    .await?)
+}
+
+/// How these accounts are connected.
+///
+/// # Errors
+/// When the database fails.
+pub async fn connections_of(
     database: &Database,
     accounts: &[AccountId],
 ) -> Result<HashMap<AccountId, Connection>, StoreError> {
     let rows: Vec<(String, String)> = sql(format!(
-        "SELECT account_id, connection FROM account_status_v1 WHERE upgraded_widgets > 0 AND account_id {}",
+        "SELECT account_id, connection FROM account_status_v1 WHERE account_id {}",
         database.dialect().among("$1")
     ))
     .bind(accounts.iter().map(AccountId::to_string).collect::<Vec<_>>())
@@ -124,6 +144,10 @@ struct Row {
     status: String,
     reason: Option<String>,
     since: DateTime<Utc>,
+    certainty: Option<String>,
+    may_return: bool,
+    reading_refused_at: Option<DateTime<Utc>>,
+    renewal_failing_since: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
     data_access_expires_at: Option<DateTime<Utc>>,
     data_access_estimated: bool,
@@ -136,6 +160,7 @@ struct Row {
 }
 
 const COLUMNS: &str = "s.account_id, p.instagram_id, p.username, s.connection, s.status, s.reason, s.since, \
+    s.certainty, s.may_return, s.reading_refused_at, s.renewal_failing_since, \
     s.expires_at, s.data_access_expires_at, s.data_access_estimated, s.granted_at, c.checked_at, s.generation, \
     s.free_widgets, s.upgraded_widgets, s.position";
 
@@ -221,6 +246,14 @@ fn of_row(row: Row) -> Result<Account, StoreError> {
         connection: parse(&row.connection)?,
         status,
         since: row.since,
+        certainty: if row.certainty.as_deref() == Some(Certainty::Likely.name()) {
+            Certainty::Likely
+        } else {
+            Certainty::Certain
+        },
+        may_return: row.may_return,
+        reading_refused_at: row.reading_refused_at,
+        renewal_failing_since: row.renewal_failing_since,
         expires_at: row.expires_at,
         data_access_expires_at: row.data_access_expires_at,
         data_access_estimated: row.data_access_estimated,

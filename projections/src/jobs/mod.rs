@@ -15,7 +15,7 @@ use engine::{
 
 use crate::{account, parse};
 pub use overdue::{check_first, decide_now, lock, put_off};
-pub use tries::{Retry, Try, forget_tries, retry, tries};
+pub use tries::{Retry, Try, forget_tries, note_try, retry, tries};
 
 /// Calls of Meta.
 pub const META: &str = "meta";

@@ -33,6 +33,15 @@ pub async fn retry(database: &Database, job: &Job, failed: Retry<'_>) -> Result<
     Ok(tx.commit().await?)
 }
 
+/// Notes a try that led to nothing, in the transaction that ends its job.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_try(tx: &mut Tx, job: &Job, at: DateTime<Utc>, error: &str) -> Result<(), StoreError> {
+    let failed = Retry { at, due_at: at, error, in_line: true };
+    note(tx, &job.account.to_string(), job.kind.name(), failed).await
+}
+
 /// A try that failed and was put off.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Try {

@@ -43,7 +43,7 @@ pub(crate) struct Fold {
 
 impl Projection for Work {
     const NAME: &'static str = crate::WORK;
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLES: &'static [&'static str] = &["widget_counts_v1"];
     const JOBS: &'static [&'static str] = Kind::NAMES;
     type Event = Event;

@@ -36,7 +36,7 @@ impl Pull {
     pub(super) fn apply(&mut self, entry: &Entry, event: &Event) {
         let (at, position) = (entry.at, entry.position);
         match event {
-            Event::Token(TokenEvent::Issued { .. } | TokenEvent::Refreshed { .. }) => {
+            Event::Token(TokenEvent::Issued { .. } | TokenEvent::Refreshed { .. } | TokenEvent::Restored { .. }) => {
                 self.due = Some(Due::First(at, position));
             }
             Event::Token(TokenEvent::Expired { .. } | TokenEvent::Revoked { .. }) => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    TokenEvent,
-    schedule::{self, GATHER, Schedule},
-    token::{Current, Grant, runs_out_at},
+    DataAccess, Evidence, TokenEvent,
+    schedule::{self, GATHER, Schedule, TELL_OF_READING, next_recheck},
+    token::{Grant, runs_out_at},
 };
 use engine::{
     StoreError, Target, Tx,
@@ -14,6 +14,13 @@ use engine::{
 };
 
 use crate::{Entry, account, jobs::Kind};
+
+/// Since when a token works, and when its session and data access end.
+type Begins = (DateTime<Utc>, Option<DateTime<Utc>>, Option<DataAccess>);
+
+fn of(grant: &Grant) -> Begins {
+    (grant.granted_at, grant.expires_at, grant.data_access)
+}
 
 /// What a batch changes about what is due by the clocks of an account's token.
 #[derive(Default)]
@@ -27,9 +34,9 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn apply(&mut self, entry: &Entry, event: &TokenEvent, schedule: &Schedule) {
         match event {
-            TokenEvent::Issued { grant, .. } => self.begin(entry, grant, schedule),
+            TokenEvent::Issued { grant, .. } => self.begin(entry, of(grant), schedule),
             TokenEvent::Refreshed { grant, .. } => {
-                self.begin(entry, grant, schedule);
+                self.begin(entry, of(grant), schedule);
                 self.set(Kind::Notify, Some(entry.at + GATHER), entry);
             }
             // When it expires is seen when it would have: who looks then knows both clocks.
@@ -44,22 +51,36 @@ impl Timers {
                 let reminder = data_access.and_then(|end| schedule.next_reminder(end.ends_at, entry.at));
                 self.set(Kind::Remind, reminder, entry);
             }
-            TokenEvent::Expired { .. } => {
-                self.end();
+            TokenEvent::Restored { expires_at, data_access, .. } => {
+                self.begin(entry, (entry.at, *expires_at, *data_access), schedule);
                 self.set(Kind::Notify, Some(entry.at + GATHER), entry);
             }
+            TokenEvent::ReadingRefused { .. } => self.set(Kind::Notify, Some(entry.at + TELL_OF_READING), entry),
+            TokenEvent::ReadingResumed { .. } | TokenEvent::RefreshDeclined { .. } => {}
+            // Who reminds knows both clocks.
+            TokenEvent::RenewalFailing { .. } => self.set(Kind::Remind, Some(entry.at), entry),
+            TokenEvent::Expired { reason, evidence, .. } => {
+                self.end();
+                self.set(Kind::Notify, Some(entry.at + GATHER), entry);
+                if Evidence::may_return(evidence.as_ref(), *reason)
+                    && let Ok(account) = account(&entry.aggregate_id)
+                {
+                    self.set(Kind::Check, next_recheck(account, entry.at, None, entry.at), entry);
+                }
+            }
             TokenEvent::Revoked { .. } => self.end(),
-            TokenEvent::RefreshDeclined { .. } => {}
         }
     }
 
-    fn begin(&mut self, entry: &Entry, grant: &Grant, schedule: &Schedule) {
+    /// `begins`: since when the token works, and when its session and data access end.
+    fn begin(&mut self, entry: &Entry, begins: Begins, schedule: &Schedule) {
         self.end();
+        let (since, expires_at, data_access) = begins;
         let Ok(account) = account(&entry.aggregate_id) else { return };
-        self.set(Kind::Expire, Current::of(grant).runs_out_at(), entry);
-        self.set(Kind::Renew, schedule.renewal(account, grant.granted_at, grant.expires_at), entry);
-        self.set(Kind::Check, Some(schedule::next_check(account, grant.granted_at)), entry);
-        let reminder = grant.data_access.and_then(|end| schedule.next_reminder(end.ends_at, grant.granted_at));
+        self.set(Kind::Expire, runs_out_at(expires_at, data_access), entry);
+        self.set(Kind::Renew, schedule.renewal(account, since, expires_at), entry);
+        self.set(Kind::Check, Some(schedule::next_check(account, since)), entry);
+        let reminder = data_access.and_then(|end| schedule.next_reminder(end.ends_at, since));
         self.set(Kind::Remind, reminder, entry);
     }
 

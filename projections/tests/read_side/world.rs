@@ -60,14 +60,7 @@ pub(crate) async fn happen(store: &Store, id: AccountId, minutes: i64, choice: u
         Some(command) => drop(unit.execute::<Account>(id, command).await),
         None if choice % 10 == 7 => {
             if let Some(current) = token.active() {
-                let evidence = Evidence {
-                    call: Call::Pull,
-                    at: at(minutes),
-                    code: None,
-                    subcode: None,
-                    trace: None,
-                    permission: None,
-                };
+                let evidence = Evidence::of(Call::Pull, at(minutes));
                 let command = TokenCommand::ReportFailure { token: current.id, reason: Reason::AppRemoved, evidence };
                 drop(unit.execute::<Token>(id, command).await);
             }

@@ -1,6 +1,7 @@
 //! Relight over HTTP, through the real redirects, on both engines.
 
 mod allowances;
+mod answers;
 mod api;
 mod away;
 mod clock;

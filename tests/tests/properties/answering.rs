@@ -80,6 +80,8 @@ impl Clients {
             dialog_url: root.clone(),
             graph_url: root,
             version,
+            config_id: None,
+            extra_permissions: Vec::new(),
         };
         Self {
             consumer: Consumer::new(consumer, http()),

@@ -66,6 +66,27 @@ fn of_token() -> impl Strategy<Value = TokenEvent> {
                 evidence
             }
         ),
+        (
+            id(TokenId::new),
+            id(TokenId::new),
+            proptest::option::of(instant()),
+            proptest::option::of(data_access()),
+            evidence()
+        )
+            .prop_map(|(previous, token, expires_at, data_access, evidence)| TokenEvent::Restored {
+                previous,
+                token,
+                expires_at,
+                data_access,
+                evidence
+            }),
+        (id(TokenId::new), evidence()).prop_map(|(token, evidence)| TokenEvent::ReadingRefused { token, evidence }),
+        (id(TokenId::new), evidence()).prop_map(|(token, evidence)| TokenEvent::ReadingResumed { token, evidence }),
+        (id(TokenId::new), instant(), evidence()).prop_map(|(token, since, evidence)| TokenEvent::RenewalFailing {
+            token,
+            since,
+            evidence
+        }),
         (id(TokenId::new), reason, proptest::option::of(evidence()))
             .prop_map(|(token, reason, evidence)| TokenEvent::Expired { token, reason, evidence }),
         (id(TokenId::new), cause).prop_map(|(token, cause)| TokenEvent::Revoked { token, cause }),

@@ -60,7 +60,16 @@ impl Told {
                     reminders(&mut told, ends, since, recorded.at);
                     ends = None;
                 }
-                TokenEvent::Renewed { .. } | TokenEvent::RefreshDeclined { .. } | TokenEvent::Revoked { .. } => {}
+                TokenEvent::Restored { data_access, .. } => {
+                    told.recovered += 1;
+                    (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
+                }
+                TokenEvent::Renewed { .. }
+                | TokenEvent::ReadingRefused { .. }
+                | TokenEvent::ReadingResumed { .. }
+                | TokenEvent::RenewalFailing { .. }
+                | TokenEvent::RefreshDeclined { .. }
+                | TokenEvent::Revoked { .. } => {}
             }
         }
         reminders(&mut told, ends, since, now);

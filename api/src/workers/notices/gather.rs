@@ -10,7 +10,7 @@ use engine::{
     jobs::{self, End},
 };
 use projections::{
-    accounts::upgraded_among,
+    accounts::connections_of,
     jobs::{Job, Kind},
 };
 
@@ -34,7 +34,7 @@ pub(super) async fn gather(app: &App, due: &[Job]) -> Result<(), commands::Error
     let (mut done, mut expiring) = (Vec::with_capacity(due.len()), Vec::new());
     let accounts: Vec<_> = due.iter().map(|job| job.account).collect();
     // Without a mail server nobody is told.
-    let told = if app.mailer.is_some() { upgraded_among(app.database(), &accounts).await? } else { HashMap::new() };
+    let told = if app.mailer.is_some() { connections_of(app.database(), &accounts).await? } else { HashMap::new() };
     let (troubled, mut wishes) = (troubled(app).await?, Wishes::new(app));
     for job in due {
         let connection = told.get(&job.account);

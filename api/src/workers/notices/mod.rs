@@ -89,11 +89,12 @@ struct Wishes<'a> {
     app: &'a App,
     users: Users,
     known: HashMap<UserId, Option<Mails>>,
+    upgraded: HashMap<UserId, bool>,
 }
 
 impl<'a> Wishes<'a> {
     fn new(app: &'a App) -> Self {
-        Self { app, users: Users::new(app.database().clone()), known: HashMap::new() }
+        Self { app, users: Users::new(app.database().clone()), known: HashMap::new(), upgraded: HashMap::new() }
     }
 
     /// Who wants to be told about an account.
@@ -104,11 +105,21 @@ impl<'a> Wishes<'a> {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(unknown) => *unknown.insert(self.users.mails(user).await?),
             };
-            if wishes.is_some_and(|mails| mails.wants(right)) {
+            if wishes.is_some_and(|mails| mails.wants(right)) && self.has_upgraded(user).await? {
                 told.push(user);
             }
         }
         Ok(told)
+    }
+}
+
+impl Wishes<'_> {
+    /// Whether a person has an upgraded widget, on any account of theirs: mails are a part of that plan.
+    async fn has_upgraded(&mut self, user: UserId) -> Result<bool, StoreError> {
+        Ok(match self.upgraded.entry(user) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(accounts::has_upgraded(self.app.database(), user).await?),
+        })
     }
 }
 
@@ -120,9 +131,15 @@ pub async fn why_none(app: &App, account: &Account) -> Result<Option<&'static st
     if app.mailer.is_none() {
         return Ok(Some("No mail about this account goes out: Relight has no mail server."));
     }
-    if account.upgraded_widgets == 0 {
-        return Ok(Some("No mail about this account goes out: it has no upgraded widget."));
+    let (mut wishes, mut any) = (Wishes::new(app), false);
+    for (user, _) in accounts::rights(app.database(), account.id).await? {
+        any |= wishes.has_upgraded(user).await?;
     }
-    let told = Wishes::new(app).audience(account.id).await?;
+    if !any {
+        return Ok(Some(
+            "No mail about this account goes out: nobody who sees it has an upgraded widget, on any account.",
+        ));
+    }
+    let told = wishes.audience(account.id).await?;
     Ok(told.is_empty().then_some("No mail about this account goes out: nobody who sees it wants any."))
 }

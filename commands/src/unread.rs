@@ -1,0 +1,117 @@
+//! The posts can't be read although the token works: the account's matter, not the token's.
+//!
+//! It is held like what isn't clear ([`crate::hold`]), for it may be the app's. Once it is sure, it is a state of its own, which
+//! ends by itself.
+
+use domain::{
+    AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current,
+};
+use engine::{Decision, Unit};
+use meta::MetaError;
+
+use crate::{
+    App, Commands, Context, Error,
+    hold::{self, Patience},
+    login::judged,
+    report_failure::{Failed, lacking},
+    vault::Opened,
+};
+
+impl Commands {
+    /// Judges what reading the posts met. Where the answer may mean the token, Meta is asked about that: if it works, reading is
+    /// refused, and the token stays.
+    pub(crate) async fn report_unread(
+        &self,
+        (account, current): (AccountId, &Current),
+        opened: &Opened,
+        call: Call,
+        error: &MetaError,
+        context: &Context,
+    ) -> Result<Failed, Error> {
+        let (connection, row) = (current.connection, judged(error));
+        let reason = match row.verdict {
+            Verdict::BadRequest => Reason::Unknown,
+            Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => reason,
+            _ => return self.report_failure(account, connection, opened, call, error, context).await,
+        };
+        match self.token_works(connection, opened).await {
+            Ok(true) => {}
+            Ok(false) => return self.report_failure(account, connection, opened, call, error, context).await,
+            Err(error) => return self.report_failure(account, connection, opened, Call::Check, &error, context).await,
+        }
+        let (words, shut_out) = (error.to_string(), error.answer().and_then(|answer| answer.shut_out));
+        let failed = |verdict| Failed { verdict, shut_out, row: row.name, words };
+        if current.reading_refused_at.is_some() {
+            return Ok(failed(Verdict::NotTheToken));
+        }
+        let answer = error.answer();
+        let evidence = Evidence {
+            code: answer.map(|answer| answer.code),
+            subcode: answer.and_then(|answer| answer.subcode),
+            trace: answer.and_then(|answer| answer.trace.clone()),
+            row: Some(row.name.to_owned()),
+            ..Evidence::of(call, self.clock.now())
+        };
+        self.hold(account, connection, opened.id, (reason, Patience::Reading), &evidence).await?;
+        // Instagram's own word on the token shows that the app works; Facebook's doesn't.
+        Ok(failed(match (row.verdict, connection) {
+            (Verdict::AppOrAccount(reason), Connection::Business) => Verdict::AppOrAccount(reason),
+            _ => Verdict::Unclear(reason),
+        }))
+    }
+
+    /// Whether Meta says that a token works, with all that is needed. Its posts are not asked for.
+    pub(crate) async fn token_works(&self, connection: Connection, opened: &Opened) -> Result<bool, MetaError> {
+        match self.app(connection) {
+            Ok(App::Consumer(consumer)) => consumer.me(&opened.token).await.map(|_| true),
+            Ok(App::Business(business)) => Ok(lacking(&business.debug(&opened.token).await?).is_none()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The posts were read: if they were refused before, that is over.
+    pub(crate) async fn reads(
+        &self,
+        account: AccountId,
+        current: &Current,
+        call: Call,
+        context: &Context,
+    ) -> Result<(), Error> {
+        if current.reading_refused_at.is_none() {
+            return Ok(());
+        }
+        let (token, evidence) = (current.id, Evidence::of(call, self.clock.now()));
+        let read = Record { account, command: TokenCommand::RecordReading { token, evidence } };
+        self.store.run(&self.metadata(context), &read).await?;
+        Ok(())
+    }
+
+    /// What was held is sure: the posts are refused.
+    pub(crate) async fn unread(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        evidence: Evidence,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let refused = Record { account, command: TokenCommand::RecordReadingRefused { token, evidence } };
+        self.store.run(&self.metadata(context), &refused).await?;
+        Ok(())
+    }
+}
+
+/// A command to the account's token, after which nothing is held against it.
+struct Record {
+    account: AccountId,
+    command: TokenCommand,
+}
+
+impl Decision for Record {
+    type Output = ();
+    type Error = Error;
+
+    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
+        unit.write(hold::nothing(self.account));
+        Ok(unit.execute::<Token>(self.account, self.command.clone()).await?)
+    }
+}

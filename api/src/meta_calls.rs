@@ -1,11 +1,12 @@
-//! What Meta calls: somebody removed the app.
+//! What Meta calls: somebody removed the app, or wants their data deleted.
 
 use axum::{
+    Json,
     extract::{Form, Path, State, rejection::FormRejection},
     http::StatusCode,
 };
 use domain::{Actor, Connection};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
@@ -34,6 +35,38 @@ pub async fn deauthorize(
         Ok(accounts) => {
             tracing::info!(%connection, accounts, "Meta says that somebody removed the app");
             Ok(StatusCode::OK)
+        }
+        Err(commands::Error::NotOffered) => Err(Error::Missing),
+        Err(error @ commands::Error::BadSignature) => {
+            app.limits.failures.failed(Door::SignedRequest, from)?;
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What Meta shows the person: where to look, and by which code.
+#[derive(Debug, Serialize)]
+pub struct Deletion {
+    url: String,
+    confirmation_code: String,
+}
+
+/// `POST /meta/{connection}/data-deletion`. Unknown people get a code, too.
+pub async fn data_deletion(
+    State(app): State<App>,
+    Path(connection): Path<String>,
+    from: Address,
+    request: RequestId,
+    form: Result<Form<Signed>, FormRejection>,
+) -> Result<Json<Deletion>, Error> {
+    let connection: Connection = connection.parse().map_err(|_| Error::Missing)?;
+    let Ok(Form(signed)) = form else { return Err(Error::Bad("There is no signed_request.".to_owned())) };
+    match app.commands.delete_data(connection, &signed.signed_request, &request.context(Actor::Meta)).await {
+        Ok(code) => {
+            tracing::info!(%connection, code, "Meta asks to delete somebody's data");
+            let url = format!("{}/deletion/{code}", app.config.public_url());
+            Ok(Json(Deletion { url, confirmation_code: code }))
         }
         Err(commands::Error::NotOffered) => Err(Error::Missing),
         Err(error @ commands::Error::BadSignature) => {

@@ -6,7 +6,7 @@ use domain::{
     Account, AccountCommand, AccountId, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
     failure::Call,
 };
-use engine::{Decision, StoreError, Unit, sql};
+use engine::{Database, Decision, StoreError, Unit, sql};
 
 use crate::{App, Commands, Context, Error};
 
@@ -27,18 +27,31 @@ impl Commands {
             App::Business(business) => business.verify(signed_request),
         };
         let signed = signed.ok_or(Error::BadSignature)?;
-        let ids: Vec<String> = sql("SELECT account_id FROM profiles WHERE grantor_id = $1")
-            .bind(&signed.user_id)
-            .scalars(self.store.database())
-            .await?;
-        for id in &ids {
-            let account =
-                id.parse().map_err(|_| StoreError::Unreadable("a profile without an account's id".to_owned()))?;
+        let ids = of_person(self.store.database(), connection, &signed.user_id).await?;
+        for account in ids.iter().copied() {
             let removed = Deauthorize { account, connection, issued_at: signed.issued_at };
             self.store.run(&self.metadata(context), &removed).await?;
         }
         Ok(ids.len())
     }
+}
+
+/// The accounts of a person, by any id by which Meta may name them: the app's own id of who granted, and for Instagram's login
+/// also the account's. Within the app whose secret signed.
+pub(crate) async fn of_person(
+    database: &Database,
+    connection: Connection,
+    user_id: &str,
+) -> Result<Vec<AccountId>, StoreError> {
+    let also = if connection == Connection::Consumer { " OR instagram_id = $1" } else { "" };
+    let ids: Vec<String> =
+        sql(format!("SELECT account_id FROM profiles WHERE grantor_id = $1{also} ORDER BY account_id"))
+            .bind(user_id)
+            .scalars(database)
+            .await?;
+    let parse =
+        |id: &String| id.parse().map_err(|_| StoreError::Unreadable("a profile without an account's id".to_owned()));
+    ids.iter().map(parse).collect()
 }
 
 struct Deauthorize {

@@ -15,6 +15,8 @@ const ALONE_FAILURES: i64 = 3;
 /// …over so long.
 const ALONE_FOR: TimeDelta = TimeDelta::minutes(10);
 
+/// How long an account that worked shows that the app does.
+const LATELY: TimeDelta = TimeDelta::hours(1);
 /// After an answer that says nothing of the token: how long before it counts against it.
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -81,20 +83,21 @@ impl Commands {
         let (id, token, at) = (account.to_string(), token.to_string(), evidence.at);
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
-        // One that was held against an earlier token begins anew.
-        sql("INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection, \
+        // What was held against an earlier token, or of another kind, begins anew.
+        let same = "verdicts.token_id = excluded.token_id AND verdicts.reading = excluded.reading";
+        sql(format!(
+            "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection, \
              sure_from, reading) VALUES ($1, $2, $3, $4, $5, $5, 1, $7, $8, $9) ON CONFLICT (account_id) DO UPDATE SET \
-             first_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.first_at \
-             ELSE excluded.first_at END, \
-             failures = CASE WHEN verdicts.token_id <> excluded.token_id THEN 1 \
+             first_at = CASE WHEN {same} THEN verdicts.first_at ELSE excluded.first_at END, \
+             failures = CASE WHEN NOT ({same}) THEN 1 \
              WHEN verdicts.last_at <= $6 THEN verdicts.failures + 1 ELSE verdicts.failures END, \
-             last_at = CASE WHEN verdicts.token_id = excluded.token_id AND verdicts.last_at > $6 \
-             THEN verdicts.last_at ELSE excluded.last_at END, \
-             incident_over_at = CASE WHEN verdicts.token_id = excluded.token_id THEN verdicts.incident_over_at END, \
-             sure_from = CASE WHEN verdicts.token_id = excluded.token_id AND excluded.sure_from IS NOT NULL \
+             last_at = CASE WHEN {same} AND verdicts.last_at > $6 THEN verdicts.last_at ELSE excluded.last_at END, \
+             incident_over_at = CASE WHEN {same} THEN verdicts.incident_over_at END, \
+             sure_from = CASE WHEN {same} AND excluded.sure_from IS NOT NULL \
              THEN verdicts.sure_from ELSE excluded.sure_from END, \
              token_id = excluded.token_id, reason = excluded.reason, evidence = excluded.evidence, \
-             connection = excluded.connection, reading = excluded.reading")
+             connection = excluded.connection, reading = excluded.reading"
+        ))
         .bind(&id)
         .bind(&token)
         .bind(reason.name())
@@ -154,6 +157,20 @@ impl Commands {
         let report = Report { account, token, reason, evidence };
         self.store.run(&self.metadata(context), &report).await?;
         Ok(Decided::Expired)
+    }
+
+    /// Whether another account of the app worked within the last hour, as far as that is known; an admin's word counts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn other_worked_lately(&self, account: AccountId, connection: Connection) -> Result<bool, Error> {
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM apps WHERE connection = $1 AND worked_at > $2 \
+                AND (worked_by IS NULL OR worked_by <> $3))")
+        .bind(connection.name())
+        .bind(self.clock.now() - LATELY)
+        .bind(account.to_string())
+        .scalar(self.store.database())
+        .await?)
     }
 
     /// A call of an account worked: nothing is held against it any more, and its app works.

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod connect;
 pub mod deauthorize;
 pub mod disconnect;
+pub mod erase;
 mod error;
 pub mod hold;
 pub mod incident;

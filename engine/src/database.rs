@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, Postgres, SqlitePool, Transaction};
+use sqlx::{PgPool, Postgres, Row as _, SqlitePool, Transaction};
 use tokio::sync::Semaphore;
 
 use crate::{Dialect, On, StoreError, Turn, Writer, away, open, sql};
+
+/// How often SQLite's WAL is tried to be emptied.
+const TRUNCATED: u32 = 100;
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -101,6 +104,43 @@ impl Database {
                 Ok(Tx::Sqlite(Turn::reading(pools.read.acquire().await?, turn).await?))
             }
             Self::Postgres(_) => self.begin().await,
+        }
+    }
+
+    /// Takes what was deleted out of the files, as far as the engine lets it: SQLite overwrites it at once and here empties its
+    /// WAL; of PostgreSQL, these tables are written anew, which locks each for as long as that takes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn scrub(&self, tables: &[&str]) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pools) => {
+                let mut turn = pools.writer.turn().await?;
+                let sampled = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat4'";
+                if sqlx::query_scalar::<_, i64>(sampled).fetch_one(&mut *turn).await? > 0 {
+                    // The planner's samples have what stood in the tables.
+                    sqlx::query("DELETE FROM sqlite_stat4").execute(&mut *turn).await?;
+                }
+                drop(turn);
+                // A reader that looks at an older state holds it up for as long.
+                for _ in 0..TRUNCATED {
+                    let mut turn = pools.writer.turn().await?;
+                    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *turn).await?;
+                    drop(turn);
+                    if row.try_get::<i64, _>(0)? == 0 {
+                        return Ok(());
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                tracing::warn!("SQLite's WAL could not be emptied, because others read: the next erasure tries again");
+                Ok(())
+            }
+            Self::Postgres(pool) => {
+                for table in tables {
+                    sqlx::raw_sql(&format!("VACUUM FULL {table}")).execute(pool).await?;
+                }
+                Ok(())
+            }
         }
     }
 

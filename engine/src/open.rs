@@ -31,6 +31,8 @@ pub(crate) async fn sqlite(url: &str, options: Options) -> Result<Database, Stor
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("recursive_triggers", "on")
+        // What is deleted is overwritten.
+        .pragma("secure_delete", "on")
         .busy_timeout(Duration::from_secs(10))
         .optimize_on_close(true, None)
         .disable_statement_logging();

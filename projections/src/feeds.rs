@@ -67,6 +67,19 @@ pub async fn store(
     Ok(())
 }
 
+/// Deletes the posts of accounts that were disconnected before a time, or whose person removed the app: they are no longer ours
+/// to show.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_of_gone(database: &Database, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    Ok(sql("DELETE FROM feeds WHERE account_id IN (SELECT account_id FROM account_status_v1 \
+            WHERE since < $1 AND (status = 'disconnected' OR (status = 'expired' AND reason = 'app_removed')))")
+    .bind(before)
+    .execute(database)
+    .await?)
+}
+
 /// When Meta was last heard about an account's token.
 ///
 /// # Errors

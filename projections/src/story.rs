@@ -149,7 +149,10 @@ fn account_words(event: &AccountEvent) -> String {
         AccountEvent::Disconnected => "Disconnected.".to_owned(),
         AccountEvent::Deauthorized { .. } => "The person removed the app at Meta.".to_owned(),
         AccountEvent::ErasureRequested => "Erasure was requested.".to_owned(),
-        AccountEvent::Erased => "Everything about the person was erased.".to_owned(),
+        AccountEvent::Erased { receipt } => {
+            let rows: Vec<_> = receipt.iter().map(|(kind, rows)| format!("{rows} of {kind}")).collect();
+            format!("Everything about the person was erased: {}.", rows.join(", "))
+        }
     }
 }
 

@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn a_newer_event_is_told_from_a_broken_one() {
-        assert_eq!(decode("account", "Erased", "\"Erased\""), Decoded::Event(Event::Account(AccountEvent::Erased)));
+        assert_eq!(
+            decode("account", "Disconnected", "\"Disconnected\""),
+            Decoded::Event(Event::Account(AccountEvent::Disconnected))
+        );
         assert_eq!(decode("account", "Merged", "{\"Merged\":{\"with\":1}}"), Decoded::Newer);
         let of_version_2 = Head { aggregate: "account", event_type: "Erased", version: "2" };
         assert_eq!(Event::decode(&of_version_2, "\"Erased\""), Decoded::Newer);

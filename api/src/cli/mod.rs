@@ -6,6 +6,7 @@ mod api_key;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+mod erase;
 mod history;
 mod keys;
 mod projections;
@@ -54,6 +55,8 @@ enum Command {
     History(history::Options),
     /// A link by which somebody with the login refreshes an account, without signing in here.
     ReconnectLink(reconnect_link::Options),
+    /// Erase an account: everything about it is deleted, for good.
+    Erase(erase::Options),
     /// The views that pages and API read, made from the events.
     Projections {
         #[command(subcommand)]
@@ -92,6 +95,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::ApiKey { command } => api_key::run(config, command).await,
         Command::History(options) => history::run(config, options).await,
         Command::ReconnectLink(options) => reconnect_link::run(config, options).await,
+        Command::Erase(options) => erase::run(config, options).await,
         Command::Projections { command } => projections::run(config, command).await,
         Command::Keys { command } => keys::run(config, command).await,
         Command::Doctor => doctor::run(config).await,

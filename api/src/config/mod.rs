@@ -21,7 +21,9 @@ use figment::{
 use serde::Deserialize;
 
 use environment::Environment;
-pub use sections::{Database, Facebook, Http, Incident, Instagram, Mail, Pull, Smtp, Support, Token, Vault, Webhooks};
+pub use sections::{
+    Database, Facebook, Http, Incident, Instagram, Mail, Pull, Retention, Smtp, Support, Token, Vault, Webhooks,
+};
 
 /// Thirty days: nothing that Relight waits for regularly is further apart.
 const MONTH_MINUTES: u32 = 30 * 24 * 60;
@@ -48,6 +50,8 @@ pub struct Config {
     pub token: Token,
     /// When many refused tokens are one incident.
     pub incident: Incident,
+    /// For how long rows are kept that no account needs.
+    pub retention: Retention,
     /// The mail server.
     pub smtp: Smtp,
     /// The mails.
@@ -70,6 +74,7 @@ impl Default for Config {
             pull: Pull::default(),
             token: Token::default(),
             incident: Incident::default(),
+            retention: Retention::default(),
             smtp: Smtp::default(),
             mail: Mail::default(),
             webhooks: Webhooks::default(),
@@ -151,8 +156,8 @@ impl Config {
     }
 
     /// All numbers, and what they may be: whatever is made of them is an instant, a count or a size that there can be.
-    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 11] {
-        let Self { pull, incident, .. } = self;
+    fn numbers(&self) -> [(&'static str, u32, RangeInclusive<u32>); 16] {
+        let Self { pull, incident, retention, .. } = self;
         [
             ("pull.upgraded_minutes", pull.upgraded_minutes, 1..=MONTH_MINUTES),
             ("pull.free_minutes", pull.free_minutes, 1..=MONTH_MINUTES),
@@ -164,6 +169,11 @@ impl Config {
             ("incident.accounts", incident.accounts, 1..=1_000_000),
             ("incident.percent", incident.percent, 1..=100),
             ("incident.minutes", incident.minutes, 1..=MONTH_MINUTES),
+            ("retention.logins_days", retention.logins_days, 1..=3_650),
+            ("retention.mails_days", retention.mails_days, 1..=3_650),
+            ("retention.deliveries_days", retention.deliveries_days, 1..=3_650),
+            ("retention.tries_days", retention.tries_days, 1..=3_650),
+            ("retention.posts_days", retention.posts_days, 0..=30),
             ("instagram.data_access_days", self.instagram.data_access_days, 0..=3_650),
         ]
     }
@@ -202,11 +212,12 @@ impl Config {
     }
 
     /// Where Meta must be told to send callbacks for a login, besides the login's redirect.
-    pub fn callbacks(&self, connection: Connection) -> [(&'static str, String); 2] {
+    pub fn callbacks(&self, connection: Connection) -> [(&'static str, String); 3] {
         let public = self.public_url();
         [
             ("OAuth redirect", format!("{public}/oauth/{connection}/callback")),
             ("Deauthorize callback", format!("{public}/meta/{connection}/deauthorize")),
+            ("Data deletion request", format!("{public}/meta/{connection}/data-deletion")),
         ]
     }
 }
@@ -281,7 +292,7 @@ mod tests {
                 assert!(sentence.contains(&format!("{section}.{name}")), "{sentence}");
             }
         }
-        assert_eq!(fields, 12, "all of them were found");
+        assert_eq!(fields, 17, "all of them were found");
     }
 
     #[test]

@@ -201,6 +201,33 @@ impl Default for Incident {
     }
 }
 
+/// `[retention]`: for how many days rows are kept that no account needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Trips to Meta's login, and what came of them.
+    #[serde(deserialize_with = "fields::number")]
+    pub logins_days: u32,
+    /// Who was told what by mail, and incidents.
+    #[serde(deserialize_with = "fields::number")]
+    pub mails_days: u32,
+    /// What web hooks' endpoints were told.
+    #[serde(deserialize_with = "fields::number")]
+    pub deliveries_days: u32,
+    /// Calls of Meta that failed.
+    #[serde(deserialize_with = "fields::number")]
+    pub tries_days: u32,
+    /// Posts of an account that was disconnected, or whose person removed the app.
+    #[serde(deserialize_with = "fields::number")]
+    pub posts_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { logins_days: 90, mails_days: 400, deliveries_days: 30, tries_days: 7, posts_days: 7 }
+    }
+}
+
 /// `[smtp]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

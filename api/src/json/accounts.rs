@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use chrono::{DateTime, Utc};
+use commands::erase::AskedBy;
 use domain::{AccountId, LinkId, token::Clock};
 use projections::{
     accounts::{self, Cursor, Filter, Status},
@@ -199,6 +200,26 @@ pub async fn check(State(app): State<App>, caller: Caller, Path(id): Path<String
     jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
     app.changed.send_modify(|count| *count += 1);
     Ok(StatusCode::ACCEPTED)
+}
+
+/// An erasure.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Erasure {
+    /// The code by which it can be looked up.
+    confirmation_code: String,
+    /// Where.
+    url: String,
+}
+
+/// Erases an account: its token, profile, posts, logins and mails are deleted for good, and its widgets show nothing. The journal
+/// keeps its facts, which name nobody.
+#[utoipa::path(delete, operation_id = "erase_account", path = "/accounts/{id}", params(("id" = Uuid, Path, description = "The id.")), tag = "accounts",
+    responses((status = 200, body = Erasure)))]
+pub async fn erase(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Erasure>, Error> {
+    let account: AccountId = id.parse().map_err(|_| Error::Missing)?;
+    let code = app.commands.erase_account(account, AskedBy::Staff, &caller.context()).await?;
+    let url = format!("{}/deletion/{code}", app.config.public_url());
+    Ok(Json(Erasure { confirmation_code: code, url }))
 }
 
 /// A reconnect link.

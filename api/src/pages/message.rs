@@ -9,7 +9,7 @@ use crate::error::Problem;
 /// What is said.
 #[derive(Debug, Template)]
 #[template(path = "message.html")]
-struct Message<'a> {
+pub(super) struct Message<'a> {
     me: Option<Me>,
     csrf: String,
     title: &'a str,
@@ -19,6 +19,14 @@ struct Message<'a> {
     support: Option<&'a str>,
     /// Whether signing in leads on.
     sign_in: bool,
+}
+
+impl<'a> Message<'a> {
+    /// A page that is no error.
+    pub(super) fn plain(title: &'a str, text: &'a str) -> Self {
+        let csrf = String::new();
+        Self { me: None, csrf, title, text, code: None, reference: None, support: None, sign_in: false }
+    }
 }
 
 /// A refusal as a page, with the navigation of the person who is signed in (and the token of their forms), and a link to

@@ -9,6 +9,8 @@ pub mod attempt_actions;
 pub mod browser;
 pub mod clocks;
 pub mod connect;
+pub mod data;
+pub mod erase;
 pub mod history;
 pub mod invitations;
 pub mod link;

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     json, meta_calls,
     pages::{
-        account, account_actions as act, accounts, assets, attempt, attempt_actions, connect, invitations, link, live,
-        login, oauth, operations, settings, staff, token, webhooks, widget,
+        account, account_actions as act, accounts, assets, attempt, attempt_actions, connect, data, erase, invitations,
+        link, live, login, oauth, operations, settings, staff, token, webhooks, widget,
     },
     readiness,
     sign_in::Role,
@@ -38,6 +38,8 @@ const KEYS: Who = Who::Keys(&[Role::Service, Role::Support, Role::Auditor, Role:
 const EDITING_KEYS: Who = Who::Keys(&[Role::Service, Role::Admin]);
 /// Keys that may have Meta asked, and make links.
 const HELPING_KEYS: Who = Who::Keys(&[Role::Service, Role::Support, Role::Admin]);
+/// Keys that may erase.
+const ADMIN_KEYS: Who = Who::Keys(&[Role::Admin]);
 /// Keys that inspect events.
 const STAFF_KEYS: Who = Who::Keys(Role::STAFF);
 
@@ -45,6 +47,7 @@ const READS: Audit = Audit::None("reads");
 const READS_AS_STAFF: Audit = Audit::None("reads; what staff read is recorded once people are aggregates");
 const ROWS: Audit = Audit::None("changes rows that are no part of an account's history");
 const ATTEMPT: Audit = Audit::None("begins a login attempt, which is a row; its end is an event");
+const ERASURE: Audit = Audit::Event("ErasureRequested, Revoked, Erased; Expired of a grant");
 const LOGIN: Audit = Audit::Event("Connected, ConnectionChanged, AccessGranted, Issued, Refreshed");
 
 /// All routes.
@@ -64,6 +67,8 @@ fn pages() -> Vec<Route> {
         Route::page(POST, "/accounts/{id}/switch", EDITORS, ATTEMPT, act::switch),
         Route::page(POST, "/accounts/{id}/check", HELPERS, ROWS, act::check),
         Route::page(POST, "/accounts/{id}/disconnect", EDITORS, Audit::Event("Disconnected, Revoked"), act::disconnect),
+        Route::page(GET, "/accounts/{id}/erase", ADMINS, READS_AS_STAFF, erase::page),
+        Route::page(POST, "/accounts/{id}/erase", ADMINS, ERASURE, erase::erase),
         Route::page(POST, "/accounts/{id}/widgets", EDITORS, Audit::Event("WidgetAdded"), act::add_widget),
         Route::page(POST, "/accounts/{id}/widgets/{widget}/plan", EDITORS, Audit::Event("WidgetPlanChanged"), act::change_plan),
         Route::page(POST, "/accounts/{id}/widgets/{widget}/remove", EDITORS, Audit::Event("WidgetRemoved"), act::remove_widget),
@@ -82,6 +87,8 @@ fn pages() -> Vec<Route> {
         Route::page(POST, "/operations/incidents/{id}/{how}", ADMINS, ROWS, operations::close_incident),
         Route::page(GET, "/settings", MEMBERS, READS, settings::page),
         Route::page(POST, "/settings", MEMBERS, ROWS, settings::save),
+        Route::page(GET, "/data", MEMBERS, READS, data::page),
+        Route::page(GET, "/data/mine.json", MEMBERS, READS, data::mine),
         Route::page(GET, "/webhooks", ADMINS, READS_AS_STAFF, webhooks::page),
         Route::page(POST, "/webhooks", ADMINS, ROWS, webhooks::add),
         Route::page(POST, "/webhooks/{id}/remove", ADMINS, ROWS, webhooks::remove),
@@ -102,6 +109,7 @@ fn public_pages() -> Vec<Route> {
         Route::page(GET, "/docs/{file}", ANYONE, READS, openapi::explorer),
         Route::page(GET, "/token", ANYONE, READS, token::page),
         Route::page(POST, "/token/{connection}", ANYONE, ATTEMPT, token::start),
+        Route::page(GET, "/deletion/{code}", ANYONE, READS, erase::deletion),
         Route::page(GET, "/r/{link}", ANYONE, ROWS, link::page),
         Route::page(POST, "/r/{link}", ANYONE, ATTEMPT, link::start),
         Route::page(GET, "/oauth/{connection}/callback", ANYONE, LOGIN, oauth::callback),
@@ -117,6 +125,7 @@ fn api() -> Vec<Route> {
         Route::api(GET, "/api/v1/accounts", KEYS, READS_AS_STAFF, routes!(json::accounts::list)),
         Route::api(GET, "/api/v1/accounts/{id}", KEYS, READS_AS_STAFF, routes!(json::accounts::one)),
         Route::api(GET, "/api/v1/accounts/{id}/history", STAFF_KEYS, READS_AS_STAFF, routes!(json::events::history)),
+        Route::api(DELETE, "/api/v1/accounts/{id}", ADMIN_KEYS, ERASURE, routes!(json::accounts::erase)),
         Route::api(POST, "/api/v1/accounts/{id}/check", HELPING_KEYS, ROWS, routes!(json::accounts::check)),
         Route::api(POST, "/api/v1/accounts/{id}/reconnect-link", HELPING_KEYS, ROWS, routes!(json::accounts::reconnect_link)),
         Route::api(GET, "/api/v1/accounts/{id}/widgets", KEYS, READS_AS_STAFF, routes!(json::widgets::list)),
@@ -142,6 +151,7 @@ fn machines() -> Vec<Route> {
         Route::machine(GET, "/assets/live.js", READS, assets::live),
         Route::machine(GET, "/assets/icon.svg", READS, assets::icon),
         Route::machine(POST, "/meta/{connection}/deauthorize", Audit::Event("Deauthorized, Expired"), meta_calls::deauthorize),
+        Route::machine(POST, "/meta/{connection}/data-deletion", ERASURE, meta_calls::data_deletion),
         Route::machine(GET, "/healthz", READS, readiness::alive),
         Route::machine(GET, "/readyz", READS, readiness::ready),
         Route::bare("/w/{widget}/feed.json", READS, widget::feed),

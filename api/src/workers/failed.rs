@@ -98,21 +98,15 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
             refused(app, job.account, false).await?;
             unclear(app, job, words).await
         }
-        Verdict::AppRefused => {
+        Verdict::AppOrAccount(_) if shows_otherwise(app, job.account).await? => {
+            refused(app, job.account, false).await?;
+            unclear(app, job, words).await
+        }
+        // Nobody else can show that the app works.
+        Verdict::AppRefused | Verdict::AppOrAccount(_) => {
             app_refused(app, job, &failed).await?;
             later(app, job, usual.max(TimeDelta::minutes(1)), &format!("Meta refuses our app: {words}")).await
         }
-        Verdict::AppOrAccount(_) => match accounts::another_active(app.database(), job.account).await? {
-            // Nobody else can show that the app works.
-            None => {
-                app_refused(app, job, &failed).await?;
-                later(app, job, usual.max(TimeDelta::minutes(1)), &format!("Meta refuses our app: {words}")).await
-            }
-            Some(_) => {
-                refused(app, job.account, false).await?;
-                unclear(app, job, words).await
-            }
-        },
         Verdict::Passing | Verdict::TooMuch => later(app, job, usual, &format!("Meta could not answer: {words}")).await,
         Verdict::AppThrottled | Verdict::AccountThrottled | Verdict::UseCaseThrottled => {
             // As long as the header says; calling sooner lengthens it.
@@ -152,6 +146,15 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
             later(app, job, wait, &format!("{what}: {words}")).await
         }
     }
+}
+
+/// Whether another account of the app can be asked, or has just shown, that the app works.
+async fn shows_otherwise(app: &App, account: AccountId) -> Result<bool, commands::Error> {
+    if accounts::another_active(app.database(), account).await?.is_some() {
+        return Ok(true);
+    }
+    let Some(connection) = app.commands.usable(account).await? else { return Ok(false) };
+    app.commands.other_worked_lately(account, connection).await
 }
 
 /// The app itself is refused: an incident is open from then on.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use commands::{allowance, attempt, clock::Standing, link};
-use projections::jobs;
+use projections::{feeds, jobs};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,20 +15,13 @@ use crate::{
 };
 
 const EVERY: Duration = Duration::from_mins(1);
-/// How long attempts are kept for support.
-const ATTEMPTS: TimeDelta = TimeDelta::days(90);
-/// How long tries that failed are shown.
-const TRIES: TimeDelta = TimeDelta::days(7);
-/// How long deliveries of web hooks are shown.
-const DELIVERIES: TimeDelta = TimeDelta::days(30);
-/// How long it is shown who was told what by mail, and which incidents there were.
-const TOLD: TimeDelta = TimeDelta::days(400);
 /// How long a request with an `Idempotency-Key` may be repeated.
 const ANSWERS: TimeDelta = TimeDelta::days(2);
 
 /// Tidies until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
-    let sessions = Sessions::new(app.database().clone());
+    let (sessions, kept) = (Sessions::new(app.database().clone()), app.config.retention.clone());
+    let days = |days: u32| TimeDelta::days(days.into());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -47,7 +40,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = invitations.tidy(app.commands.clock.now()).await {
             tracing::warn!(%error, "old invitations could not be deleted");
         }
-        if let Err(error) = app.commands.forget_told(app.commands.clock.now() - TOLD).await {
+        if let Err(error) = app.commands.forget_told(app.commands.clock.now() - days(kept.mails_days)).await {
             tracing::warn!(%error, "old mails could not be forgotten");
         }
         if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
@@ -59,19 +52,29 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
             tracing::warn!(%error, "old answers could not be deleted");
         }
+        if let Err(error) = app.commands.go_on_erasing().await {
+            tracing::error!(%error, "an erasure is not finished; it goes on");
+        }
+        if let Err(error) =
+            feeds::forget_of_gone(app.database(), app.commands.clock.now() - days(kept.posts_days)).await
+        {
+            tracing::warn!(%error, "posts of accounts that are gone could not be deleted");
+        }
         if let Err(error) = link::forget_before(app.database(), app.commands.clock.now()).await {
             tracing::warn!(%error, "reconnect links that ended could not be forgotten");
         }
         if let Err(error) = app.commands.forget_refusals().await {
             tracing::warn!(%error, "old refusals could not be deleted");
         }
-        if let Err(error) = jobs::forget_tries(app.database(), app.commands.clock.now() - TRIES).await {
+        if let Err(error) = jobs::forget_tries(app.database(), app.commands.clock.now() - days(kept.tries_days)).await {
             tracing::warn!(%error, "old tries could not be deleted");
         }
-        if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - DELIVERIES).await {
+        if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - days(kept.deliveries_days)).await {
             tracing::warn!(%error, "old deliveries could not be deleted");
         }
-        if let Err(error) = attempt::forget_before(app.database(), app.commands.clock.now() - ATTEMPTS).await {
+        if let Err(error) =
+            attempt::forget_before(app.database(), app.commands.clock.now() - days(kept.logins_days)).await
+        {
             tracing::warn!(%error, "old attempts could not be deleted");
         }
     }

@@ -1,5 +1,7 @@
 //! What can be asked of an account.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{NoticeKind, Plan};
@@ -103,5 +105,8 @@ pub enum AccountCommand {
     /// The person, or staff for the person, asked that everything be erased.
     RequestErasure,
     /// Everything was erased.
-    RecordErasure,
+    RecordErasure {
+        /// How many rows of each kind were deleted.
+        receipt: BTreeMap<String, u64>,
+    },
 }

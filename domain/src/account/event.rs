@@ -1,6 +1,6 @@
 //! What happened to an account. Facts only: no name, no address, none of Meta's ids.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
@@ -172,7 +172,10 @@ pub enum AccountEvent {
     /// The person asked that everything be erased.
     ErasureRequested,
     /// Everything about the person is gone; only these facts stay.
-    Erased,
+    Erased {
+        /// How many rows of each kind were deleted.
+        receipt: BTreeMap<String, u64>,
+    },
 }
 
 impl AccountEvent {
@@ -209,7 +212,7 @@ impl DomainEvent for AccountEvent {
             Self::Disconnected => "Disconnected",
             Self::Deauthorized { .. } => "Deauthorized",
             Self::ErasureRequested => "ErasureRequested",
-            Self::Erased => "Erased",
+            Self::Erased { .. } => "Erased",
         }
         .to_owned()
     }

@@ -110,10 +110,10 @@ impl Account {
                 Standing::Erasing | Standing::Erased => Ok(vec![]),
                 _ => Ok(vec![Event::ErasureRequested]),
             },
-            Command::RecordErasure => match self.standing {
+            Command::RecordErasure { receipt } => match self.standing {
                 Standing::Unknown => Err(Error::Missing),
                 Standing::Erased => Ok(vec![]),
-                _ => Ok(vec![Event::Erased]),
+                _ => Ok(vec![Event::Erased { receipt }]),
             },
         }
     }
@@ -290,7 +290,7 @@ impl Aggregate for Account {
             }
             Event::Deauthorized { issued_at } => self.deauthorized = Some(issued_at),
             Event::ErasureRequested => self.standing = Standing::Erasing,
-            Event::Erased => *self = Self { standing: Standing::Erased, ..Self::default() },
+            Event::Erased { .. } => *self = Self { standing: Standing::Erased, ..Self::default() },
         }
     }
 }

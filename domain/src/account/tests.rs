@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use cqrs_es::test::TestFramework;
 use uuid::Uuid;
@@ -190,9 +192,12 @@ fn an_older_or_repeated_deauthorization_is_quiet() {
 fn an_erased_account_is_gone_for_everybody() {
     assert_eq!(after([], Command::RequestErasure), Ok(vec![Event::ErasureRequested]));
     assert_eq!(after([Event::ErasureRequested], Command::RequestErasure), Ok(vec![]));
-    assert_eq!(after([Event::ErasureRequested], Command::RecordErasure), Ok(vec![Event::Erased]));
-    let erased = [Event::ErasureRequested, Event::Erased];
-    assert_eq!(after(erased.clone(), Command::RecordErasure), Ok(vec![]));
+    let receipt = BTreeMap::from([("profiles".to_owned(), 1)]);
+    let record = Command::RecordErasure { receipt: receipt.clone() };
+    let gone = Event::Erased { receipt };
+    assert_eq!(after([Event::ErasureRequested], record.clone()), Ok(vec![gone.clone()]));
+    let erased = [Event::ErasureRequested, gone];
+    assert_eq!(after(erased.clone(), record), Ok(vec![]));
     assert_eq!(after(erased.clone(), connect(ANN, Connection::Business)), Err(Error::Missing));
     assert_eq!(after(erased, add(Authority::Staff)), Err(Error::Missing));
 }

@@ -88,7 +88,7 @@ impl Projection for AccountStatus {
 
     fn apply(&self, fold: &mut Fold, entry: &Entry) {
         let event = &entry.event;
-        if let Event::Account(AccountEvent::Erased) = event {
+        if let Event::Account(AccountEvent::Erased { .. }) = event {
             fold.erase(&entry.aggregate_id);
             return;
         }
@@ -200,14 +200,13 @@ impl Row {
                 count(self, *plan, 1);
             }
             AccountEvent::WidgetRemoved { plan, .. } => count(self, *plan, -1),
-            AccountEvent::Disconnected => self.become_("disconnected", None, at),
+            AccountEvent::Disconnected | AccountEvent::ErasureRequested => self.become_("disconnected", None, at),
             AccountEvent::AccessGranted { .. }
             | AccountEvent::AccessRevoked { .. }
             | AccountEvent::NoticeSent { .. }
             | AccountEvent::PasswordChanged { .. }
             | AccountEvent::Deauthorized { .. }
-            | AccountEvent::ErasureRequested
-            | AccountEvent::Erased => {}
+            | AccountEvent::Erased { .. } => {}
         }
     }
 

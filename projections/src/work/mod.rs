@@ -55,7 +55,7 @@ impl Projection for Work {
 
     fn apply(&self, fold: &mut Fold, entry: &Entry) {
         let event = &entry.event;
-        if let Event::Account(AccountEvent::Erased) = event {
+        if let Event::Account(AccountEvent::Erased { .. }) = event {
             fold.pulls.remove(&entry.aggregate_id);
             fold.timers.remove(&entry.aggregate_id);
             fold.erased.insert(entry.aggregate_id.clone());

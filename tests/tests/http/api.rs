@@ -76,8 +76,9 @@ on_both_engines! {
         let mut keys: Vec<_> = account.as_object().expect("an object").keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!(keys, [
-            "checked_at", "connection", "data_access_estimated", "data_access_expires_at", "ends_first", "expires_at",
-            "generation", "id", "instagram_id", "needs_person", "position", "reason", "since", "status", "username", "widgets",
+            "certainty", "checked_at", "connection", "data_access_estimated", "data_access_expires_at", "ends_first", "expires_at",
+            "generation", "id", "instagram_id", "needs_person", "position", "reading", "reading_refused_since", "reason",
+            "renewal", "renewal_failing_since", "since", "status", "username", "widgets",
         ]);
         assert_eq!(account["instagram_id"], relight.holder("luma.ceramics"));
         assert_eq!(account["widgets"], json!({"free": 0, "upgraded": 1}));

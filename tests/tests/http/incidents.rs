@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use commands::incident::Others;
 use domain::{AccountId, Connection, account::Plan};
 use engine::on_both_engines;
-use sandbox::{Action, Login};
+use sandbox::Action;
+use serde_json::json;
 use tests::{browser::Browser, relight::Relight, until};
 
 const NAMES: [&str; 4] = ["luma.ceramics", "nordlicht.bakery", "oakandiron", "bluebird.bikes"];
@@ -26,14 +27,16 @@ async fn crowd(engine: engine::testing::Engine, names: &[&str]) -> (Relight, Bro
     (relight, owner, admin, accounts)
 }
 
-/// Meta restricts the app; time passes until that is an incident.
+/// Meta refuses all tokens without saying why; time passes until that is an incident.
 async fn restrict(relight: &Relight, owner: &Browser, accounts: &[String]) {
     relight.pass(TimeDelta::minutes(6));
-    relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
+    let error = json!({"message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190});
+    let (status, body, path) = (400, json!({ "error": error }), Some("/instagram/".to_owned()));
+    relight.act(Action::Answer { status, body, calls: None, holder: None, path });
     for account in accounts {
         owner.press(&format!("/accounts/{account}/check"), &[]).await;
     }
-    owner.until("/accounts", "Meta refuses many accounts").await;
+    owner.until("/accounts", "Meta refuses our calls").await;
 }
 
 async fn events(relight: &Relight, accounts: &[String], event: &str) -> usize {
@@ -56,7 +59,7 @@ on_both_engines! {
         }
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
         assert_eq!(relight.mails_to(ADMIN).len(), 1, "told once");
-        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        relight.act(Action::StopFailing);
         relight.pass_until("the incident's end", TimeDelta::minutes(5), async || {
             !owner.open("/accounts").await.text().contains("Meta refuses")
         }).await;
@@ -94,7 +97,7 @@ on_both_engines! {
         restrict(&relight, &owner, &accounts).await;
         let permission = "instagram_business_basic".to_owned();
         relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
-        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        relight.act(Action::StopFailing);
         relight.pass_until("an expiry", TimeDelta::minutes(2), async || {
             events(&relight, &accounts[..1], "Expired").await == 1
         }).await;
@@ -130,7 +133,7 @@ on_both_engines! {
             relight.commands().forget_refusals().await.expect("tidied");
         }
         assert_eq!(usize::try_from(relight.held().await), Ok(accounts.len()));
-        relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
+        relight.act(Action::StopFailing);
         relight.pass_until("the end of what is held", TimeDelta::minutes(5), async || relight.held().await == 0).await;
         assert_eq!(events(&relight, &accounts, "Expired").await, 0);
     }
@@ -168,10 +171,10 @@ on_both_engines! {
             .filter(|path| path.starts_with("/operations/incidents/")).map(str::to_owned).collect();
         assert_eq!(paths.len(), 2);
         assert_eq!(owner.press(&paths[1], &[]).await.status(), 404);
-        owner.open("/accounts").await.says("Meta refuses many accounts");
+        owner.open("/accounts").await.says("Meta refuses our calls");
         admin.press(&paths[1], &[]).await;
         admin.open("/operations").await.says("an admin dismissed it");
         assert_eq!(relight.held().await, 0);
-        assert!(!owner.open("/accounts").await.text().contains("Meta refuses many accounts"));
+        assert!(!owner.open("/accounts").await.text().contains("Meta refuses our calls"));
     }
 }

@@ -70,7 +70,7 @@ on_both_engines! {
         expire(&relight, &owner, &account, LUMA).await;
         let (subject, text) = mail(&relight, ANN, 1).await;
         assert_eq!(subject, "@luma.ceramics needs a new login");
-        assert!(text.contains("The password was changed.") && text.contains("Log in with Instagram"), "{text}");
+        assert!(text.contains("The password was changed, or there was a security reset.") && text.contains("Log in with Instagram"), "{text}");
         holds(&relight, &account, "NoticeSent", 1).await;
         owner.until(&here, "It needs a new login").await.says("told just now");
         // A stranger with the login, who never signs in.
@@ -204,7 +204,7 @@ on_both_engines! {
         let here = format!("/accounts/{account}");
         owner.press(&format!("{here}/access"), &[("email", BEN), ("right", "developer")]).await;
         developer.accept_invitation().await;
-        owner.open(&here).await.says("it has no upgraded widget");
+        owner.open(&here).await.says("nobody who sees it has an upgraded widget");
         owner.add_widget(&account, Plan::Upgraded).await;
         owner.until_fresh(&here, 1).await;
         owner.press("/settings", &[]).await;

@@ -27,7 +27,7 @@ async fn expired(relight: &Relight, owner: &Browser, account: &str) {
     relight.act(Action::ChangePassword { holder: LUMA.to_owned() });
     owner.press(&format!("/accounts/{account}/check"), &[]).await;
     let page = owner.until(&format!("/accounts/{account}"), "Expired — password changed").await;
-    page.says("Refresh token").says("A changed password ends all access at once");
+    page.says("Refresh token").says("or there was a security reset");
 }
 
 /// A reconnect link that was made on the account's page.

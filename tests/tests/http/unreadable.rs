@@ -115,7 +115,9 @@ on_both_engines! {
         sql("INSERT INTO checkpoints (name, version, failed_position, failure) VALUES ('work_rebuild', 99, 1, 'of a test')")
             .execute(relight.store().database()).await.expect("inserted");
         assert_eq!(relight.browser().ask("/readyz").await.status(), StatusCode::OK, "the old rows serve");
-        sql("UPDATE checkpoints SET failed_position = 1, failure = 'of a test' WHERE name = 'account_status'")
+        // By this program: what another one has stopped is tried again.
+        sql("UPDATE checkpoints SET failed_position = 1, failure = 'of a test', stopped_by = $1 WHERE name = 'account_status'")
+            .bind(::api::service::PROGRAM)
             .execute(relight.store().database()).await.expect("updated");
         assert_eq!(relight.browser().ask("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     }

@@ -115,7 +115,7 @@ fn of_account() -> impl Strategy<Value = AccountEvent> {
         (id(TokenId::new), evidence()).prop_map(|(token, evidence)| AccountEvent::PasswordChanged { token, evidence }),
         Just(AccountEvent::Disconnected),
         Just(AccountEvent::ErasureRequested),
-        Just(AccountEvent::Erased),
+        any::<u64>().prop_map(|rows| AccountEvent::Erased { receipt: [("profiles".to_owned(), rows)].into() }),
     ]
 }
 

@@ -280,11 +280,10 @@ impl Life {
                 by_visitor: count(" refreshed"),
                 reminded: count("please log in again soon"),
             };
-            let (mut expected, doubtful) = if known.upgraded {
-                Told::of(&self.relight.journal(&known.id).await, now)
-            } else {
-                (Told::default(), 0)
-            };
+            // Mails are for people with an upgraded widget, on whichever account of theirs.
+            let is_told = self.known.iter().any(|other| other.owner == known.owner && other.upgraded);
+            let (mut expected, doubtful) =
+                if is_told { Told::of(&self.relight.journal(&known.id).await, now) } else { (Told::default(), 0) };
             if told.reminded.abs_diff(expected.reminded) <= doubtful {
                 expected.reminded = told.reminded;
             }

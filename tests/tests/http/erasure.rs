@@ -1,0 +1,201 @@
+//! What is asked to be forgotten is gone: from pages, from every table, and from the file.
+
+use std::fs;
+
+use ::api::sign_in::Role;
+use chrono::TimeDelta;
+use domain::{Connection, account::Plan};
+use engine::{Database, on_both_engines, sql};
+use reqwest::StatusCode;
+use sandbox::{Login, person::Consent};
+use serde_json::Value;
+use tests::{relight::Relight, until};
+
+const LUMA: &str = "luma.ceramics";
+const KEN: &str = "Ken Sato";
+
+async fn ask(relight: &Relight, connection: &str, signed_request: &str) -> (StatusCode, Value) {
+    let url = format!("{}/meta/{connection}/data-deletion", relight.base);
+    let request = relight.browser().client.post(url).header("origin", "https://www.facebook.com");
+    let answer = request.form(&[("signed_request", signed_request)]).send().await.expect("answers");
+    (answer.status(), answer.json().await.unwrap_or_default())
+}
+
+/// Every table's rows as one text.
+async fn everything(relight: &Relight) -> String {
+    let database = relight.store().database();
+    let tables: Vec<String> = match database {
+        Database::Sqlite(_) => sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"),
+        Database::Postgres(_) => sql("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"),
+    }
+    .scalars(database)
+    .await
+    .expect("read");
+    let mut all = String::new();
+    for table in tables {
+        let rows: Vec<String> = match database {
+            Database::Sqlite(_) => {
+                let columns: Vec<String> = sql(format!("SELECT name FROM pragma_table_info('{table}')"))
+                    .scalars(database)
+                    .await
+                    .expect("read");
+                let texts: Vec<_> = columns.iter().map(|name| format!("quote(\"{name}\")")).collect();
+                sql(format!("SELECT {} FROM \"{table}\"", texts.join(" || ' ' || ")))
+                    .scalars(database)
+                    .await
+                    .expect("read")
+            }
+            Database::Postgres(_) => {
+                sql(format!("SELECT CAST(t AS text) FROM \"{table}\" AS t")).scalars(database).await.expect("read")
+            }
+        };
+        all.extend(rows.iter().map(|row| format!("{table}: {row}\n")));
+    }
+    if let Database::Postgres(_) = database {
+        let samples = sql("SELECT CAST(s AS text) FROM pg_stats AS s WHERE schemaname = current_schema()");
+        let samples: Vec<String> = samples.scalars(database).await.expect("read");
+        all.extend(samples.iter().map(|row| format!("pg_stats: {row}\n")));
+    }
+    all
+}
+
+on_both_engines! {
+    async fn a_person_whom_meta_asks_to_forget_is_gone_from_every_table(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        let other = relight.connected(&owner, "sol.y.sal").await;
+        let widget = owner.add_widget(&account, Plan::Upgraded).await;
+        owner.until_fresh(&format!("/accounts/{account}"), 1).await;
+        relight.settled().await;
+        // Statistics have samples of what stands in tables.
+        sql("ANALYZE").execute(relight.store().database()).await.expect("analysed");
+        assert!(everything(&relight).await.contains(LUMA));
+        let (user, instagram_id, post) = {
+            let world = relight.sandbox.world();
+            let luma = world.accounts.values().find(|account| account.username == LUMA).expect("in the cast");
+            (luma.app_scoped_id.clone(), luma.id.clone(), luma.posts[0].id.clone())
+        };
+        let soon = relight.clock.now().timestamp() + 1;
+        let signed = relight.sandbox.signed_request(Login::Instagram, &user, soon);
+        assert_eq!(ask(&relight, "consumer", &format!("{signed}A")).await.0, StatusCode::BAD_REQUEST);
+        let older = relight.sandbox.signed_request(Login::Instagram, &user, soon - 3_600);
+        let (_, nothing) = ask(&relight, "consumer", &older).await;
+        let path = |answer: &Value| answer["url"].as_str().expect("a URL").replace(&relight.base, "");
+        relight.browser().open(&path(&nothing)).await.says("There is nothing of you here");
+        let (status, answer) = ask(&relight, "consumer", &signed).await;
+        assert_eq!(status, StatusCode::OK);
+        let code = answer["confirmation_code"].as_str().expect("a code");
+        assert!(answer["url"].as_str().expect("a URL").ends_with(code));
+        relight.browser().open(&path(&answer)).await.says("Your data is deleted");
+        relight.settled().await;
+        let events = relight.events(&account).await;
+        assert!(events.ends_with(&["ErasureRequested".to_owned(), "Revoked".to_owned(), "Erased".to_owned()]), "{events:?}");
+        let journal = relight.journal(&account).await;
+        let erased = engine::json(&journal.iter().find(|event| event.event_type == "Erased").expect("there").payload);
+        assert_eq!(erased["Erased"]["receipt"]["profiles"], 1, "{erased}");
+        let left = everything(&relight).await;
+        for gone in [LUMA, user.as_str(), instagram_id.as_str(), post.as_str()] {
+            let lines: Vec<_> = left.lines().filter(|line| line.contains(gone)).collect();
+            assert!(lines.is_empty(), "{gone}: {lines:?}");
+        }
+        // The others live on, and the widget shows nothing.
+        assert!(!relight.events(&other).await.contains(&"Erased".to_owned()));
+        let feed = relight.browser().client.get(format!("{}/w/{widget}/feed.json", relight.base)).send().await.expect("answers");
+        assert!(!feed.text().await.expect("a text").contains(&instagram_id));
+        // Whoever comes back is a new account.
+        let again = owner.connect(Connection::Consumer, relight.holder(LUMA)).await;
+        assert_ne!(again, account);
+    }
+
+    async fn a_persons_grant_is_forgotten_and_the_customers_account_stays(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        owner.connect_all(relight.holder(KEN)).await;
+        until("the account", async || relight.accounts().await.len() == 1).await;
+        let account = relight.accounts().await.remove(0);
+        relight.settled().await;
+        let soon = relight.clock.now().timestamp() + 1;
+        let signed = relight.sandbox.signed_request(Login::Facebook, &relight.holder(KEN), soon);
+        assert_eq!(ask(&relight, "business", &signed).await.0, StatusCode::OK);
+        relight.settled().await;
+        let events = relight.events(&account).await;
+        assert_eq!(events.last().map(String::as_str), Some("Expired"), "{events:?}");
+        assert!(!everything(&relight).await.contains(&relight.holder(KEN)));
+        owner.open(&format!("/accounts/{account}")).await.says("The app was removed");
+        relight.pass(TimeDelta::seconds(5));
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(relight.holder(KEN))).await;
+        assert_eq!(relight.events(&account).await.last().map(String::as_str), Some("Refreshed"));
+    }
+
+    async fn an_admin_is_asked_twice_before_an_account_is_erased(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let account = relight.connected(&owner, LUMA).await;
+        let page = format!("/accounts/{account}/erase");
+        assert_eq!(owner.ask(&page).await.status(), StatusCode::NOT_FOUND);
+        admin.open(&format!("/accounts/{account}")).await.says("Erase…");
+        admin.open(&page).await.says("This can't be undone");
+        let refused = admin.press(&page, &[("name", "somebody")]).await.text().await.expect("a text");
+        assert!(refused.contains("That is not its name"), "{refused}");
+        assert!(!relight.events(&account).await.contains(&"ErasureRequested".to_owned()));
+        let done = tests::browser::location(&admin.press(&page, &[("name", LUMA)]).await);
+        admin.open(done.trim_start_matches(&relight.base)).await.says("Your data is deleted");
+        assert_eq!(relight.events(&account).await.last().map(String::as_str), Some("Erased"));
+        assert!(!everything(&relight).await.contains(LUMA));
+        // By a key of an admin, too; nobody else's.
+        let second = relight.connected(&owner, "sol.y.sal").await;
+        let (service, key) = (relight.api_key(Role::Service).await, relight.api_key(Role::Admin).await);
+        let url = format!("{}/api/v1/accounts/{second}", relight.base);
+        let delete = async |key: &str| relight.browser().client.delete(&url).bearer_auth(key).send().await.expect("answers").status();
+        assert_eq!(delete(&service).await, StatusCode::FORBIDDEN);
+        assert_eq!(delete(&key).await, StatusCode::OK);
+        assert_eq!(relight.events(&second).await.last().map(String::as_str), Some("Erased"));
+    }
+
+    async fn a_disconnected_accounts_posts_are_deleted_after_a_week(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        owner.press(&format!("/accounts/{account}/disconnect"), &[("sure", "yes")]).await;
+        relight.settled().await;
+        let (database, now) = (relight.store().database(), relight.clock.now());
+        let feeds = async || sql("SELECT count(*) FROM feeds").scalar::<i64>(database).await.expect("counted");
+        projections::feeds::forget_of_gone(database, now - TimeDelta::days(7)).await.expect("looked");
+        assert!(feeds().await > 0, "not before");
+        projections::feeds::forget_of_gone(database, now + TimeDelta::seconds(1)).await.expect("deleted");
+        assert_eq!(feeds().await, 0);
+    }
+}
+
+/// SQLite's file has nothing left of it at once: what is deleted is overwritten, and the WAL is emptied.
+#[tokio::test]
+async fn the_files_of_sqlite_have_nothing_left_of_it() {
+    let relight = Relight::start(engine::testing::Engine::Sqlite).await;
+    let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+    let account = relight.connected(&owner, LUMA).await;
+    relight.settled().await;
+    sql("ANALYZE").execute(relight.store().database()).await.expect("analysed");
+    let database: String = sql("SELECT file FROM pragma_database_list WHERE name = 'main'")
+        .scalar(relight.store().database())
+        .await
+        .expect("read");
+    // Where it stands, with what is around it.
+    let held = |what: &str| {
+        let find = |file: String| {
+            let bytes = fs::read(&file).unwrap_or_default();
+            let at = bytes.windows(what.len()).position(|window| window == what.as_bytes())?;
+            let around = &bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())];
+            Some(format!("{file} at {at}: {}", String::from_utf8_lossy(around)))
+        };
+        find(database.clone()).or_else(|| find(format!("{database}-wal")))
+    };
+    assert!(held(LUMA).is_some());
+    let admin = relight.signed_in("root@example.com", Role::Admin).await;
+    admin.press(&format!("/accounts/{account}/erase"), &[("name", LUMA)]).await;
+    relight.settled().await;
+    // Its end is an event, whose effects are written after the erasure's own.
+    relight.store().database().scrub(&[]).await.expect("scrubbed");
+    assert_eq!(held(LUMA), None);
+}

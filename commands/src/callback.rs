@@ -113,7 +113,9 @@ impl Commands {
         if self.claim(&attempt).await?
             && let Some(grantor_id) = self.work_on(&attempt, callback.by, callback.end, callback.request).await?
         {
-            let to_check = profiles::of_grantor(self.store.database(), &grantor_id).await?;
+            let mut to_check = profiles::of_grantor(self.store.database(), &grantor_id).await?;
+            let about = self.accounts_of_attempt(attempt.id).await?;
+            to_check.retain(|account| !about.contains(account));
             answer = Answer::Attempt { reference: attempt.reference.clone(), to_check };
         }
         Ok(answer)

@@ -1,7 +1,8 @@
 //! Check: asks Meta whether an account's token works.
 
-use domain::{AccountId, Connection, TokenId, failure::Call, token::Current};
-use meta::{Business, ErrorAnswer, MetaError, Profile};
+use chrono::{DateTime, Utc};
+use domain::{AccountId, TokenId, failure::Call, token::Current};
+use meta::{Business, Consumer, ErrorAnswer, MetaError, Profile};
 
 use crate::{
     App, Commands, Context, Error, profiles,
@@ -34,13 +35,7 @@ impl Commands {
         let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
-            App::Consumer(consumer) => match consumer.me(&opened.token).await {
-                Ok(me) => {
-                    self.renamed(account, &me.profile).await?;
-                    Ok(None)
-                }
-                Err(error) => Err(error),
-            },
+            App::Consumer(consumer) => self.ask_consumer(consumer, (account, &current), &opened, context).await?,
             App::Business(business) => self.ask_business(business, (account, &current), &opened, context).await?,
         };
         match asked {
@@ -54,8 +49,7 @@ impl Commands {
             }
             Err(error) => {
                 // What Meta says of the token itself, or, with a token that works, of the posts.
-                let is_of_posts =
-                    connection == Connection::Business && error.answer().is_some_and(ErrorAnswer::is_of_media);
+                let is_of_posts = error.answer().is_some_and(ErrorAnswer::is_of_media);
                 let failed = if is_of_posts {
                     self.report_unread((account, &current), &opened, Call::Check, &error, context).await?
                 } else {
@@ -72,12 +66,42 @@ impl Commands {
         let (database, now) = (self.store.database(), self.clock.now());
         if let Some(known) = profiles::of(database, account).await?
             && known.instagram_id == told.instagram_id
-            && known.username != told.username
+            && is_name(&told.username)
         {
-            tracing::info!(%account, "an account has another name now");
+            if known.username != told.username {
+                tracing::info!(%account, "an account has another name now");
+            }
             profiles::rename(database, account, &told.username, now).await?;
         }
         Ok(())
+    }
+
+    /// When Meta last told the account's name: only a check does.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn named_at(&self, account: AccountId) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(profiles::told_at(self.store.database(), account).await?)
+    }
+
+    /// Whose token it is, and whether a post can be read with it.
+    async fn ask_consumer(
+        &self,
+        consumer: &Consumer,
+        (account, current): (AccountId, &Current),
+        opened: &Opened,
+        context: &Context,
+    ) -> Result<Result<Option<String>, MetaError>, Error> {
+        let me = match consumer.me(&opened.token).await {
+            Ok(me) => me,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.renamed(account, &me.profile).await?;
+        let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Ok(None)) };
+        match consumer.media(&opened.token, &profile.instagram_id, 1).await {
+            Ok(_) => self.reads(account, current, Call::Check, context).await.map(|()| Ok(None)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Which permission Meta says that the token lacks. An app that may not read any more has tokens that look well, so that is
@@ -114,4 +138,9 @@ impl Commands {
             Err(error) => Ok(Err(error)),
         }
     }
+}
+
+/// Whether it can be an account's name: it goes into rows and pages.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.chars().count()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '@')
 }

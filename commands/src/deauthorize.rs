@@ -68,7 +68,8 @@ impl Decision for Deauthorize {
         let Self { account, connection, issued_at } = *self;
         let at = unit.metadata().at;
         let uses = unit.load::<Account>(account).await?.standing();
-        let token = unit.load::<Token>(account).await?.active().copied();
+        // Also an expired one, which might have come back.
+        let token = unit.load::<Token>(account).await?.current().copied();
         let Some(token) = token.filter(|token| token.granted_at < issued_at) else { return Ok(()) };
         if uses != Standing::Connected(connection) {
             return Ok(());

@@ -6,20 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Account, AccountCommand, AccountId, Actor, Connection, Evidence, Reason, Token, TokenCommand, failure::Call,
-    token::Revocation,
+    Account, AccountCommand, AccountId, Actor, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
+    failure::Call, token::Revocation,
 };
 use engine::{Decision, Query, StoreError, Unit, sql};
 use rand::{Rng, distr::Alphanumeric};
 
-use crate::{App, Commands, Context, Error, deauthorize::of_person, hold, link, vault::Vault};
+use crate::{App, Commands, Context, Error, deauthorize::of_person, hold, link, profiles, vault::Vault};
+
+/// So long after an erasure ended the files are emptied again.
+const SCRUBBED_FOR: TimeDelta = TimeDelta::minutes(10);
 
 /// What belongs to an account: the kind, as receipts name it, and the condition of its rows. What the projections make of the
 /// account goes with `Erased`.
 const ROWS: &[(&str, &str)] = &[
-    ("attempts", "id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1) OR account_id = $1"),
     ("attempt_accounts", "account_id = $1"),
     ("checks", "account_id = $1"),
     ("feeds", "account_id = $1"),
@@ -28,18 +30,28 @@ const ROWS: &[(&str, &str)] = &[
     ("profiles", "account_id = $1"),
     ("reconnect_links", "account_id = $1"),
     ("renewal_failures", "account_id = $1"),
-    ("snapshots", "aggregate_id = $1"),
+    ("snapshots", "aggregate_type IN ('account', 'token') AND aggregate_id = $1"),
     ("token_errors", "account_id = $1"),
     ("tries", "account_id = $1"),
     ("vault", "account_id = $1"),
     ("verdicts", "account_id = $1"),
-    ("webhook_deliveries", "account_id = $1"),
     ("widget_accounts", "account_id = $1"),
+];
+
+/// What is looked for in whole tables: deleted before the others, so that nobody's commit waits for it. Attempts that were about
+/// other accounts may name this one (`$2`, as JSON) among those that a login reached.
+const SEARCHED: &[(&str, &str)] = &[
+    (
+        "attempts",
+        "id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1) OR replace(outcome, $2, '') <> outcome \
+         OR replace(pending, $2, '') <> pending",
+    ),
+    ("webhook_deliveries", "account_id = $1"),
 ];
 
 /// The tables that an erasure deletes from: what is left of it in a server's files goes with `relight erase --scrub`.
 pub fn tables() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().map(|(table, _)| *table)
+    ROWS.iter().chain(SEARCHED).map(|(table, _)| *table)
 }
 
 /// Who asked.
@@ -73,7 +85,7 @@ enum What {
 }
 
 /// How far an erasure is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Erasure {
     /// When it was asked for.
     pub asked_at: DateTime<Utc>,
@@ -81,6 +93,8 @@ pub struct Erasure {
     pub ended_at: Option<DateTime<Utc>>,
     /// Of how many accounts.
     pub accounts: i64,
+    /// Whether it is about whole accounts, and not only about what a person's login brought.
+    pub of_accounts: bool,
 }
 
 impl Commands {
@@ -104,14 +118,7 @@ impl Commands {
             Connection::Consumer => What::Account,
             Connection::Business => What::Grant,
         };
-        let mut meant = Vec::new();
-        for account in of_person(self.store.database(), connection, &signed.user_id).await? {
-            // What came after the request is another grant.
-            let granted_at = self.token(account).await?.current().map(|token| token.granted_at);
-            if granted_at.is_none_or(|at| at < signed.issued_at) {
-                meant.push(account);
-            }
-        }
+        let meant = of_person(self.store.database(), connection, &signed.user_id).await?;
         self.erase(&meant, what, (AskedBy::Meta, signed.issued_at), context).await
     }
 
@@ -120,7 +127,7 @@ impl Commands {
     /// # Errors
     /// When the account is missing, or the store fails; it goes on then.
     pub async fn erase_account(&self, account: AccountId, by: AskedBy, context: &Context) -> Result<String, Error> {
-        if matches!(self.account(account).await?.standing(), domain::account::Standing::Unknown) {
+        if self.account(account).await?.standing() == Standing::Unknown {
             return Err(Error::Missing("account"));
         }
         self.erase(&[account], What::Account, (by, self.clock.now()), context).await
@@ -161,69 +168,132 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn erasure(&self, code: &str) -> Result<Option<Erasure>, Error> {
-        let row: Option<(DateTime<Utc>, Option<DateTime<Utc>>, i64)> =
-            sql("SELECT asked_at, ended_at, (SELECT count(*) FROM erased_accounts WHERE code = $1) FROM erasures \
-             WHERE code = $1")
-            .bind(code)
-            .fetch_optional(self.store.database())
-            .await?;
-        Ok(row.map(|(asked_at, ended_at, accounts)| Erasure { asked_at, ended_at, accounts }))
+        Ok(sql("SELECT asked_at, ended_at, (SELECT count(*) FROM erased_accounts WHERE code = $1) AS accounts, \
+                EXISTS (SELECT 1 FROM erased_accounts WHERE code = $1 AND what = 'account') AS of_accounts \
+                FROM erasures WHERE code = $1")
+        .bind(code)
+        .fetch_optional(self.store.database())
+        .await?)
     }
 
-    /// Goes on with erasures that were interrupted.
+    /// Goes on with erasures that were interrupted, and empties the files again after those that have just ended: what follows from
+    /// an erasure's events is written after it.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the database fails. An account that can't be erased yet is logged, and keeps up no other.
     pub async fn go_on_erasing(&self) -> Result<(), Error> {
+        let (database, now) = (self.store.database(), self.clock.now());
         let codes: Vec<String> = sql("SELECT code FROM erasures WHERE ended_at IS NULL ORDER BY asked_at LIMIT 100")
-            .scalars(self.store.database())
+            .scalars(database)
             .await?;
         for code in codes {
             let context = Context { actor: Actor::Relight, correlation: code.clone(), causation: None, request: None };
-            self.carry_on(&code, &context).await?;
+            if let Err(error) = self.carry_on(&code, &context).await {
+                tracing::error!(code, %error, "an erasure is not finished; it goes on");
+            }
+        }
+        let has_just_ended = "SELECT EXISTS (SELECT 1 FROM erasures WHERE ended_at > $1)";
+        if sql(has_just_ended).bind(now - SCRUBBED_FOR).scalar::<bool>(database).await? {
+            database.scrub(&[]).await?;
         }
         Ok(())
     }
 
+    /// Forgets erasures that ended before a time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_erasures(&self, before: DateTime<Utc>) -> Result<(), Error> {
+        sql("DELETE FROM erasures WHERE ended_at < $1").bind(before).execute(self.store.database()).await?;
+        Ok(())
+    }
+
+    /// Works on what is left of an erasure; the first error, after all that could be done.
     async fn carry_on(&self, code: &str, context: &Context) -> Result<(), Error> {
+        let database = self.store.database();
         let open: Vec<(String, String, DateTime<Utc>)> =
             sql("SELECT account_id, what, issued_at FROM erased_accounts WHERE code = $1 AND ended_at IS NULL \
-             ORDER BY account_id")
+                 ORDER BY account_id")
             .bind(code)
-            .fetch_all(self.store.database())
+            .fetch_all(database)
             .await?;
+        let (is_any, mut failed) = (!open.is_empty(), None);
         for (id, what, issued_at) in open {
-            let account: AccountId =
-                id.parse().map_err(|_| StoreError::Unreadable("an erasure without an account".to_owned()))?;
             let ended = sql("UPDATE erased_accounts SET ended_at = $1 WHERE code = $2 AND account_id = $3")
                 .bind(self.clock.now())
                 .bind(code)
                 .bind(&id);
-            if what == "grant" {
-                self.store.run(&self.metadata(context), &EraseGrant { account, issued_at, ended }).await?;
-            } else {
-                self.store.run(&self.metadata(context), &Begin { account }).await?;
-                let receipt = self.count(account).await?;
-                self.store.run(&self.metadata(context), &End { account, receipt, ended }).await?;
+            if let Err(error) = self.carry_on_with((&id, &what), (code, issued_at), ended, context).await {
+                failed = failed.or(Some(error));
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         sql("UPDATE erasures SET ended_at = $1 WHERE code = $2 AND ended_at IS NULL")
             .bind(self.clock.now())
             .bind(code)
-            .execute(self.store.database())
+            .execute(database)
             .await?;
-        self.store.database().scrub(&[]).await?;
+        if is_any {
+            database.scrub(&[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_on_with(
+        &self,
+        (id, what): (&str, &str),
+        (code, issued_at): (&str, DateTime<Utc>),
+        ended: Query,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let unreadable = || StoreError::Unreadable("an erasure's row".to_owned());
+        let account: AccountId = id.parse().map_err(|_| unreadable())?;
+        let database = self.store.database();
+        // Where another grant has come since, nothing of this account was asked for.
+        let nothing = sql("DELETE FROM erased_accounts WHERE code = $1 AND account_id = $2").bind(code).bind(id);
+        match what {
+            "grant" => {
+                let is_sealed: bool =
+                    sql("SELECT EXISTS (SELECT 1 FROM vault WHERE account_id = $1)").bind(id).scalar(database).await?;
+                let erase = EraseGrant { account, issued_at, is_sealed, ended };
+                if !self.store.run(&self.metadata(context), &erase).await?.0 {
+                    nothing.execute(database).await?;
+                }
+            }
+            "account" => {
+                let by_meta: bool = sql("SELECT EXISTS (SELECT 1 FROM erasures WHERE code = $1 AND asked_by = 'meta')")
+                    .bind(code)
+                    .scalar(database)
+                    .await?;
+                let name = profiles::of(database, account).await?.map_or_else(String::new, |profile| profile.username);
+                // As it stands in JSON. Without a name nothing is replaced.
+                let quoted = serde_json::Value::from(name.as_str()).to_string();
+                let receipt = self.count(account, &quoted).await?;
+                let begin = Begin { account, unless_since: by_meta.then_some(issued_at) };
+                if !self.store.run(&self.metadata(context), &begin).await?.0 {
+                    nothing.execute(database).await?;
+                    return Ok(());
+                }
+                let mut tx = database.begin().await?;
+                for (table, its) in SEARCHED {
+                    of(format!("DELETE FROM {table} WHERE {its}"), its, account, &quoted).execute(&mut tx).await?;
+                }
+                tx.commit().await?;
+                self.store.run(&self.metadata(context), &End { account, receipt, ended }).await?;
+            }
+            _ => return Err(unreadable().into()),
+        }
         Ok(())
     }
 
     /// How many rows of each kind there are about an account.
-    async fn count(&self, account: AccountId) -> Result<BTreeMap<String, u64>, Error> {
+    async fn count(&self, account: AccountId, quoted: &str) -> Result<BTreeMap<String, u64>, Error> {
         let mut receipt = BTreeMap::new();
-        for (table, its) in ROWS {
-            let rows: i64 = sql(format!("SELECT count(*) FROM {table} WHERE {its}"))
-                .bind(account.to_string())
-                .scalar(self.store.database())
-                .await?;
+        for (table, its) in ROWS.iter().chain(SEARCHED) {
+            let count = of(format!("SELECT count(*) FROM {table} WHERE {its}"), its, account, quoted);
+            let rows: i64 = count.scalar(self.store.database()).await?;
             if rows > 0 {
                 receipt.insert((*table).to_owned(), u64::try_from(rows).unwrap_or_default());
             }
@@ -232,23 +302,41 @@ impl Commands {
     }
 }
 
+/// A statement about an account's rows: its id, and where it is searched for by name, that.
+fn of(statement: String, its: &str, account: AccountId, quoted: &str) -> Query {
+    let query = sql(statement).bind(account.to_string());
+    if its.contains("$2") { query.bind(quoted) } else { query }
+}
+
 /// Nothing gives access any more, and all work ends.
 struct Begin {
     account: AccountId,
+    /// Not where somebody has granted access since.
+    unless_since: Option<DateTime<Utc>>,
 }
 
 impl Decision for Begin {
-    type Output = ();
+    /// Whether it begins, or has begun.
+    type Output = bool;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { account } = *self;
+    async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
+        let Self { account, unless_since } = *self;
+        let (state, token) = (unit.load::<Account>(account).await?, unit.load::<Token>(account).await?);
+        let is_of_the_login = match state.standing() {
+            Standing::Connected(uses) | Standing::Disconnected(uses) => uses == Connection::Consumer,
+            _ => true,
+        };
+        let is_newer = |since| token.current().is_some_and(|token| token.granted_at >= since);
+        if unless_since.is_some_and(|since| is_newer(since) || !is_of_the_login) {
+            return Ok(false);
+        }
         unit.execute::<Account>(account, AccountCommand::RequestErasure).await?;
         unit.execute::<Token>(account, TokenCommand::Revoke(Revocation::Erased)).await?;
         unit.write(Vault::destroy(account));
         unit.write(link::all_dead(account));
         unit.write(hold::nothing(account));
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -277,30 +365,43 @@ impl Decision for End {
 struct EraseGrant {
     account: AccountId,
     issued_at: DateTime<Utc>,
+    /// Its token lies in the vault still.
+    is_sealed: bool,
     ended: Query,
 }
 
 impl Decision for EraseGrant {
-    type Output = ();
+    /// Whether it was the grant that was asked about.
+    type Output = bool;
     type Error = Error;
 
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { account, issued_at, ended } = self;
+    async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
+        let Self { account, issued_at, is_sealed, ended } = self;
         let (account, at) = (*account, unit.metadata().at);
-        unit.write(ended.clone());
-        let token = unit.load::<Token>(account).await?;
-        let Some(current) = token.current().filter(|token| token.granted_at < *issued_at) else { return Ok(()) };
-        let evidence = Evidence::of(Call::Deauthorization, at);
-        let report = TokenCommand::ReportFailure { token: current.id, reason: Reason::AppRemoved, evidence };
-        unit.execute::<Token>(account, report).await?;
-        let id = account.to_string();
-        unit.write(Vault::destroy(account));
-        unit.write(sql("UPDATE profiles SET grantor_id = NULL WHERE account_id = $1").bind(id.as_str()));
-        unit.write(
-            sql("DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1)")
-                .bind(id.as_str()),
-        );
+        let (id, token) = (account.to_string(), unit.load::<Token>(account).await?);
+        let of_account = |statement: &'static str| sql(statement).bind(id.as_str());
+        if let Some(current) = token.current() {
+            if current.granted_at >= *issued_at || current.connection != Connection::Business {
+                return Ok(false);
+            }
+            let evidence = Evidence::of(Call::Deauthorization, at);
+            let report = TokenCommand::ReportFailure { token: current.id, reason: Reason::AppRemoved, evidence };
+            unit.execute::<Token>(account, report).await?;
+            // Refused, and decided anew, if another token has taken its place.
+            let of_token = |statement: &'static str| of_account(statement).bind(current.id.to_string());
+            let is_there = "UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2";
+            if *is_sealed {
+                unit.write(of_token(is_there).guarded());
+            }
+            unit.write(of_token("DELETE FROM vault WHERE account_id = $1 AND token_id = $2"));
+        }
+        unit.write(of_account("UPDATE profiles SET grantor_id = NULL WHERE account_id = $1"));
+        unit.write(of_account("DELETE FROM token_errors WHERE account_id = $1"));
+        unit.write(of_account(
+            "DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1)",
+        ));
         unit.write(hold::nothing(account));
-        Ok(())
+        unit.write(ended.clone());
+        Ok(true)
     }
 }

@@ -18,7 +18,7 @@ const ALONE_FOR: TimeDelta = TimeDelta::minutes(10);
 /// How long an account that worked shows that the app does.
 const LATELY: TimeDelta = TimeDelta::hours(1);
 /// After an answer that says nothing of the token: how long before it counts against it.
-const DAY: TimeDelta = TimeDelta::days(1);
+pub(crate) const DAY: TimeDelta = TimeDelta::days(1);
 
 /// When what is held may become sure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Patience {
     Day,
     /// As soon; and it is not the token, which works: reading is refused.
     Reading,
+    /// The same, not before it has gone on for a day.
+    ReadingForADay,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -49,7 +51,9 @@ impl Row {
         if self.sure_from.is_some_and(|from| self.last_at < from) {
             false
         } else if others {
-            self.failures >= 2 && other_worked_at.is_some_and(|at| at >= self.first_at)
+            // After a day of it, what worked at its beginning says little.
+            let since = self.sure_from.map_or(self.first_at, |_| self.last_at - LATELY);
+            self.failures >= 2 && other_worked_at.is_some_and(|at| at >= since)
         } else {
             self.failures >= ALONE_FAILURES && self.last_at - self.first_at >= ALONE_FOR
         }
@@ -79,12 +83,13 @@ impl Commands {
         (reason, patience): (Reason, Patience),
         evidence: &Evidence,
     ) -> Result<(), Error> {
-        let sure_from = (patience == Patience::Day).then_some(evidence.at + DAY);
+        let sure_from = matches!(patience, Patience::Day | Patience::ReadingForADay).then_some(evidence.at + DAY);
         let (id, token, at) = (account.to_string(), token.to_string(), evidence.at);
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
         // What was held against an earlier token, or of another kind, begins anew.
-        let same = "verdicts.token_id = excluded.token_id AND verdicts.reading = excluded.reading";
+        let same = "verdicts.token_id = excluded.token_id AND verdicts.reading = excluded.reading \
+                    AND (verdicts.sure_from IS NULL) = (excluded.sure_from IS NULL)";
         sql(format!(
             "INSERT INTO verdicts (account_id, token_id, reason, evidence, first_at, last_at, failures, connection, \
              sure_from, reading) VALUES ($1, $2, $3, $4, $5, $5, 1, $7, $8, $9) ON CONFLICT (account_id) DO UPDATE SET \
@@ -106,7 +111,7 @@ impl Commands {
         .bind(apart)
         .bind(connection.name())
         .bind(sure_from)
-        .bind(patience == Patience::Reading)
+        .bind(matches!(patience, Patience::Reading | Patience::ReadingForADay))
         .execute(self.store.database())
         .await?;
         Ok(())
@@ -159,13 +164,14 @@ impl Commands {
         Ok(Decided::Expired)
     }
 
-    /// Whether another account of the app worked within the last hour, as far as that is known; an admin's word counts.
+    /// Whether another account of the app worked within the last hour, as far as that is known; an admin's word counts,
+    /// and a login of whom nobody knows doesn't.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn other_worked_lately(&self, account: AccountId, connection: Connection) -> Result<bool, Error> {
         Ok(sql("SELECT EXISTS (SELECT 1 FROM apps WHERE connection = $1 AND worked_at > $2 \
-                AND (worked_by IS NULL OR worked_by <> $3))")
+                AND worked_by IS NOT NULL AND worked_by <> $3)")
         .bind(connection.name())
         .bind(self.clock.now() - LATELY)
         .bind(account.to_string())

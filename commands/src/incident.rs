@@ -10,7 +10,7 @@ use engine::{StoreError, jobs, sql};
 
 use crate::{
     Commands, Error,
-    hold::APART,
+    hold::{APART, DAY},
     new_id,
     notices::outbox::{INCIDENT, MAIL},
     profiles,
@@ -310,17 +310,19 @@ impl Commands {
         } else {
             // The next failure is the first again.
             sql("UPDATE verdicts SET first_at = $2, last_at = $3, failures = 0, \
-                 incident_over_at = $2, asked_at = NULL WHERE connection = $1")
+                 incident_over_at = $2, asked_at = NULL, \
+                 sure_from = CASE WHEN sure_from IS NULL THEN NULL ELSE $4 END WHERE connection = $1")
             .bind(&connection)
             .bind(now)
             .bind(now - APART)
+            .bind(now + DAY)
             .execute(&mut tx)
             .await?
         };
         if matches!(how, Close::Released | Close::NobodyLeft) {
             // It counts as working, by nobody's call.
-            sql("INSERT INTO apps (connection, worked_at) VALUES ($1, $2) ON CONFLICT (connection) DO UPDATE SET \
-                 worked_at = excluded.worked_at, worked_by = NULL")
+            sql("INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, 'admin') \
+                 ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, worked_by = excluded.worked_by")
             .bind(&connection)
             .bind(now)
             .execute(&mut tx)

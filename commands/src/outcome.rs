@@ -225,7 +225,7 @@ impl Outcome {
             Self::ReadingRefused { .. } => 1083,
             Self::NotConfirmed { .. } => 1084,
             Self::TooOften => 1085,
-            Self::ActivityOff => 1086,
+            Self::ActivityOff => 1091,
             Self::NoAccess => 1087,
             Self::AppMisconfigured => 1088,
             Self::LoginUnavailable => 1089,

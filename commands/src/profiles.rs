@@ -55,14 +55,14 @@ pub(crate) async fn of_grantor(database: &Database, grantor_id: &str) -> Result<
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Keeps the name that an account has now.
+/// Keeps the name that an account has now, and that it was told just now.
 pub(crate) async fn rename(
     database: &Database,
     account: AccountId,
     username: &str,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    sql("UPDATE profiles SET username = $2, username_lower = $3, updated_at = $4 WHERE account_id = $1 AND username <> $2")
+    sql("UPDATE profiles SET username = $2, username_lower = $3, updated_at = $4 WHERE account_id = $1")
         .bind(account.to_string())
         .bind(username)
         .bind(username.to_lowercase())
@@ -70,4 +70,12 @@ pub(crate) async fn rename(
         .execute(database)
         .await?;
     Ok(())
+}
+
+/// When Meta last told the account's name.
+pub(crate) async fn told_at(database: &Database, account: AccountId) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sql("SELECT updated_at FROM profiles WHERE account_id = $1")
+        .bind(account.to_string())
+        .scalar_optional(database)
+        .await?)
 }

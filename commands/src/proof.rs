@@ -239,6 +239,7 @@ impl Commands {
             return Ok((token, Present::NoAnswer));
         }
         let suspected = self.is_suspected(account, token).await?;
+        let is_unread = self.token(account).await?.active().is_some_and(|token| token.reading_refused_at.is_some());
         let context = Context { actor: Actor::Relight, ..context.clone() };
         Ok(match self.check(account, &context).await? {
             Checked::Works { token, .. } => (token, Present::Works),
@@ -246,6 +247,8 @@ impl Commands {
             Checked::Failed(token, failed) => match failed.verdict {
                 Verdict::Expired(_) => (token, Present::Refused),
                 Verdict::Unclear(_) => (token, Present::Unclear { suspected }),
+                // Its posts have been refused for a while: another person's token may read them.
+                Verdict::NotTheToken if is_unread => (token, Present::Unclear { suspected: true }),
                 _ => (token, Present::NoAnswer),
             },
         })

@@ -103,7 +103,8 @@ impl Commands {
         let (connection, row) = (current.connection, judged(error));
         let may_be_the_token = matches!(
             row.verdict,
-            Verdict::BadRequest
+            Verdict::Expired(_)
+                | Verdict::BadRequest
                 | Verdict::Unclear(_)
                 | Verdict::AppOrAccount(_)
                 | Verdict::Alarm
@@ -129,7 +130,7 @@ impl Commands {
         .bind(account.to_string())
         .bind(opened.id.to_string())
         .bind(now)
-        .fetch_one(self.store.database())
+        .fetch_one(self.store.database().writing())
         .await?;
         if failures >= FAILURES && now - since >= FOR_A_DAY && current.renewal_failing_since.is_none() {
             let evidence = Evidence {

@@ -52,7 +52,7 @@ impl Commands {
         }
         let suspected = match verdict {
             // Whatever it is, after a day somebody must do something.
-            Verdict::Alarm => Some((Reason::Unknown, Patience::Day)),
+            Verdict::Alarm | Verdict::AppRefused => Some((Reason::Unknown, Patience::Day)),
             Verdict::AppOrAccount(reason) => Some((reason, Patience::Usual)),
             verdict => verdict.against_the_token().map(|reason| (reason, Patience::Usual)),
         };
@@ -132,7 +132,7 @@ impl Decision for Report {
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
         let Self { account, token, reason, evidence } = self;
         // Only the current token counts, also for what is said about the account.
-        let current = unit.load::<Token>(*account).await?.active().is_some_and(|current| current.id == *token);
+        let current = unit.load::<Token>(*account).await?.current().is_some_and(|current| current.id == *token);
         if current && *reason == Reason::PasswordChanged {
             let command = AccountCommand::RecordPasswordChange { token: *token, evidence: evidence.clone() };
             match unit.execute::<Account>(*account, command).await.map_err(Error::from) {

@@ -15,7 +15,11 @@ use meta::MetaError;
 use secrecy::SecretString;
 
 use crate::{
-    App, Commands, Context, Error, hold, login::verdict, new_id, profiles, report_failure::lacking, vault::Opened,
+    App, Commands, Context, Error, hold,
+    login::{judged, verdict},
+    new_id, profiles,
+    report_failure::lacking,
+    vault::Opened,
 };
 
 /// What Meta says of an expired token.
@@ -64,7 +68,7 @@ impl Commands {
         }
         let asked = match self.app(connection)? {
             App::Consumer(_) => self.recheck_consumer(account, &current, &opened).await?,
-            App::Business(_) => self.recheck_business(account, &opened).await?,
+            App::Business(_) => self.recheck_business(account, &current, &opened).await?,
         };
         let working = match asked {
             Ok(Some(working)) => working,
@@ -77,6 +81,12 @@ impl Commands {
                     budget.pause();
                 }
                 tracing::info!(%account, %error, "an expired token doesn't work again");
+                let row = judged(&error);
+                if let (Verdict::Expired(reason), false) = (verdict, row.may_return) {
+                    // It won't come back.
+                    self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
+                    tracing::info!(%account, reason = reason.name(), "an expired token is expired for good");
+                }
                 let is_refused = matches!(verdict, Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest);
                 let words = error.to_string();
                 return Ok(if is_refused { Rechecked::Refused(words) } else { Rechecked::Unknown(words) });
@@ -123,6 +133,7 @@ impl Commands {
     async fn recheck_business(
         &self,
         account: AccountId,
+        current: &Current,
         opened: &Opened,
     ) -> Result<Result<Option<Working>, MetaError>, Error> {
         let App::Business(business) = self.app(Connection::Business)? else { return Err(Error::NotOffered) };
@@ -133,8 +144,11 @@ impl Commands {
                 return Ok(None);
             }
             business.media(&opened.token, &profile.instagram_id, 1).await?;
-            let data_access = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
-            Ok(Some(Working { string: opened.token.clone(), expires_at: facts.expires_at, data_access }))
+            let told = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
+            // What isn't told goes on as it was known.
+            let data_access = if facts.tells_data_access { told } else { current.data_access };
+            let expires_at = if facts.tells_end { facts.expires_at } else { current.expires_at };
+            Ok(Some(Working { string: opened.token.clone(), expires_at, data_access }))
         };
         Ok(ask.await)
     }

@@ -29,9 +29,10 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
-        let reason = match row.verdict {
-            Verdict::BadRequest => Reason::Unknown,
-            Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => reason,
+        let (reason, patience) = match row.verdict {
+            Verdict::BadRequest => (Reason::Unknown, Patience::Reading),
+            Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => (reason, Patience::Reading),
+            Verdict::Alarm | Verdict::NotTheToken => (Reason::Unknown, Patience::ReadingForADay),
             _ => return self.report_failure(account, connection, opened, call, error, context).await,
         };
         match self.token_works(connection, opened).await {
@@ -52,10 +53,11 @@ impl Commands {
             row: Some(row.name.to_owned()),
             ..Evidence::of(call, self.clock.now())
         };
-        self.hold(account, connection, opened.id, (reason, Patience::Reading), &evidence).await?;
+        self.hold(account, connection, opened.id, (reason, patience), &evidence).await?;
         // Instagram's own word on the token shows that the app works; Facebook's doesn't.
         Ok(failed(match (row.verdict, connection) {
             (Verdict::AppOrAccount(reason), Connection::Business) => Verdict::AppOrAccount(reason),
+            (Verdict::Alarm | Verdict::NotTheToken, _) => Verdict::Alarm,
             _ => Verdict::Unclear(reason),
         }))
     }

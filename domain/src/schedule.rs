@@ -119,7 +119,7 @@ pub fn next_recheck(
     } else {
         now + TimeDelta::weeks(1)
     };
-    let due = after + jitter(account, (after - expired_at) / 20);
+    let due = after + jitter(account, ((after - expired_at) / 4).min(TimeDelta::hours(2)));
     (due < ends).then_some(due)
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::{Dialect, On, StoreError, Turn, Writer, away, open, sql};
 
 /// How often SQLite's WAL is tried to be emptied.
-const TRUNCATED: u32 = 100;
+const TRUNCATED: u32 = 10;
 
 /// An opened database.
 #[derive(Debug, Clone)]
@@ -122,17 +122,19 @@ impl Database {
                     sqlx::query("DELETE FROM sqlite_stat4").execute(&mut *turn).await?;
                 }
                 drop(turn);
-                // A reader that looks at an older state holds it up for as long.
+                // A reader that looks at an older state holds it up: nobody who writes waits for that meanwhile.
                 for _ in 0..TRUNCATED {
                     let mut turn = pools.writer.turn().await?;
-                    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *turn).await?;
+                    sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *turn).await?;
+                    let truncated = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *turn).await;
+                    sqlx::query("PRAGMA busy_timeout = 10000").execute(&mut *turn).await?;
                     drop(turn);
-                    if row.try_get::<i64, _>(0)? == 0 {
+                    if truncated?.try_get::<i64, _>(0)? == 0 {
                         return Ok(());
                     }
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                tracing::warn!("SQLite's WAL could not be emptied, because others read: the next erasure tries again");
+                tracing::info!("SQLite's WAL could not be emptied yet, because others read");
                 Ok(())
             }
             Self::Postgres(pool) => {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     media::MEDIA,
-    shape::{text, whole},
+    shape::{optional_whole, some_text, text, whole, yes},
     words,
 };
 
@@ -56,7 +56,10 @@ impl MetaError {
 
     /// Whether Meta answered and won't: not an error that passes by its own signs.
     pub fn is_refusal(&self) -> bool {
-        self.answer().is_some_and(|answer| !answer.transient && answer.status < 500 && answer.shut_out.is_none())
+        self.answer().is_some_and(|answer| {
+            let is_for_now = matches!(answer.code, -2..=2 | 4 | 9 | 17 | 32 | 341 | 368 | 613 | 80_000..=80_014);
+            !answer.transient && answer.status < 500 && answer.status != 429 && answer.shut_out.is_none() && !is_for_now
+        })
     }
 
     /// Whether Meta wants to be asked for less at once.
@@ -149,11 +152,14 @@ impl fmt::Debug for ErrorAnswer {
 pub(crate) struct Fields {
     #[serde(deserialize_with = "whole")]
     code: i64,
-    #[serde(default, alias = "subcode")]
+    #[serde(default, deserialize_with = "optional_whole")]
     error_subcode: Option<i64>,
-    #[serde(default)]
+    /// In answers of `debug_token`.
+    #[serde(default, deserialize_with = "optional_whole")]
+    subcode: Option<i64>,
+    #[serde(default, deserialize_with = "yes")]
     is_transient: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_text")]
     fbtrace_id: Option<String>,
     #[serde(default, alias = "error_message", deserialize_with = "text")]
     message: String,
@@ -170,7 +176,7 @@ impl Fields {
             call,
             status,
             code: self.code,
-            subcode: self.error_subcode,
+            subcode: self.error_subcode.or(self.subcode),
             transient: self.is_transient,
             trace: self.fbtrace_id.filter(plain),
             shut_out: None,

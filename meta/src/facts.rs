@@ -20,8 +20,10 @@ pub struct TokenFacts {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether it was told when the session ends.
     pub tells_end: bool,
-    /// When data access ends; `None` if never.
+    /// When data access ends; `None` if never, or not told.
     pub data_access_expires_at: Option<DateTime<Utc>>,
+    /// Whether it was told when data access ends.
+    pub tells_data_access: bool,
     /// The permissions that it has.
     pub scopes: Vec<String>,
     /// For which Pages and accounts it has them.
@@ -74,8 +76,8 @@ impl Business {
             is_valid: bool,
             #[serde(rename = "expires_at")]
             session_end: Option<i64>,
-            #[serde(default, rename = "data_access_expires_at")]
-            data_access_end: i64,
+            #[serde(rename = "data_access_expires_at")]
+            data_access_end: Option<i64>,
             scopes: Option<Vec<String>>,
             #[serde(default)]
             granular_scopes: Option<Vec<Granted>>,
@@ -105,7 +107,8 @@ impl Business {
         Ok(TokenFacts {
             expires_at: instant(data.session_end.unwrap_or(0))?,
             tells_end: data.session_end.is_some(),
-            data_access_expires_at: instant(data.data_access_end)?,
+            tells_data_access: data.data_access_end.is_some(),
+            data_access_expires_at: instant(data.data_access_end.unwrap_or(0))?,
             scopes: data.scopes.ok_or_else(|| MetaError::unreadable(CALL, "a token without its permissions"))?,
             granted: data.granular_scopes.unwrap_or_default(),
             user_id: data.user_id,

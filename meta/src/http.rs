@@ -178,8 +178,13 @@ impl Http {
 /// Reads an answer as what is documented; where it isn't that, the error says at which place.
 fn read<T: DeserializeOwned>(call: &'static str, body: &[u8]) -> Result<T, MetaError> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
-        // Names of Meta's fields; maps' keys would be somebody's.
-        let path: String = error.path().to_string().chars().take(100).collect();
+        // Names of Meta's fields; any other key may be whatever was sent.
+        let is_field = |part: &str| {
+            part.len() <= 40 && part.chars().all(|c| c.is_ascii_lowercase() || c == '_' || "[0123456789]".contains(c))
+        };
+        let path = error.path().to_string();
+        let parts: Vec<_> = path.split('.').take(6).map(|part| if is_field(part) { part } else { "…" }).collect();
+        let path = parts.join(".");
         MetaError::unreadable(call, format!("it is not the documented JSON at {path}"))
     })
 }

@@ -12,10 +12,16 @@ use futures::{StreamExt, stream};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::{Business, MetaError, Profile, facts::TokenFacts, shape::id};
+use crate::{
+    Business, MetaError, Profile,
+    facts::TokenFacts,
+    shape::{id, text},
+};
 
 /// How many Pages of one person are read.
 const PAGE_LIMIT: usize = 2_000;
+/// The longest name that is kept, in characters.
+const NAME: usize = 100;
 /// How many are listed by a call.
 const LISTED: usize = 100;
 /// How many are asked about at once.
@@ -68,7 +74,8 @@ pub enum WhyLeftOut {
 
 #[derive(Deserialize)]
 struct List {
-    data: Vec<Listed>,
+    /// Each read alone: one odd Page hides no other.
+    data: Vec<serde_json::Value>,
     paging: Option<Paging>,
 }
 
@@ -76,7 +83,7 @@ struct List {
 struct Listed {
     #[serde(deserialize_with = "id")]
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     name: String,
     instagram_business_account: Option<Account>,
 }
@@ -104,7 +111,7 @@ impl Listed {
         let account = self
             .instagram_business_account
             .map(|account| Profile { instagram_id: account.id, username: account.username });
-        Page { id: self.id, name: self.name, account }
+        Page { id: self.id, name: self.name.chars().take(NAME).collect(), account }
     }
 }
 
@@ -132,6 +139,8 @@ impl Business {
             listed.iter().map(|page| (page.id.clone(), page.name.clone())).collect()
         };
         to_ask.extend(named.filter(|id| seen.insert(id.clone())).map(|id| (id, String::new())));
+        are_all &= to_ask.len() <= PAGE_LIMIT;
+        to_ask.truncate(PAGE_LIMIT);
         let mut reached = Reached::default();
         if names_any {
             reached.pages.extend(listed.into_iter().map(Listed::page));
@@ -193,7 +202,7 @@ impl Business {
                 list => list?,
             };
             let nothing_new = list.data.is_empty();
-            listed.extend(list.data);
+            listed.extend(list.data.into_iter().filter_map(|page| serde_json::from_value(page).ok()));
             after = list.paging.filter(|paging| paging.next.is_some()).and_then(|paging| paging.cursors?.after);
             if after.is_none() || nothing_new {
                 return Ok((listed, true));
@@ -209,12 +218,20 @@ impl Business {
     async fn of_businesses(&self, token: &SecretString) -> (Vec<Listed>, bool) {
         let query = [("fields", "id,name"), ("limit", "100")];
         let businesses: Result<List, _> = self.graph("me/businesses", token, None, &["me", "businesses"], &query).await;
+        let businesses = businesses.map(|list| list.data).unwrap_or_default();
         let (mut listed, mut are_all) = (Vec::new(), true);
-        for business in businesses.map(|list| list.data).unwrap_or_default().into_iter().take(BUSINESSES) {
+        let ids = businesses.into_iter().filter_map(|business| serde_json::from_value::<Listed>(business).ok());
+        for Listed { id, .. } in ids.take(BUSINESSES) {
             for edge in ["owned_pages", "client_pages"] {
-                let Ok((pages, all)) = self.list(token, &[&business.id, edge]).await else { continue };
-                listed.extend(pages);
-                are_all &= all;
+                match self.list(token, &[&id, edge]).await {
+                    Ok((pages, all)) => {
+                        listed.extend(pages);
+                        are_all &= all;
+                    }
+                    Err(error) if error.is_refusal() => {}
+                    // A limit, or nobody answers: what was listed until then counts.
+                    Err(_) => return (listed, false),
+                }
             }
         }
         (listed, are_all)

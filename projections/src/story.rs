@@ -187,6 +187,11 @@ fn token_words(event: &TokenEvent) -> String {
             format!("The session can't be extended: since {}, several times.", since.format("%Y-%m-%d %H:%M UTC"))
         }
         TokenEvent::DeadlinesMoved { .. } => "Meta says that the token lasts longer than was known.".to_owned(),
+        TokenEvent::Expired { reason: Reason::PasswordChanged, evidence: Some(evidence), .. }
+            if evidence.certainty == Certainty::Likely =>
+        {
+            "Token expired: the password was changed, or there was a security reset.".to_owned()
+        }
         TokenEvent::Expired { reason, .. } => format!("Token expired: {}.", reason_words(*reason)),
         TokenEvent::Revoked { .. } => "The token was destroyed.".to_owned(),
     }

@@ -45,6 +45,11 @@ pub enum Action {
         /// Who.
         holder: String,
     },
+    /// The check was passed elsewhere: tokens work again.
+    ClearCheckpoint {
+        /// Whose.
+        holder: String,
+    },
     /// Every token's session ends now: 190/463.
     ExpireToken {
         /// Whose.
@@ -173,6 +178,7 @@ impl World {
             }
             Action::LogOut { holder } => self.standing_of(&holder)?.logged_out_at = Some(now),
             Action::Checkpoint { holder } => self.standing_of(&holder)?.checkpoint = true,
+            Action::ClearCheckpoint { holder } => self.standing_of(&holder)?.checkpoint = false,
             Action::ExpireToken { holder } => {
                 let holder = self.id_of(&holder)?;
                 self.tokens

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     database, service,
+    sign_in::{self, Users},
     vault::{self, Missing},
 };
 
@@ -15,8 +16,11 @@ use crate::{
 pub(super) struct Options {
     /// The account's id, as its page's address shows it.
     account: Option<AccountId>,
+    /// The address of somebody who signs in, to erase that person instead: rights, sessions, invitations and mails go.
+    #[arg(long, conflicts_with = "account")]
+    member: Option<String>,
     /// Says that it is meant: there is no way back.
-    #[arg(long, requires = "account")]
+    #[arg(long)]
     yes: bool,
     /// Take what was erased out of the database's files as well. On PostgreSQL the tables concerned are written anew, each locked
     /// for as long as that takes; on SQLite that has happened already.
@@ -26,23 +30,30 @@ pub(super) struct Options {
 
 /// Erases an account, and what is left of erasures in the files.
 pub(super) async fn run(config: Config, options: Options) -> Result<()> {
-    if options.account.is_none() && !options.scrub {
-        bail!("name the account to erase, or say --scrub");
+    let is_about_somebody = options.account.is_some() || options.member.is_some();
+    if !is_about_somebody && !options.scrub {
+        bail!("name the account or the --member to erase, or say --scrub");
     }
-    if options.account.is_some() && !options.yes {
-        bail!(
-            "this deletes the account's token, profile, posts, logins and mails for good: add --yes if that is meant"
-        );
+    if is_about_somebody && !options.yes {
+        bail!("this deletes everything about it for good: add --yes if that is meant");
     }
     let (database, clock) = (database::existing(&config).await?, Clock::default());
-    if let Some(account) = options.account {
+    if is_about_somebody {
         let vault = vault::open(&config, &database, Missing::Refuse, clock.now()).await?;
         let client = service::client().await??;
         let commands = service::commands(&config, &client, database.clone(), vault, clock, CancellationToken::new());
         let correlation = commands::new_id().to_string();
         let context = Context { actor: Actor::Operator, correlation, causation: None, request: None };
-        let code = commands.erase_account(account, erase::AskedBy::Operator, &context).await;
-        say!("Erased. Its code: {}", code.with_context(|| format!("{account} can't be erased"))?);
+        if let Some(account) = options.account {
+            let code = commands.erase_account(account, erase::AskedBy::Operator, &context).await;
+            say!("Erased. Its code: {}", code.with_context(|| format!("{account} can't be erased"))?);
+        }
+        if let Some(email) = &options.member {
+            let user = Users::new(database.clone()).by_email(email).await?;
+            let user = user.with_context(|| format!("nobody signs in as {email}"))?;
+            sign_in::erase::member(&commands, &user, &context).await?;
+            say!("Erased.");
+        }
     }
     if options.scrub {
         database.scrub(&erase::tables().collect::<Vec<_>>()).await?;

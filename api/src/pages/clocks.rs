@@ -32,6 +32,9 @@ pub fn data_access(account: &Account, now: DateTime<Utc>) -> String {
 
 /// Which clock decides, and who can restart it.
 pub fn ends_first(account: &Account, now: DateTime<Utc>) -> &'static str {
+    if account.may_return {
+        return "It has ended. A login helps, unless Meta lets it work again by itself.";
+    }
     if account.status != Status::Active {
         return "A person is needed: only a login helps now.";
     }

@@ -60,7 +60,8 @@ pub async fn erase(
 ) -> Result<Response, Error> {
     let account = acted_on(&app, &user, &id).await?;
     let shown = seen(&app, &user, &id).await?;
-    if form.name.trim().trim_start_matches('@') != shown.username {
+    let typed = form.name.trim().trim_start_matches('@');
+    if typed.is_empty() || typed != shown.username {
         let widgets = shown.free_widgets + shown.upgraded_widgets;
         let me = Me::from(&user);
         return render(&ErasePage { me, csrf, id, username: shown.username, widgets, refused: true });
@@ -83,6 +84,13 @@ pub async fn deletion(State(app): State<App>, from: Address, Path(code): Path<St
         (Some(_), 0) => (
             "There is nothing of you here",
             format!("When the deletion was asked for on {day}, we had no data that this login brought."),
+        ),
+        (Some(_), _) if !erasure.of_accounts => (
+            "Your data is deleted",
+            format!(
+                "What your login brought was asked to be deleted on {day} and is deleted: the access token, who you are at Facebook, \
+                 and the logins. The account and its posts belong to the Page, which others manage too."
+            ),
         ),
         (Some(_), _) => (
             "Your data is deleted",

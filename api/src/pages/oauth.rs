@@ -43,6 +43,9 @@ impl Redirected {
 /// The longest `state` that can be ours.
 const STATE_BYTES: usize = 64;
 
+/// So many other accounts of the same person are checked at once after a login; the others have their daily check.
+const CHECKED_AT_ONCE: usize = 50;
+
 /// `GET /oauth/{connection}/callback`.
 pub async fn callback(
     State(app): State<App>,
@@ -76,7 +79,7 @@ pub async fn callback(
     let answer = app.to_the_end(work).await?;
     Ok(match answer {
         Answer::Attempt { reference, to_check } => {
-            for account in to_check {
+            for account in to_check.into_iter().take(CHECKED_AT_ONCE) {
                 jobs::ask_check(app.database(), account, app.commands.clock.now()).await?;
             }
             // The result page shows the state that the login led to.

@@ -1,6 +1,7 @@
 //! Who signs in: customers and staff by password, machines by API key.
 
 pub mod api_key;
+pub mod erase;
 pub mod flash;
 pub mod form;
 pub mod invitations;

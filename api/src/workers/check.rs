@@ -21,20 +21,24 @@ use super::{
 };
 use crate::app::App;
 
+/// A call that worked counts as asking, as long as the account's name was told within this time.
+const NAMED_WITHIN: TimeDelta = TimeDelta::hours(20);
+
 pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
     // What Meta says is as of when it was asked.
     let now = app.commands.clock.now();
+    if app.commands.may_return(job.account).await?.is_some() {
+        return recheck(app, job, now).await;
+    }
     if !job.is_urgent
         && job.attempts == 0
         && let Some(heard) = feeds::heard_at(app.database(), job.account).await?
         && next_check(job.account, heard) > now
+        && app.commands.named_at(job.account).await?.is_some_and(|at| now - at < NAMED_WITHIN)
         && !app.commands.is_overdue(job.account).await?
     {
         // A call that worked counts as asking.
         return done(app, job, next(job, Some(next_check(job.account, heard)))).await;
-    }
-    if app.commands.may_return(job.account).await?.is_some() {
-        return recheck(app, job, now).await;
     }
     match app.commands.check(job.account, &context()).await? {
         Checked::Works { token, is_overdue } => {
@@ -70,21 +74,23 @@ async fn recheck(app: &App, job: &Job, now: DateTime<Utc>) -> Result<(), command
         return done(app, job, End::Done).await;
     };
     let is_short = app.commands.budget(shown.connection).is_some_and(Budget::is_short);
-    let next_at = next_recheck(job.account, shown.since, shown.data_access_expires_at, now);
+    // An estimate is no reason to stop asking.
+    let data_access_ends = shown.data_access_expires_at.filter(|_| !shown.data_access_estimated);
+    let next_at = next_recheck(job.account, shown.since, data_access_ends, now);
     if is_short && !job.is_urgent {
         let at = now + TimeDelta::hours(1);
         return done(app, job, End::Postpone { at, why: "Meta's limit of calls is near".to_owned() }).await;
     }
     let (answered, words) = match app.commands.recheck(job.account, &context()).await? {
         // The event schedules what is next.
-        Rechecked::Restored => return done(app, job, End::Next(None)).await,
-        Rechecked::Nothing => return done(app, job, End::Next(next_at)).await,
+        Rechecked::Restored => return done(app, job, End::Done).await,
+        Rechecked::Nothing => return done(app, job, next(job, next_at)).await,
         Rechecked::Refused(words) => (true, words),
         Rechecked::Unknown(words) => (false, words),
     };
     let token = app.commands.may_return(job.account).await?.map(|(_, current)| current.id);
     let mut tx = app.database().begin().await?;
-    let Some(held) = job.held.end(&mut tx, End::Next(next_at)).await? else { return Ok(()) };
+    let Some(held) = job.held.end(&mut tx, next(job, next_at)).await? else { return Ok(()) };
     if let (true, Some(token)) = (answered, token) {
         feeds::heard(&mut tx, &held, job.account, token, now).await?;
     }

@@ -18,6 +18,8 @@ use projections::{
 use super::{context, done};
 use crate::{app::App, sign_in::Users};
 
+/// After how many tries another account is asked, whether the app works.
+const ASK_OTHERS: u32 = 2;
 /// How long refused posts rest.
 const UNREAD_AGAIN: TimeDelta = TimeDelta::minutes(30);
 
@@ -102,9 +104,14 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
             refused(app, job.account, false).await?;
             unclear(app, job, words).await
         }
+        // Others have just worked: it is a matter of this token, if it goes on.
+        Verdict::AppRefused if others_work(app, job.account).await? => held_for_a_day(app, job, usual, words).await,
         // Nobody else can show that the app works.
         Verdict::AppRefused | Verdict::AppOrAccount(_) => {
             app_refused(app, job, &failed).await?;
+            if let Some(other) = accounts::another_active(app.database(), job.account).await? {
+                jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
+            }
             later(app, job, usual.max(TimeDelta::minutes(1)), &format!("Meta refuses our app: {words}")).await
         }
         Verdict::Passing | Verdict::TooMuch => later(app, job, usual, &format!("Meta could not answer: {words}")).await,
@@ -123,13 +130,7 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
             if is_first {
                 tracing::error!(account = %job.account, row, words, "Meta answered what nobody documented, or can't read the token; its state is unchanged");
             }
-            // What goes on for a day is as good as unclear.
-            let others = accounts::another_active(app.database(), job.account).await?.is_some();
-            if app.commands.decide_held(job.account, others, &context()).await? == Decided::Expired {
-                return Ok(());
-            }
-            let why = format!("Meta answered with an error that we don't know: {words}");
-            later(app, job, usual.max(TimeDelta::minutes(5)), &why).await
+            held_for_a_day(app, job, usual, words).await
         }
         Verdict::BadRequest => {
             if is_first {
@@ -148,13 +149,36 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
     }
 }
 
+/// What goes on for a day is as good as unclear.
+async fn held_for_a_day(app: &App, job: &Job, usual: TimeDelta, words: &str) -> Result<(), commands::Error> {
+    let other = accounts::another_active(app.database(), job.account).await?;
+    match app.commands.decide_held(job.account, other.is_some(), &context()).await? {
+        Decided::Expired => return Ok(()),
+        Decided::ReadingRefused => {
+            return later(app, job, UNREAD_AGAIN, &format!("Meta does not let us read the posts: {words}")).await;
+        }
+        Decided::Waits | Decided::Incident => {}
+    }
+    // Whether others work decides about it then.
+    if let Some(other) = other.filter(|_| job.attempts.is_multiple_of(ASK_OTHERS)) {
+        jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
+    }
+    let why = format!("Meta answered with an error that we don't know: {words}");
+    later(app, job, usual.max(TimeDelta::minutes(5)), &why).await
+}
+
+/// Whether another account of the same app has just worked.
+async fn others_work(app: &App, account: AccountId) -> Result<bool, commands::Error> {
+    let Some(connection) = app.commands.usable(account).await? else { return Ok(false) };
+    app.commands.other_worked_lately(account, connection).await
+}
+
 /// Whether another account of the app can be asked, or has just shown, that the app works.
 async fn shows_otherwise(app: &App, account: AccountId) -> Result<bool, commands::Error> {
     if accounts::another_active(app.database(), account).await?.is_some() {
         return Ok(true);
     }
-    let Some(connection) = app.commands.usable(account).await? else { return Ok(false) };
-    app.commands.other_worked_lately(account, connection).await
+    others_work(app, account).await
 }
 
 /// The app itself is refused: an incident is open from then on.

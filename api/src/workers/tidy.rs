@@ -55,6 +55,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = app.commands.go_on_erasing().await {
             tracing::error!(%error, "an erasure is not finished; it goes on");
         }
+        if let Err(error) = app.commands.forget_erasures(app.commands.clock.now() - days(kept.mails_days)).await {
+            tracing::warn!(%error, "old erasures could not be forgotten");
+        }
         if let Err(error) =
             feeds::forget_of_gone(app.database(), app.commands.clock.now() - days(kept.posts_days)).await
         {

@@ -222,6 +222,12 @@ impl Token {
                 Some(current) if current.id == token => {
                     vec![TokenEvent::Expired { token, reason, evidence: Some(evidence) }]
                 }
+                // It might have come back, and won't now.
+                None if self.may_return().is_some_and(|current| current.id == token)
+                    && !Evidence::may_return(Some(&evidence), reason) =>
+                {
+                    vec![TokenEvent::Expired { token, reason, evidence: Some(evidence) }]
+                }
                 _ => vec![],
             },
             TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence } => match self.active() {
@@ -355,7 +361,7 @@ impl Aggregate for Token {
                 }
             }
             TokenEvent::Expired { reason, evidence, .. } => {
-                if let Phase::Active(current) = self.phase {
+                if let Phase::Active(current) | Phase::Expired(current, _) = self.phase {
                     self.phase = Phase::Expired(current, reason);
                     self.may_return = Evidence::may_return(evidence.as_ref(), reason);
                 }

@@ -188,7 +188,8 @@ pub async fn ask(
     sql(format!(
         "INSERT INTO jobs (queue, kind, key, priority, due_at) VALUES ($1, $2, $3, {urgent}, $4) \
          ON CONFLICT (kind, key) DO UPDATE SET priority = {urgent}, due_at = excluded.due_at \
-         WHERE jobs.lease IS NULL AND jobs.attempts = 0 AND jobs.due_at > excluded.due_at RETURNING {}",
+         WHERE jobs.lease IS NULL AND jobs.attempts = 0 \
+         AND (jobs.due_at IS NULL OR jobs.due_at > excluded.due_at) RETURNING {}",
         database.dialect().unhurried(),
         urgent = Priority::Urgent.number(),
     ))

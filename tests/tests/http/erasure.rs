@@ -1,10 +1,11 @@
 //! What is asked to be forgotten is gone: from pages, from every table, and from the file.
 
-use std::fs;
+use std::{fs, pin::pin};
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
-use domain::{Connection, account::Plan};
+use commands::{Context, erase::AskedBy};
+use domain::{Actor, Connection, account::Plan};
 use engine::{Database, on_both_engines, sql};
 use reqwest::StatusCode;
 use sandbox::{Login, person::Consent};
@@ -152,6 +153,38 @@ on_both_engines! {
         assert_eq!(delete(&service).await, StatusCode::FORBIDDEN);
         assert_eq!(delete(&key).await, StatusCode::OK);
         assert_eq!(relight.events(&second).await.last().map(String::as_str), Some("Erased"));
+    }
+
+    async fn an_erasure_that_is_broken_off_anywhere_goes_on_to_its_end(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        for (name, polls) in [(LUMA, 2), ("sol.y.sal", 4), ("hoshi.tea", 8), ("oakandiron", 14), ("bluebird.bikes", 24)] {
+            let account = relight.connected(&owner, name).await;
+            let id = account.parse().expect("an id");
+            let context = Context { actor: Actor::Operator, correlation: "test".to_owned(), causation: None, request: None };
+            {
+                let mut erasing = pin!(relight.commands().erase_account(id, AskedBy::Operator, &context));
+                for _ in 0..polls {
+                    if futures::poll!(erasing.as_mut()).is_ready() {
+                        break;
+                    }
+                    // What it waits for may come meanwhile.
+                    tokio::task::yield_now().await;
+                    relight.settled().await;
+                }
+            }
+            let is_asked: i64 = sql("SELECT count(*) FROM erased_accounts WHERE account_id = $1")
+                .bind(account.as_str()).scalar(relight.store().database()).await.expect("counted");
+            if is_asked == 0 {
+                relight.commands().erase_account(id, AskedBy::Operator, &context).await.expect("erased");
+            }
+            relight.commands().go_on_erasing().await.expect("goes on");
+            relight.settled().await;
+            let events = relight.events(&account).await;
+            assert_eq!(events.iter().filter(|event| *event == "Erased").count(), 1, "{events:?}");
+            let left = everything(&relight).await;
+            assert!(!left.contains(name), "{:?}", left.lines().filter(|line| line.contains(name)).collect::<Vec<_>>());
+        }
     }
 
     async fn a_disconnected_accounts_posts_are_deleted_after_a_week(engine: Engine) {

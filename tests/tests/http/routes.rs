@@ -96,7 +96,7 @@ on_both_engines! {
                     Some(refusal) => assert_eq!(status, refusal, "{what}"),
                     // A form without the token of its session is refused behind the gate; nothing was changed by it.
                     None if route.method == Method::GET => {
-                        let exists = !route.path.contains("{key}") && !route.path.contains("{reference}") && !route.path.contains("{link}");
+                        let exists = !route.path.contains("{key}") && !route.path.contains("{reference}") && !route.path.contains("{link}") && !route.path.contains("{code}");
                         // Links and keys that are guessed count as failures of the address.
                         let guessed = !exists && status == StatusCode::TOO_MANY_REQUESTS;
                         let seen = guessed || status.is_success() || status.is_redirection() || (!exists && status == StatusCode::NOT_FOUND)

@@ -107,6 +107,7 @@ async fn made(Clients { consumer, business, .. }: &Clients, call: Call) -> Resul
                 expires_at: None,
                 tells_end: true,
                 data_access_expires_at: None,
+                tells_data_access: true,
                 scopes: vec!["business_management".to_owned()],
                 granted: granted.to_vec(),
                 user_id: None,

@@ -17,11 +17,18 @@ const OWNERS: usize = 5;
 /// An account, as the test knows it.
 pub(crate) struct Known {
     pub(crate) id: String,
-    pub(crate) username: String,
+    /// What it is called and was called, the latest last.
+    pub(crate) names: Vec<String>,
     /// Who goes through the login: the account itself, or a Facebook user.
     pub(crate) holder: String,
     pub(crate) owner: usize,
     pub(crate) upgraded: bool,
+}
+
+impl Known {
+    pub(crate) fn name(&self) -> &str {
+        self.names.last().map_or("", String::as_str)
+    }
 }
 
 pub(crate) struct Owner {
@@ -104,7 +111,7 @@ pub(crate) async fn connect(relight: &Relight, random: &mut StdRng) -> (Vec<Owne
         let plan = if random.random_bool(0.67) { Plan::Upgraded } else { Plan::Free };
         owners[owner].browser.add_widget(&id, plan).await;
         let username = relight.username(&id).await;
-        known.push(Known { id, username, holder, owner, upgraded: plan == Plan::Upgraded });
+        known.push(Known { id, names: vec![username], holder, owner, upgraded: plan == Plan::Upgraded });
     }
     (owners, known)
 }

@@ -1,15 +1,12 @@
 //! A life, step by step: what happens, what is seen of it, and what must always be so.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::incident::Close;
 use engine::testing::Engine;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sandbox::{Action, FaultKind, Login, person::Consent};
+use sandbox::{Action, Login, person::Consent};
 use tests::relight::{Relight, mails};
 
 use crate::{
@@ -18,11 +15,15 @@ use crate::{
 };
 
 /// How much time passes between two looks…
-const STEP: TimeDelta = TimeDelta::hours(6);
+pub(super) const STEP: TimeDelta = TimeDelta::hours(6);
 /// …in pieces, after each of which everything that is due is done.
 pub(crate) const PIECE: TimeDelta = TimeDelta::hours(3);
 /// Each token is asked about within a day: a check interval, one piece, and the minutes of a second look.
 const NOTICED_WITHIN: TimeDelta = TimeDelta::hours(24 + 3 + 1);
+/// An expired token is asked about again daily, spread over two hours.
+const BACK_WITHIN: TimeDelta = TimeDelta::hours(24 + 2 + 3 + 1);
+/// For how many days Meta restricts the app.
+const RESTRICTED: u32 = 7;
 /// What is told together, and what is told again soon, goes out within so long.
 const TOLD_WITHIN: [TimeDelta; 2] = [TimeDelta::minutes(1), TimeDelta::minutes(6)];
 
@@ -34,21 +35,25 @@ pub(crate) struct Plan {
     pub(crate) days: u32,
     /// Days on which Meta is away for hours.
     pub(crate) outages: Vec<u32>,
-    /// The day on which Meta restricts the Instagram app, for a day.
+    /// The day on which Meta restricts the Instagram app, for a week.
     pub(crate) restricted: Option<u32>,
 }
 
 pub(crate) struct Life {
-    relight: Relight,
-    random: StdRng,
+    pub(super) relight: Relight,
+    pub(super) random: StdRng,
     owners: Vec<Owner>,
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
     /// Since when tokens are dead, by their holder, as far as the test has seen.
     dead: BTreeMap<String, DateTime<Utc>>,
     /// When people will reconnect.
     reconnect: BTreeMap<String, DateTime<Utc>>,
+    /// When checkpoints are passed, without a login here.
+    pub(super) passed: BTreeMap<String, DateTime<Utc>>,
+    /// Since when tokens that were dead work again, by themselves.
+    back: BTreeMap<String, DateTime<Utc>>,
     /// Until when Meta can't say anything about tokens.
-    silent_until: DateTime<Utc>,
+    pub(super) silent_until: DateTime<Utc>,
 }
 
 impl Life {
@@ -64,13 +69,15 @@ impl Life {
         crowd::populate(&relight.sandbox, plan.consumers, plan.people, &mut random);
         let (owners, known) = crowd::connect(&relight, &mut random).await;
         let silent_until = relight.clock.now();
-        let (dead, reconnect) = (BTreeMap::new(), BTreeMap::new());
-        Self { relight, random, owners, known, dead, reconnect, silent_until }
+        let (dead, reconnect, passed, back) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { relight, random, owners, known, dead, reconnect, passed, back, silent_until }
     }
 
     pub(crate) async fn live(mut self, plan: &Plan) {
         self.relight.settled().await;
         for day in 0..plan.days {
+            let is_restricted = plan.restricted.is_some_and(|from| (from..from + RESTRICTED).contains(&day));
+            let is_last = plan.restricted.is_some_and(|from| day + 1 == from + RESTRICTED);
             for step in 0..4 {
                 if step == 0 && plan.outages.contains(&day) {
                     self.outage();
@@ -79,19 +86,22 @@ impl Life {
                     self.relight.act(Action::Restrict { login: Login::Instagram, restricted: true });
                 }
                 self.misfortunes();
+                self.checkpoints_are_passed();
+                self.oddities();
                 self.pass(STEP).await;
                 self.relight.act(Action::StopFailing);
-                if step == 3 && plan.restricted == Some(day) {
+                if step == 3 && is_last {
                     self.relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
                     self.silent_until = self.relight.clock.now() + TimeDelta::hours(2);
                 }
-                if plan.restricted != Some(day) {
+                if !is_restricted {
                     self.people_reconnect().await;
                     self.an_admin_looks().await;
                 }
-                self.look(&format!("day {day}, step {step}"), plan.restricted == Some(day)).await;
+                self.look(&format!("day {day}, step {step}"), is_restricted).await;
             }
         }
+        self.relight.act(Action::Restrict { login: Login::Instagram, restricted: false });
         // A quiet day, and everything must be as Meta knows it.
         for _ in 0..10 {
             self.pass(STEP).await;
@@ -101,7 +111,7 @@ impl Life {
         for known in &self.known {
             let shown = &statuses[&known.id];
             let works = self.relight.sandbox.world().works(&known.holder);
-            assert_eq!(shown == "active", works, "@{}: {shown} at the end", known.username);
+            assert_eq!(shown == "active", works, "@{}: {shown} at the end", known.name());
         }
         self.everybody_was_told_once().await;
     }
@@ -118,48 +128,16 @@ impl Life {
         }
     }
 
-    /// For the next hours, Meta answers nobody.
-    fn outage(&mut self) {
-        let kinds = [
-            FaultKind::Unavailable,
-            FaultKind::BadGateway,
-            FaultKind::Html,
-            FaultKind::Truncated,
-            FaultKind::WrongTypes,
-        ];
-        let kind = kinds[self.random.random_range(0..kinds.len())];
-        self.relight.act(Action::Fail { kind, calls: 1_000_000, holder: None, path: None });
-        self.silent_until = self.relight.clock.now() + STEP + TimeDelta::hours(1);
-    }
-
-    /// Each person has some bad luck about twice a year.
-    fn misfortunes(&mut self) {
-        let holders: BTreeSet<_> = self.known.iter().map(|known| known.holder.clone()).collect();
-        for holder in holders {
-            if !self.random.random_bool(0.0015) {
-                continue;
-            }
-            let is_person = holder.starts_with("122");
-            let permission = if is_person { "instagram_basic" } else { "instagram_business_basic" }.to_owned();
-            let action = match self.random.random_range(0..5) {
-                0 => Action::ChangePassword { holder },
-                1 => Action::RemoveApp { holder },
-                2 => Action::LogOut { holder },
-                3 => Action::Checkpoint { holder },
-                _ => Action::DeclinePermission { holder, permission },
-            };
-            self.relight.act(action);
-        }
-        self.note_deaths();
-    }
-
     /// Since when tokens are dead.
-    fn note_deaths(&mut self) {
+    pub(super) fn note_deaths(&mut self) {
         let now = self.relight.clock.now();
         for known in &self.known {
             if self.relight.sandbox.world().works(&known.holder) {
-                self.dead.remove(&known.holder);
+                if self.dead.remove(&known.holder).is_some() {
+                    self.back.insert(known.holder.clone(), now);
+                }
             } else {
+                self.back.remove(&known.holder);
                 self.dead.entry(known.holder.clone()).or_insert(now);
             }
         }
@@ -189,6 +167,10 @@ impl Life {
         self.tell().await;
         for holder in due {
             self.reconnect.remove(&holder);
+            // It works again by itself: nothing is to be done.
+            if !self.dead.contains_key(&holder) {
+                continue;
+            }
             let Some(known) = self.known.iter().find(|known| known.holder == holder) else { continue };
             let owner = &self.owners[known.owner];
             let link = self.link(known);
@@ -228,8 +210,10 @@ impl Life {
     fn link(&self, known: &Known) -> Option<String> {
         let mails = self.relight.mails_to(&self.owners[known.owner].email);
         let (_, text) =
-            mails.iter().rev().find(|(subject, text)| subject.contains("need") && mentions(text, &known.username))?;
-        let after = text.split(&format!("@{}\n", known.username)).nth(1)?;
+            mails.iter().rev().find(|(subject, text)| subject.contains("need") && mentions(text, &known.names))?;
+        let after = text
+            .split(&format!("@{}\n", known.names.iter().find(|name| mentions(text, std::slice::from_ref(name)))?))
+            .nth(1)?;
         let link = after.split("/r/").nth(1)?.split_whitespace().next()?;
         Some(format!("/r/{link}"))
     }
@@ -242,9 +226,13 @@ impl Life {
         for known in &self.known {
             let shown = &statuses[&known.id];
             let Some(since) = self.dead.get(&known.holder).copied() else {
-                if shown != "active" {
+                let is_back = self.back.get(&known.holder).copied();
+                if shown == "active" {
+                    continue;
+                }
+                if is_back.is_none_or(|since| now - since.max(self.silent_until) > BACK_WITHIN) && !restricted {
                     let work = self.relight.work_of(&known.id).await;
-                    panic!("{when}: @{} is shown as {shown}, and its token is good: {work}", known.username);
+                    panic!("{when}: @{} is shown as {shown}, and its token is good: {work}", known.name());
                 }
                 continue;
             };
@@ -252,7 +240,7 @@ impl Life {
                 let late = now - since.max(self.silent_until);
                 if !restricted && late > NOTICED_WITHIN {
                     let work = self.relight.work_of(&known.id).await;
-                    panic!("{when}: @{} died {late} ago and is shown as active: {work}", known.username);
+                    panic!("{when}: @{} died {late} ago and is shown as active: {work}", known.name());
                 }
             } else if !self.reconnect.contains_key(&known.holder) && self.random.random_bool(0.8) {
                 let days = self.random.random_range(1..10);
@@ -272,7 +260,7 @@ impl Life {
             let mails = self.relight.mails_to(owner);
             let count = |words: &str| {
                 let of_kind = mails.iter().filter(|(subject, _)| subject.contains(words));
-                of_kind.filter(|(_, text)| mentions(text, &known.username)).count()
+                of_kind.filter(|(_, text)| mentions(text, &known.names)).count()
             };
             let told = Told {
                 expired: count(" need"),
@@ -287,11 +275,11 @@ impl Life {
             if told.reminded.abs_diff(expected.reminded) <= doubtful {
                 expected.reminded = told.reminded;
             }
-            assert_eq!(told, expected, "what {owner} was told of @{}", known.username);
+            assert_eq!(told, expected, "what {owner} was told of @{}", known.name());
         }
     }
 }
 
-fn mentions(text: &str, username: &str) -> bool {
-    text.lines().any(|line| line.strip_prefix('@') == Some(username))
+fn mentions(text: &str, names: &[String]) -> bool {
+    text.lines().filter_map(|line| line.strip_prefix('@')).any(|name| names.iter().any(|known| known == name))
 }

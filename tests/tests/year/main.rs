@@ -5,6 +5,7 @@
 
 mod crowd;
 mod life;
+mod mishaps;
 mod told;
 
 use engine::on_both_engines;

@@ -45,9 +45,13 @@ impl Commands {
             link_ends_at: None,
             browser,
         };
-        let has_granted = to == Connection::Business && ask == Ask::Usual && self.has_granted(user).await?;
-        // Facebook doesn't let who has granted before choose Pages again, unless it is asked to.
-        self.set_out(start, if has_granted { Ask::Permissions } else { ask }).await
+        let ask = match ask {
+            Ask::Usual if to == Connection::Business && self.lost_data_access(user).await? => Ask::DataAccess,
+            // Facebook doesn't let a member who has granted before choose Pages again, unless it is asked to.
+            Ask::Usual if to == Connection::Business && self.has_granted(user).await? => Ask::Permissions,
+            ask => ask,
+        };
+        self.set_out(start, ask).await
     }
 
     /// Begins an attempt and builds the login's URL for it.

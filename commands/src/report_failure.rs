@@ -68,6 +68,7 @@ impl Commands {
                 trace: answer.and_then(|answer| answer.trace.clone()),
                 permission,
                 row: Some(row.name.to_owned()),
+                for_good: !row.may_return,
                 certainty: row.certainty,
                 ..Evidence::of(call, self.clock.now())
             };

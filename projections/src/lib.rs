@@ -7,6 +7,7 @@ mod account_status;
 pub mod accounts;
 pub mod feeds;
 pub mod jobs;
+pub mod pictures;
 pub mod story;
 pub mod widgets;
 mod work;

@@ -79,6 +79,26 @@ async fn pages_of_posts_are_turned_by_their_cursor() {
 }
 
 #[tokio::test]
+async fn where_meta_wants_to_be_asked_for_less_it_is_from_then_on() {
+    let sandbox = sandbox().await;
+    let (consumer, _) = clients(&sandbox, PATIENT);
+    let long = consumer_token(&sandbox, &consumer, "oakandiron").await;
+    let id = consumer.me(&long.token).await.expect("identified").profile.instagram_id;
+    let words = "Please reduce the amount of data you're asking for, then retry your request";
+    let body = serde_json::json!({"error": {"message": words, "type": "OAuthException", "code": 1}});
+    let path = Some("/media".to_owned());
+    sandbox.act(Action::Answer { status: 400, body, calls: Some(2), holder: None, path }).expect("done");
+    let calls = || sandbox.world().calls;
+    let before = calls();
+    // 8, 4, then 2 at once.
+    assert_eq!(consumer.media(&long.token, &id, 8).await.expect("posts").len(), 8);
+    assert_eq!(calls() - before, 2 + 4);
+    let before = calls();
+    assert_eq!(consumer.media(&long.token, &id, 4).await.expect("posts").len(), 4);
+    assert_eq!(calls() - before, 2);
+}
+
+#[tokio::test]
 async fn a_business_login_shows_every_page_and_its_account() {
     let sandbox = sandbox().await;
     let (_, business) = clients(&sandbox, PATIENT);

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod body;
+pub mod data;
 pub mod events;
 pub mod idempotency;
 pub mod names;

@@ -124,6 +124,7 @@ fn api() -> Vec<Route> {
     vec![
         Route::api(GET, "/api/v1/accounts", KEYS, READS_AS_STAFF, routes!(json::accounts::list)),
         Route::api(GET, "/api/v1/accounts/{id}", KEYS, READS_AS_STAFF, routes!(json::accounts::one)),
+        Route::api(GET, "/api/v1/accounts/{id}/data", HELPING_KEYS, READS_AS_STAFF, routes!(json::data::data)),
         Route::api(GET, "/api/v1/accounts/{id}/history", STAFF_KEYS, READS_AS_STAFF, routes!(json::events::history)),
         Route::api(DELETE, "/api/v1/accounts/{id}", ADMIN_KEYS, ERASURE, routes!(json::accounts::erase)),
         Route::api(POST, "/api/v1/accounts/{id}/check", HELPING_KEYS, ROWS, routes!(json::accounts::check)),

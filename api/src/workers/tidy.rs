@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use commands::{allowance, attempt, clock::Standing, link};
-use projections::{feeds, jobs};
+use projections::{feeds, jobs, pictures};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -62,6 +62,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             feeds::forget_of_gone(app.database(), app.commands.clock.now() - days(kept.posts_days)).await
         {
             tracing::warn!(%error, "posts of accounts that are gone could not be deleted");
+        }
+        if let Err(error) = pictures::forget_ended(app.database(), app.commands.clock.now()).await {
+            tracing::warn!(%error, "ended pictures could not be taken out of feeds");
         }
         if let Err(error) = link::forget_before(app.database(), app.commands.clock.now()).await {
             tracing::warn!(%error, "reconnect links that ended could not be forgotten");

@@ -1,7 +1,7 @@
 //! The rows of attempts.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, AttemptId, UserId};
+use domain::{AccountId, AttemptId, Reason, UserId};
 use engine::{Database, sql};
 
 use super::{
@@ -113,6 +113,24 @@ impl Commands {
         .bind(user.to_string())
         .scalar(self.store.database())
         .await?)
+    }
+
+    /// Whether data access of an account has ended that this member logged in for through Facebook.
+    pub(crate) async fn lost_data_access(&self, user: UserId) -> Result<bool, Error> {
+        let ids: Vec<String> =
+            sql("SELECT DISTINCT aa.account_id FROM attempt_accounts aa JOIN attempts a ON a.id = aa.attempt_id \
+             WHERE a.user_id = $1 AND a.connection = 'business' ORDER BY aa.account_id LIMIT 50")
+            .bind(user.to_string())
+            .scalars(self.store.database())
+            .await?;
+        for id in ids {
+            // An account that can't be read keeps no login from beginning.
+            let Ok(token) = self.token(parse(&id)?).await else { continue };
+            if token.expired() == Some(Reason::DataAccessEnded) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The accounts that an attempt was about.

@@ -43,6 +43,7 @@ const ROWS: &[(&[&str], ExchangeFailure)] = &[
             "validating application",
             "redirect uri",
             "redirect_uri",
+            "access token signature",
         ],
         ExchangeFailure::App,
     ),

@@ -64,6 +64,9 @@ pub struct Evidence {
     /// The name of the table's row by which the answer was judged ([`ROWS`]); absent in events of before the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
+    /// A token that expired by it won't work again ([`Row::may_return`], as it was when this was judged).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_good: bool,
     /// Whether Meta's answer leaves the reason open: it may be another one.
     #[serde(default, skip_serializing_if = "Certainty::is_certain")]
     pub certainty: Certainty,
@@ -80,6 +83,7 @@ impl Evidence {
             trace: None,
             permission: None,
             row: None,
+            for_good: false,
             certainty: Certainty::Certain,
         }
     }
@@ -108,11 +112,6 @@ impl Row {
             && (self.subcodes.is_empty() || answer.subcode.is_some_and(|subcode| self.subcodes.contains(&subcode)))
             && (self.words.is_empty() || self.words.iter().any(|words| message.contains(words)))
     }
-
-    /// The row of a name that evidence has.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        ROWS.iter().find(|row| row.name == name)
-    }
 }
 
 impl Evidence {
@@ -120,14 +119,10 @@ impl Evidence {
     /// may see otherwise.
     pub fn may_return(evidence: Option<&Self>, reason: Reason) -> bool {
         let Some(evidence) = evidence else { return true };
-        match evidence.row.as_deref().and_then(Row::named) {
-            Some(row) => row.may_return,
-            // Events of before the table, and what is no answer.
-            None => {
-                evidence.call != Call::Deauthorization
-                    && !matches!(reason, Reason::AppRemoved | Reason::PasswordChanged | Reason::Lifetime)
-            }
-        }
+        // Events of before the table have no row, and neither has what is no answer.
+        let is_judged = evidence.row.is_some();
+        let passes = !matches!(reason, Reason::AppRemoved | Reason::PasswordChanged | Reason::Lifetime);
+        !evidence.for_good && evidence.call != Call::Deauthorization && (is_judged || passes)
     }
 }
 

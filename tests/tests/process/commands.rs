@@ -152,6 +152,14 @@ on_both_engines! {
         let output = ill.run(&["doctor"], "");
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stdout).contains("WRONG Meta does not answer"));
+        for app in ["INSTAGRAM", "FACEBOOK"] {
+            let mut ill = place.settings.clone();
+            ill.set(&format!("{app}__APP_SECRET"), "another-secret");
+            let output = ill.run(&["doctor"], "");
+            assert!(!output.status.success(), "{app}");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains("WRONG Meta refuses the app with"), "{app}: {said}");
+        }
     }
 
     async fn told_to_end_it_finishes_a_login_and_its_pulls(engine: Engine) {

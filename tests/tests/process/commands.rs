@@ -75,7 +75,7 @@ on_both_engines! {
 
         let story = place.run(&["history", &account], "");
         for words in ["Connected through Instagram", "Access granted, generation 1", "was added (Upgraded)",
-            "Meta says that the password was changed", "Token expired: password changed", "by relight,", "by user:",
+            "Meta says that the password was changed", "Token expired: the password was changed", "by relight,", "by user:",
             "then: expired (password_changed)"] {
             assert!(story.contains(words), "{words}: {story}");
         }

@@ -40,7 +40,7 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
     let database = TestDatabase::new(engine).await;
     let store = store::of(Database::open(database.url(), Options::default()).await?);
     let accounts = bench.size(ACCOUNTS);
-    let mut some = AccountId::new(Uuid::now_v7());
+    let mut some = Vec::new();
     for _ in 0..accounts / AT_ONCE {
         some = append(&store, AT_ONCE).await?;
     }
@@ -48,13 +48,13 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
     let registry = projections::registry(Schedule::default());
     let events = number(f64::from(3 * accounts));
     let catch_up = registry.catch_up(&store, projections::ACCOUNT_STATUS);
-    let (_, waited) = beside(&store, some, async { catch_up.await.map_err(Into::into) }).await?;
+    let (_, waited) = beside(&store, &some, async { catch_up.await.map_err(Into::into) }).await?;
     let name =
         format!("a catch-up of account_status, {events} events: how long a command or a claim took meanwhile, p99");
     bench.figure(Figure::alone(name, ms(percentile(&waited, 99)), "ms", "≤ 100"));
     registry.catch_up(&store, projections::WORK).await?;
     let rebuild = registry.rebuild(&store, projections::WORK, &|_, _| ());
-    let (took, waited) = beside(&store, some, async { rebuild.await.map_err(Into::into) }).await?;
+    let (took, waited) = beside(&store, &some, async { rebuild.await.map_err(Into::into) }).await?;
     let name = format!("a rebuild of the jobs of {} accounts", number(f64::from(accounts)));
     bench.figure(Figure::alone(name.clone(), took.as_secs_f64(), "s", "≤ 60"));
     let name = format!("{name}: the longest that a command or a claim took meanwhile");
@@ -65,7 +65,7 @@ pub(crate) async fn measure(bench: &Bench, engine: Engine) -> Result<()> {
 /// Work, and what others do meanwhile: how long it took, and how long each command and claim of theirs, the shortest first.
 async fn beside(
     store: &Store,
-    account: AccountId,
+    accounts: &[AccountId],
     work: impl Future<Output = Result<()>>,
 ) -> Result<(Duration, Vec<Duration>)> {
     let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
@@ -74,7 +74,7 @@ async fn beside(
         is_over.store(true, Ordering::Relaxed);
         done.map(|()| begun.elapsed())
     };
-    let (took, waited) = tokio::join!(work, others(store, account, &is_over));
+    let (took, waited) = tokio::join!(work, others(store, accounts, &is_over));
     let mut waited = waited?;
     waited.sort_unstable();
     Ok((took?, waited))
@@ -88,17 +88,20 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Commands and claims of others: how long each took.
-async fn others(store: &Store, account: AccountId, is_over: &AtomicBool) -> Result<Vec<Duration>> {
+/// Commands and claims of others, for one of these accounts after another: how long each took.
+async fn others(store: &Store, accounts: &[AccountId], is_over: &AtomicBool) -> Result<Vec<Duration>> {
     let worker = Worker::new(store.database(), "bench".to_owned());
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap_or_default();
     let mut all = Vec::new();
-    while !is_over.load(Ordering::Relaxed) {
+    for account in accounts.iter().cycle() {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
         let begun = Instant::now();
         let widget = WidgetId::new(Uuid::now_v7());
         let mut unit = store.unit(metadata());
         let add = AccountCommand::AddWidget { widget, plan: Plan::Free, by: Authority::Staff };
-        unit.execute::<Account>(account, add).await?;
+        unit.execute::<Account>(*account, add).await?;
         unit.commit().await?;
         all.push(begun.elapsed());
         let begun = Instant::now();
@@ -109,8 +112,8 @@ async fn others(store: &Store, account: AccountId, is_over: &AtomicBool) -> Resu
     Ok(all)
 }
 
-/// Appends the first events of so many accounts; the last one's id.
-async fn append(store: &Store, accounts: u32) -> Result<AccountId> {
+/// Appends the first events of so many accounts; their ids.
+async fn append(store: &Store, accounts: u32) -> Result<Vec<AccountId>> {
     let at = DateTime::from_timestamp(1_700_000_000, 0).unwrap_or_default();
     let ids: Vec<_> = (0..accounts).map(|_| AccountId::new(Uuid::now_v7())).collect();
     let mut rows = Rows::default();
@@ -121,7 +124,7 @@ async fn append(store: &Store, accounts: u32) -> Result<AccountId> {
         rows.push("account", *id, 2, &AccountEvent::WidgetAdded { widget, plan: Plan::Upgraded })?;
     }
     rows.append(store, at).await?;
-    Ok(*ids.last().unwrap_or(&AccountId::new(Uuid::nil())))
+    Ok(ids)
 }
 
 #[derive(Default)]

@@ -4,6 +4,7 @@ use ::api::sign_in::Role;
 use chrono::TimeDelta;
 use engine::on_both_engines;
 use sandbox::{Action, person::Consent};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tests::{browser::Browser, relight::Relight, until};
 
@@ -60,6 +61,11 @@ async fn business(relight: &Relight, owner: &Browser, name: &str) -> String {
     relight.accounts().await.into_iter().find(|account| !before.contains(account)).expect("a new one")
 }
 
+/// What `/me/accounts` answers where it lists these Pages, without the accounts that are linked to them.
+fn list_of(pages: &[impl Serialize]) -> Value {
+    json!({ "data": pages })
+}
+
 async fn incidents(relight: &Relight) -> usize {
     relight.commands().open_incidents().await.expect("read").len()
 }
@@ -83,6 +89,30 @@ on_both_engines! {
         relight.settled().await;
         let calls = relight.sandbox.world().calls - before;
         assert!((1..=2).contains(&calls), "{calls} calls although the app is throttled");
+    }
+
+    async fn a_limit_of_one_account_leaves_the_others_their_calls(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let (one, other) = (relight.connected(&owner, LUMA).await, relight.connected(&owner, SALT).await);
+        relight.pass(TimeDelta::minutes(6));
+        relight.settled().await;
+        let mut body = error("User request limit reached", 17, None);
+        body["error"]["is_transient"] = true.into();
+        relight.act(answer(LUMA, "/instagram/", 400, body));
+        let calls = || relight.sandbox.world().calls;
+        let before = calls();
+        owner.press(&format!("/accounts/{one}/check"), &[]).await;
+        until("a call", async || calls() > before).await;
+        for _ in 0..4 {
+            relight.settled().await;
+            relight.pass(TimeDelta::minutes(2));
+        }
+        relight.settled().await;
+        assert_eq!(calls() - before, 1, "asked again within ten minutes");
+        owner.press(&format!("/accounts/{other}/check"), &[]).await;
+        until("the other's call", async || calls() > before + 1).await;
+        assert!(!has(&relight, &one, "Expired").await);
     }
 
     async fn an_app_that_is_switched_off_is_an_incident_and_expires_nobody(engine: Engine) {
@@ -273,24 +303,42 @@ on_both_engines! {
     }
 
     async fn one_page_that_meta_refuses_keeps_no_other_from_being_connected(engine: Engine) {
+        for (status, words, code, subcode) in [
+            (403, "(#283) Requires pages_read_engagement permission to manage the object", 283, None),
+            (403, "(#10) This endpoint requires the 'pages_read_engagement' permission", 10, None),
+            (400, "This Page access token belongs to a Page that is not accessible.", 190, None),
+            (400, "Unsupported get request. Object with ID '700202' does not exist", 100, Some(33)),
+        ] {
+            let relight = Relight::start(engine).await;
+            let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+            let holder = relight.holder(MIA);
+            let pages = relight.sandbox.world().people[&holder].pages.clone();
+            relight.act(answer("", "/me/accounts", 200, list_of(&pages)));
+            relight.act(answer("", &format!("/{}", pages[0].id), status, error(words, code, subcode)));
+            let path = owner.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a result");
+            let page = owner.open(&path).await;
+            let ids = sandbox::person::values_of(&page.html, "account");
+            assert_eq!(ids.len(), pages.len() - 1, "{words}: {}", page.text());
+            let chosen: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
+            owner.press(&format!("{path}/choose"), &chosen).await;
+            owner.until(&path, &format!("Meta does not let us read the Page {}", pages[0].name)).await;
+            assert_eq!(relight.accounts().await.len(), pages.len() - 1, "{words}");
+        }
+    }
+
+    async fn an_account_whose_page_the_list_leaves_out_is_refreshed_by_its_tick(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let holder = relight.holder(MIA);
+        owner.connect_all(holder.clone()).await;
         let pages = relight.sandbox.world().people[&holder].pages.clone();
-        assert!(pages.len() > 1, "{pages:?}");
-        let list: Vec<_> = pages.iter().map(|page| json!({"id": page.id, "name": page.name})).collect();
-        relight.act(answer("", "/me/accounts", 200, json!({ "data": list })));
-        let words = "(#283) Requires pages_read_engagement permission to manage the object";
-        relight.act(answer("", &format!("/{}", pages[0].id), 403, error(words, 283, None)));
-        let path = owner.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a result");
-        let page = owner.open(&path).await;
-        if !page.text().contains("is connected") {
-            let ids = sandbox::person::values_of(&page.html, "account");
-            let chosen: Vec<_> = ids.iter().map(|id| ("account", id.as_str())).collect();
-            owner.press(&format!("{path}/choose"), &chosen).await;
+        until("the accounts", async || relight.accounts().await.len() == pages.len()).await;
+        relight.act(answer("", "/me/accounts", 200, list_of(&pages[..1])));
+        for account in relight.accounts().await {
+            let button = format!("/accounts/{account}/refresh");
+            owner.result(&button, &[], &Consent::of(holder.clone())).await.says("is refreshed");
+            assert!(has(&relight, &account, "Refreshed").await);
         }
-        owner.until(&path, &format!("Meta does not let us read the Page {}", pages[0].name)).await;
-        assert!(!relight.accounts().await.is_empty());
     }
 
     async fn a_page_that_a_portfolio_owns_is_reached_by_its_tick(engine: Engine) {

@@ -1,4 +1,4 @@
-//! What Meta calls: somebody removed the app, or wants their data deleted.
+//! Meta's callbacks: deauthorization (a person removed the app) and requests to delete a person's data.
 
 use axum::{
     Json,
@@ -21,7 +21,14 @@ pub struct Signed {
     signed_request: String,
 }
 
-/// `POST /meta/{connection}/deauthorize`. Whoever is unknown here is a quiet success, as Meta asks for; so is a repeat.
+/// The login that Meta calls about, and what it signed.
+fn read(connection: &str, form: Result<Form<Signed>, FormRejection>) -> Result<(Connection, Signed), Error> {
+    let connection = connection.parse().map_err(|_| Error::Missing)?;
+    let Ok(Form(signed)) = form else { return Err(Error::Bad("There is no signed_request.".to_owned())) };
+    Ok((connection, signed))
+}
+
+/// `POST /meta/{connection}/deauthorize`. Answers 200 for an unknown person and for a repeat, too, as Meta asks for.
 pub async fn deauthorize(
     State(app): State<App>,
     Path(connection): Path<String>,
@@ -29,11 +36,10 @@ pub async fn deauthorize(
     request: RequestId,
     form: Result<Form<Signed>, FormRejection>,
 ) -> Result<StatusCode, Error> {
-    let connection: Connection = connection.parse().map_err(|_| Error::Missing)?;
-    let Ok(Form(signed)) = form else { return Err(Error::Bad("There is no signed_request.".to_owned())) };
+    let (connection, signed) = read(&connection, form)?;
     match app.commands.deauthorize(connection, &signed.signed_request, &request.context(Actor::Meta)).await {
         Ok(accounts) => {
-            tracing::info!(%connection, accounts, "Meta says that somebody removed the app");
+            tracing::info!(%connection, accounts, "Meta says that a person removed the app");
             Ok(StatusCode::OK)
         }
         Err(commands::Error::NotOffered) => Err(Error::Missing),
@@ -60,11 +66,10 @@ pub async fn data_deletion(
     request: RequestId,
     form: Result<Form<Signed>, FormRejection>,
 ) -> Result<Json<Deletion>, Error> {
-    let connection: Connection = connection.parse().map_err(|_| Error::Missing)?;
-    let Ok(Form(signed)) = form else { return Err(Error::Bad("There is no signed_request.".to_owned())) };
+    let (connection, signed) = read(&connection, form)?;
     match app.commands.delete_data(connection, &signed.signed_request, &request.context(Actor::Meta)).await {
         Ok(code) => {
-            tracing::info!(%connection, code, "Meta asks to delete somebody's data");
+            tracing::info!(%connection, code, "Meta asks to delete a person's data");
             let url = format!("{}/deletion/{code}", app.config.public_url());
             Ok(Json(Deletion { url, confirmation_code: code }))
         }

@@ -1,4 +1,4 @@
-//! Deauthorize: Meta says that somebody removed the app. Every account whose current generation that person granted before
+//! Deauthorization: Meta says that a person removed the app. Every account whose current generation that person granted before
 //! then can't be read any more, and is marked so at once.
 
 use chrono::{DateTime, Utc};

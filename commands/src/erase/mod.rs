@@ -1,58 +1,28 @@
-//! Erase: everything about a person goes. The journal keeps its facts, which name nobody.
+//! Erasure: deletes all personal data of an account. The journal keeps its events, which have no personal data.
 //!
 //! A request is a row, and so is each account of it: whatever stops in between goes on ([`Commands::go_on_erasing`]). First what
 //! gives access is destroyed and the account's work ends (`ErasureRequested`); then the rows go, in one commit with `Erased` and
-//! its receipt. Meta may ask for what one person's grant brought alone: then the account stays, for it is somebody else's too.
+//! its receipt. Meta may ask for what one person's grant brought alone: then the account stays, because other people use it too.
+
+mod decisions;
+mod rows;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{
-    Account, AccountCommand, AccountId, Actor, Connection, Evidence, Reason, Token, TokenCommand, account::Standing,
-    failure::Call, token::Revocation,
-};
-use engine::{Decision, Query, StoreError, Unit, sql};
+use domain::{AccountId, Actor, Connection, account::Standing};
+use engine::{Query, StoreError, sql};
 use rand::{Rng, distr::Alphanumeric};
 
-use crate::{App, Commands, Context, Error, deauthorize::of_person, hold, link, profiles, vault::Vault};
+pub use self::rows::tables;
+use self::{
+    decisions::{Begin, End, EraseGrant},
+    rows::{ROWS, SEARCHED, of},
+};
+use crate::{App, Commands, Context, Error, deauthorize::of_person, profiles};
 
 /// So long after an erasure ended the files are emptied again.
 const SCRUBBED_FOR: TimeDelta = TimeDelta::minutes(10);
-
-/// What belongs to an account: the kind, as receipts name it, and the condition of its rows. What the projections make of the
-/// account goes with `Erased`.
-const ROWS: &[(&str, &str)] = &[
-    ("attempt_accounts", "account_id = $1"),
-    ("checks", "account_id = $1"),
-    ("feeds", "account_id = $1"),
-    ("invitations", "account_id = $1"),
-    ("notices", "account_id = $1"),
-    ("profiles", "account_id = $1"),
-    ("reconnect_links", "account_id = $1"),
-    ("renewal_failures", "account_id = $1"),
-    ("snapshots", "aggregate_type IN ('account', 'token') AND aggregate_id = $1"),
-    ("token_errors", "account_id = $1"),
-    ("tries", "account_id = $1"),
-    ("vault", "account_id = $1"),
-    ("verdicts", "account_id = $1"),
-    ("widget_accounts", "account_id = $1"),
-];
-
-/// What is looked for in whole tables: deleted before the others, so that nobody's commit waits for it. Attempts that were about
-/// other accounts may name this one (`$2`, as JSON) among those that a login reached.
-const SEARCHED: &[(&str, &str)] = &[
-    (
-        "attempts",
-        "id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1) OR replace(outcome, $2, '') <> outcome \
-         OR replace(pending, $2, '') <> pending",
-    ),
-    ("webhook_deliveries", "account_id = $1"),
-];
-
-/// The tables that an erasure deletes from: what is left of it in a server's files goes with `relight erase --scrub`.
-pub fn tables() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().chain(SEARCHED).map(|(table, _)| *table)
-}
 
 /// Who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +92,7 @@ impl Commands {
         self.erase(&meant, what, (AskedBy::Meta, signed.issued_at), context).await
     }
 
-    /// Erases an account, whoever uses it.
+    /// Erases an account with all its users' access to it.
     ///
     /// # Errors
     /// When the account is missing, or the store fails; it goes on then.
@@ -299,109 +269,5 @@ impl Commands {
             }
         }
         Ok(receipt)
-    }
-}
-
-/// A statement about an account's rows: its id, and where it is searched for by name, that.
-fn of(statement: String, its: &str, account: AccountId, quoted: &str) -> Query {
-    let query = sql(statement).bind(account.to_string());
-    if its.contains("$2") { query.bind(quoted) } else { query }
-}
-
-/// Nothing gives access any more, and all work ends.
-struct Begin {
-    account: AccountId,
-    /// Not where somebody has granted access since.
-    unless_since: Option<DateTime<Utc>>,
-}
-
-impl Decision for Begin {
-    /// Whether it begins, or has begun.
-    type Output = bool;
-    type Error = Error;
-
-    async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
-        let Self { account, unless_since } = *self;
-        let (state, token) = (unit.load::<Account>(account).await?, unit.load::<Token>(account).await?);
-        let is_of_the_login = match state.standing() {
-            Standing::Connected(uses) | Standing::Disconnected(uses) => uses == Connection::Consumer,
-            _ => true,
-        };
-        let is_newer = |since| token.current().is_some_and(|token| token.granted_at >= since);
-        if unless_since.is_some_and(|since| is_newer(since) || !is_of_the_login) {
-            return Ok(false);
-        }
-        unit.execute::<Account>(account, AccountCommand::RequestErasure).await?;
-        unit.execute::<Token>(account, TokenCommand::Revoke(Revocation::Erased)).await?;
-        unit.write(Vault::destroy(account));
-        unit.write(link::all_dead(account));
-        unit.write(hold::nothing(account));
-        Ok(true)
-    }
-}
-
-/// The rows go, and the journal says so.
-struct End {
-    account: AccountId,
-    receipt: BTreeMap<String, u64>,
-    ended: Query,
-}
-
-impl Decision for End {
-    type Output = ();
-    type Error = Error;
-
-    async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { account, receipt, ended } = self;
-        for (table, its) in ROWS {
-            unit.write(sql(format!("DELETE FROM {table} WHERE {its}")).bind(account.to_string()));
-        }
-        unit.write(ended.clone());
-        Ok(unit.execute::<Account>(*account, AccountCommand::RecordErasure { receipt: receipt.clone() }).await?)
-    }
-}
-
-/// A person's grant goes: the token, and who that was. The account and its widgets stay, for another person to refresh.
-struct EraseGrant {
-    account: AccountId,
-    issued_at: DateTime<Utc>,
-    /// Its token lies in the vault still.
-    is_sealed: bool,
-    ended: Query,
-}
-
-impl Decision for EraseGrant {
-    /// Whether it was the grant that was asked about.
-    type Output = bool;
-    type Error = Error;
-
-    async fn decide(&self, unit: &mut Unit) -> Result<bool, Error> {
-        let Self { account, issued_at, is_sealed, ended } = self;
-        let (account, at) = (*account, unit.metadata().at);
-        let (id, token) = (account.to_string(), unit.load::<Token>(account).await?);
-        let of_account = |statement: &'static str| sql(statement).bind(id.as_str());
-        if let Some(current) = token.current() {
-            if current.granted_at >= *issued_at || current.connection != Connection::Business {
-                return Ok(false);
-            }
-            let evidence = Evidence::of(Call::Deauthorization, at);
-            let report = TokenCommand::ReportFailure { token: current.id, reason: Reason::AppRemoved, evidence };
-            unit.execute::<Token>(account, report).await?;
-            // Refused, and decided anew, if another token has taken its place.
-            let of_token = |statement: &'static str| of_account(statement).bind(current.id.to_string());
-            let is_there = "UPDATE vault SET token_id = token_id WHERE account_id = $1 AND token_id = $2";
-            if *is_sealed {
-                unit.write(of_token(is_there).guarded());
-            }
-            unit.write(of_token("DELETE FROM vault WHERE account_id = $1 AND token_id = $2"));
-        }
-        unit.write(of_account("UPDATE profiles SET grantor_id = NULL WHERE account_id = $1"));
-        unit.write(of_account("DELETE FROM token_errors WHERE account_id = $1"));
-        unit.write(of_account(
-            "DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1)",
-        ));
-        unit.write(hold::nothing(account));
-        unit.write(ended.clone());
-        Ok(true)
     }
 }

@@ -124,12 +124,8 @@ impl Commands {
             // Its time was over anyway.
             return Ok(false);
         }
-        if sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)")
-            .bind(account.to_string())
-            .scalar::<bool>(database)
-            .await?
-        {
-            // What an incident left over is no new one.
+        if self.is_left_over(account).await? {
+            // No new one.
             return Ok(false);
         }
         let granted_by = if clearly { profiles::grantor(database, account).await? } else { None };
@@ -171,6 +167,18 @@ impl Commands {
             tracing::error!(event = "app.refused", app, row, words, "Meta refuses the app: an incident is open");
         }
         Ok(())
+    }
+
+    /// Whether what is held against an account is left over from an incident that was closed: it counts against the account
+    /// then, however long its tries take.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_left_over(&self, account: AccountId) -> Result<bool, Error> {
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)")
+            .bind(account.to_string())
+            .scalar(self.store.database())
+            .await?)
     }
 
     /// Opens an incident and tells admins; whether there was none.

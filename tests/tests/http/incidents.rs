@@ -124,6 +124,28 @@ on_both_engines! {
         }).await;
     }
 
+    /// Each try comes half an hour after the last one by then: longer than an app counts as seen to work.
+    async fn a_single_account_is_expired_after_the_release_however_long_it_was_refused(engine: Engine) {
+        let (relight, owner, admin, accounts) = crowd(engine, &NAMES[..1]).await;
+        relight.act(Action::DeclinePermission {
+            holder: NAMES[0].to_owned(), permission: "instagram_business_basic".to_owned(),
+        });
+        owner.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
+        owner.until("/accounts", "Meta refuses our calls").await;
+        for _ in 0..48 {
+            relight.pass_and_settle(TimeDelta::minutes(30)).await;
+        }
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
+        let page = admin.open("/operations").await;
+        let release = page.html.split("action=\"").filter_map(|part| part.split('"').next())
+            .find(|path| path.ends_with("/release")).expect("a way out");
+        admin.press(release, &[]).await;
+        relight.pass_until("the expiry", TimeDelta::minutes(10), async || {
+            events(&relight, &accounts, "Expired").await == 1
+        }).await;
+        assert!(relight.commands().open_incidents().await.expect("read").is_empty(), "no new incident");
+    }
+
     async fn an_incident_of_days_forgets_nobody(engine: Engine) {
         let (relight, owner, _, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;

@@ -91,11 +91,17 @@ pub enum Outcome {
     NotConfirmed {
         /// Names of the accounts.
         usernames: Vec<String>,
+        /// Until when Meta's limit of calls lets no one ask.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<DateTime<Utc>>,
     },
     /// The posts could not be read with the new token just now: an error that passes, or a limit.
     NotRead {
         /// Names of the accounts.
         usernames: Vec<String>,
+        /// Until when Meta's limit of calls lets no one ask.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<DateTime<Utc>>,
     },
     /// Meta refused the new token the posts.
     ReadingRefused {
@@ -196,6 +202,23 @@ impl Outcome {
             Self::Connected { accounts, .. } | Self::Refreshed { accounts, .. } => accounts,
             Self::Switched { account } => std::slice::from_ref(account),
             _ => &[],
+        }
+    }
+
+    /// The same, where Meta's limit of calls lets no one ask before an instant.
+    pub(crate) fn limited(self, until: Option<DateTime<Utc>>) -> Self {
+        match self {
+            Self::NotRead { usernames, .. } => Self::NotRead { usernames, until },
+            Self::NotConfirmed { usernames, .. } => Self::NotConfirmed { usernames, until },
+            other => other,
+        }
+    }
+
+    /// Until when Meta's limit of calls lets no one ask.
+    pub(crate) const fn until(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::NotRead { until, .. } | Self::NotConfirmed { until, .. } => *until,
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
+use chrono::{DateTime, Utc};
 use domain::{
     Account, AccountId, Actor, Authority, Connection, Evidence, Right, TokenError, TokenId, Verdict,
     account::Standing,
@@ -113,7 +114,10 @@ impl Commands {
             };
             match self.store.run(&self.metadata(trip.context), &decision(proofs)).await {
                 Ok((Ending::Over, _)) => return Ok(()),
-                Ok((Ending::Waits(why), _)) => return self.await_again(trip.attempt, &why).await,
+                Ok((Ending::Waits(why), _)) => {
+                    let until = self.limited_until(trip, profiles);
+                    return self.await_again(trip.attempt, &why.limited(until)).await;
+                }
                 Err(Error::Token(TokenError::Changed) | Error::Store(StoreError::Conflict)) => refused = false,
                 // A guarded row: the attempt is over, another token lies in the vault, or the allowance is used up.
                 Err(Error::Store(StoreError::Refused)) => {
@@ -130,6 +134,13 @@ impl Commands {
             return self.finish(trip.attempt, &Outcome::TooOften, trip.context).await;
         }
         self.await_again(trip.attempt, &Outcome::Interrupted).await
+    }
+
+    /// Until when Meta's limits let no one ask about some of these accounts.
+    fn limited_until(&self, trip: &Trip<'_>, profiles: &[Profile]) -> Option<DateTime<Utc>> {
+        let budget = self.budget(trip.login.facts.connection)?;
+        let waits = profiles.iter().filter_map(|profile| budget.wait(Some(&profile.instagram_id), true));
+        waits.max().map(|wait| self.clock.now() + wait)
     }
 
     /// Whether a login for each of these accounts is more than an allowance has left.

@@ -110,9 +110,9 @@ impl Tally {
         } else if !unread.is_empty() || !unconfirmed.is_empty() {
             attempt.about(&about).into_iter().for_each(|write| unit.write(write));
             return Ending::Waits(if unread.is_empty() {
-                Outcome::NotConfirmed { usernames: unconfirmed }
+                Outcome::NotConfirmed { usernames: unconfirmed, until: None }
             } else {
-                Outcome::NotRead { usernames: [unread, unconfirmed].concat() }
+                Outcome::NotRead { usernames: [unread, unconfirmed].concat(), until: None }
             });
         } else if !kept.is_empty() {
             Outcome::AlreadyWorks { kept }

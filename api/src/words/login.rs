@@ -1,5 +1,6 @@
 //! How what came of a login is told.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use commands::{
     Outcome,
     callback::Refusal,
@@ -38,19 +39,26 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             let (title, text) = already_works(kept);
             Telling { title, text, code }
         }
-        Outcome::NotRead { usernames } => said(
+        Outcome::NotRead { usernames, until } => said(
             &format!("We could not read the posts of {} yet", names(usernames)),
             &[
-                "You logged in successfully, but Meta did not answer just now. The access token was not changed.",
-                "Try again in a minute. For ten minutes that needs no other login.",
+                match until {
+                    None => {
+                        "You logged in successfully, but Meta did not answer just now. The access token was not changed."
+                    }
+                    Some(_) => {
+                        "You logged in successfully, but Meta limits how often it answers us. The access token was not changed."
+                    }
+                },
+                &try_again(*until),
             ],
         ),
-        Outcome::NotConfirmed { usernames } => said(
+        Outcome::NotConfirmed { usernames, until } => said(
             &format!("Meta did not say whether {} still works", names(usernames)),
             &[
                 "Another person made the present connection, so it is only replaced when Meta says that it no longer \
                  works. The access token was not changed.",
-                "Try again in a minute. For ten minutes that needs no other login.",
+                &try_again(*until),
             ],
         ),
         Outcome::ReadingRefused { usernames } => said(
@@ -263,6 +271,16 @@ fn permissions(names: &[String]) -> String {
         _ => name.clone(),
     };
     list(&names.iter().map(told).collect::<Vec<_>>())
+}
+
+/// When to try again. `until`: Meta's limit of calls lets no one ask before.
+fn try_again(until: Option<DateTime<Utc>>) -> String {
+    let Some(until) = until else {
+        return "Try again in a minute. For ten minutes that needs no other login.".to_owned();
+    };
+    // The next full minute.
+    let from = until + TimeDelta::seconds(59);
+    format!("Try again after {}.", from.format("%H:%M UTC on %-d %B %Y"))
 }
 
 fn names(usernames: &[String]) -> String {

@@ -22,6 +22,8 @@ use crate::{Error, Outcome, vault::tables::GRANTS};
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(60);
 /// How long a grant waits for the choice of an account.
 pub const CHOICE: TimeDelta = TimeDelta::minutes(10);
+/// How long after the login's beginning a grant waits at most, where Meta's limit of calls lets no one ask sooner.
+const LIMITED: TimeDelta = TimeDelta::hours(3);
 /// After this a callback that was begun has been interrupted: every call to Meta has timed out by then, those of the login
 /// itself (a minute and a half at most) and four rounds of a minute that ask about its accounts.
 const INTERRUPTED: TimeDelta = TimeDelta::minutes(8);

@@ -5,7 +5,8 @@ use domain::{AccountId, AttemptId, Reason, UserId};
 use engine::{Database, sql};
 
 use super::{
-    Attempt, CHOICE, INTERRUPTED, Phase, Start, Started, grant_of, hash, parse, random_text, reference, unreadable,
+    Attempt, CHOICE, INTERRUPTED, LIMITED, Phase, Start, Started, grant_of, hash, parse, random_text, reference,
+    unreadable,
 };
 use crate::{Commands, Error, Outcome, login::Login, new_id};
 
@@ -205,16 +206,20 @@ impl Commands {
         Ok(asks == 1)
     }
 
-    /// Lets the grant that is kept wait to be tried again. It waits no longer than from its first time on.
+    /// Lets the grant that is kept wait to be tried again. It waits no longer than from its first time on; or, where Meta's
+    /// limit lets no one ask, as long after that as usual.
     pub(crate) async fn await_again(&self, attempt: &Attempt, why: &Outcome) -> Result<(), Error> {
+        let limited = why.until();
         let why = serde_json::to_string(why).map_err(|error| unreadable(&error.to_string()))?;
-        let (until, id) = (self.clock.now() + CHOICE, attempt.id.to_string());
-        sql("UPDATE attempts SET asking_until = NULL, pending = $1, \
-             choose_until = CASE WHEN choose_until < $2 THEN choose_until ELSE $2 END \
-             WHERE id = $3 AND phase = 'choosing'")
+        let usual = self.clock.now() + CHOICE;
+        let limited = limited.map(|until| (until + CHOICE).min(attempt.started_at + LIMITED));
+        sql("UPDATE attempts SET asking_until = NULL, pending = $1, choose_until = CASE \
+             WHEN choose_until < $2 THEN $2 WHEN choose_until > $3 THEN $3 ELSE choose_until END \
+             WHERE id = $4 AND phase = 'choosing'")
         .bind(&why)
-        .bind(until)
-        .bind(&id)
+        .bind(limited.unwrap_or(attempt.started_at))
+        .bind(limited.map_or(usual, |limited| limited.max(usual)))
+        .bind(attempt.id.to_string())
         .execute(self.store.database())
         .await?;
         Ok(())

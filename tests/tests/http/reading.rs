@@ -10,6 +10,7 @@ use sandbox::{
     person::{Consent, values_of},
 };
 use secrecy::ExposeSecret;
+use serde_json::json;
 use tests::{browser::Browser, relight::Relight};
 use tokio::task::JoinHandle;
 
@@ -87,6 +88,30 @@ on_both_engines! {
         owner.open(&path).await.says("@luma.ceramics is refreshed");
         assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
         owner.until_fresh(&format!("/accounts/{account}"), 1).await.says("Active");
+    }
+
+    async fn a_limit_of_calls_lets_the_login_wait_until_it_is_over(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        expired(&relight, &owner, &account).await;
+        let error = json!({"message": "(#4) Application request limit reached", "type": "OAuthException", "code": 4});
+        let (status, body, path) = (400, json!({ "error": error }), Some("/media".to_owned()));
+        relight.act(Action::Answer { status, body, calls: None, holder: None, path });
+        let path = owner.log_in(&format!("/accounts/{account}/refresh"), &[], &luma(&relight)).await.expect("a result");
+        relight.act(Action::StopFailing);
+        let over = relight.clock.now() + TimeDelta::minutes(15);
+        owner.open(&path).await.says("Meta limits how often it answers us").says("Code 1082")
+            .says(&format!("Try again after {}", (over + TimeDelta::seconds(50)).format("%H:%M UTC")));
+        let strings = relight.sandbox.world().tokens.len();
+        // Too early: it waits on.
+        relight.pass(TimeDelta::minutes(12));
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("Code 1082");
+        relight.pass(TimeDelta::minutes(11));
+        owner.press(&format!("{path}/again"), &AGAIN).await;
+        owner.open(&path).await.says("@luma.ceramics is refreshed");
+        assert_eq!(relight.sandbox.world().tokens.len(), strings, "nobody logged in again");
     }
 
     async fn a_stop_in_the_middle_of_a_login_costs_no_other_login(engine: Engine) {

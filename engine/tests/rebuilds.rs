@@ -9,6 +9,7 @@ use engine::{
     on_both_engines, sql,
     testing::{TestDatabase, until},
 };
+use tokio_util::sync::CancellationToken;
 
 /// More than a rebuild takes over at once, twice.
 const KEYS: usize = 12_000;
@@ -110,6 +111,12 @@ async fn scheduled(store: &Store) -> Vec<(String, i64)> {
     sql("SELECT key, cause FROM jobs WHERE kind = 'do' ORDER BY key").fetch_all(store.database()).await.expect("read")
 }
 
+/// How many rows and jobs stand beside.
+async fn beside(store: &Store) -> i64 {
+    let count = "SELECT (SELECT count(*) FROM todo_rebuild) + (SELECT count(*) FROM jobs_rebuild)";
+    sql(count).scalar(store.database()).await.expect("counted")
+}
+
 /// What the journal says is due.
 async fn due(store: &Store) -> Vec<(String, i64)> {
     let last = "SELECT e.aggregate_id, e.position FROM events e WHERE e.sequence = \
@@ -150,6 +157,31 @@ on_both_engines! {
         registry.catch_up(&store, "todo").await.expect("follows");
         assert_eq!(scheduled(&store).await, due(&store).await);
         assert!(*seen.lock().expect("not poisoned") >= i64::try_from(KEYS).expect("small"));
+    }
+
+    async fn what_a_rebuild_leaves_beside_is_removed_also_by_the_next_start(engine: Engine) {
+        let database = TestDatabase::new(engine, &MIGRATIONS).await;
+        let store = store(&database).await;
+        let keys: Vec<_> = (0..KEYS).map(key).collect();
+        append(&store, &keys, 1, |_| true).await;
+        let registry = Registry::new().view(Todo);
+        registry.catch_up(&store, "todo").await.expect("catches up");
+        registry.rebuild(&store, "todo", &|_, _| ()).await.expect("rebuilt");
+        assert_eq!(beside(&store).await, 0);
+        // As a program leaves it that is stopped behind the swap; another projection's jobs are none of this one's.
+        for sql in [
+            "INSERT INTO todo_rebuild SELECT * FROM todo",
+            "INSERT INTO jobs_rebuild SELECT * FROM jobs",
+            "UPDATE jobs_rebuild SET kind = 'other' WHERE key = 'key-00007'",
+        ] {
+            engine::sql(sql).execute(store.database()).await.expect("left");
+        }
+        let stop = CancellationToken::new();
+        let running = registry.run(&store, &stop);
+        until("nothing left beside", async || beside(&store).await == 1).await;
+        stop.cancel();
+        running.stopped().await;
+        assert_eq!(scheduled(&store).await, due(&store).await);
     }
 
     async fn whoever_reads_long_holds_up_nobody_but_the_rebuild(engine: Engine) {

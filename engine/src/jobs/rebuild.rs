@@ -5,12 +5,25 @@ use chrono::{DateTime, Utc};
 use super::schedule::list;
 use crate::{Bulk, Tx, sql};
 
-/// Removes what was scheduled beside of these kinds.
-pub(crate) async fn empty(tx: &mut Tx, kinds: &[&str]) -> Result<(), sqlx::Error> {
-    if !kinds.is_empty() {
-        sql(format!("DELETE FROM jobs_rebuild WHERE kind IN ({})", list(kinds))).execute(tx).await?;
+/// How many jobs are removed in one transaction.
+const AT_ONCE: usize = 10_000;
+
+/// Removes what was scheduled beside of these kinds about the next keys after one; the last of them, `None`: there were none.
+pub(crate) async fn empty_after(tx: &mut Tx, kinds: &[&str], after: &str) -> Result<Option<String>, sqlx::Error> {
+    if kinds.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let next = format!("SELECT key FROM jobs_rebuild WHERE key > $1 ORDER BY key LIMIT {AT_ONCE}");
+    let last = sql(format!("SELECT max(key) FROM ({next}) AS next")).bind(after);
+    let last: Option<String> = last.scalar(&mut *tx).await?;
+    if let Some(last) = &last {
+        sql(format!("DELETE FROM jobs_rebuild WHERE key > $1 AND key <= $2 AND kind IN ({})", list(kinds)))
+            .bind(after)
+            .bind(last)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(last)
 }
 
 /// The next keys about which jobs of these kinds are scheduled, here or beside: so many at most, in their order.

@@ -3,6 +3,7 @@
 mod batch;
 mod checkpoint;
 mod follower;
+mod parts;
 mod projection;
 mod quarantine;
 mod reaction;

@@ -7,6 +7,7 @@ use futures::FutureExt;
 
 use super::{
     checkpoint::Checkpoint,
+    parts::{Emptying, Taking},
     projection::{Projection, Target},
     quarantine,
     runner::{Program, Runner, Step, TURN},
@@ -15,8 +16,6 @@ use crate::{Dialect, Store, StoreError, Tx, jobs, sql};
 
 /// How many events are folded at once while both checkpoints are locked.
 const STEP: i64 = 200_000;
-/// The jobs of how many keys are taken over in one transaction.
-const RANGE: usize = 5_000;
 /// How long it waits before it asks for a lock again.
 const AFTER_A_LOCK: Duration = Duration::from_millis(200);
 
@@ -29,7 +28,10 @@ pub(super) async fn if_older<P: Projection>(
     projection: &Arc<P>,
     program: &Arc<Program>,
 ) -> Result<(), StoreError> {
-    let made_by = Runner::of_view(store, projection, Target::Serving, program).begin().await?.version;
+    let serving = Runner::of_view(store, projection, Target::Serving, program);
+    let made_by = serving.begin().await?.version;
+    // Of a program that was stopped behind the end of a rebuild.
+    clear(store, &serving, &Runner::of_view(store, projection, Target::Beside, program)).await?;
     if made_by < Runner::<P>::VERSION {
         tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
         rebuild(store, projection, program, &|_, _| ()).await?;
@@ -48,7 +50,9 @@ pub(super) async fn rebuild<P: Projection>(
     let serving = Runner::of_view(store, projection, Target::Serving, program);
     let mut beside = Runner::of_view(store, projection, Target::Beside, program);
     serving.begin().await?;
-    begin(store, &serving, &beside).await?;
+    while let Err(error) = begin(store, &serving, &beside).await {
+        after_a_lock(error).await?;
+    }
     let mut taking = Taking::from_the_first();
     loop {
         match beside.step().await? {
@@ -62,53 +66,12 @@ pub(super) async fn rebuild<P: Projection>(
             }
             Step::Stopped { position, failure } => return Err(unreadable(position, &failure)),
             Step::Wait => match take_over(store, &serving, &beside, &mut taking).await {
-                Ok(Taken::Over) => return Ok(()),
+                Ok(Taken::Over) => return clear(store, &serving, &beside).await,
                 // What came meanwhile can't be applied: the steps find out at which event.
                 Ok(Taken::Partly | Taken::Refused) => {}
-                // Somebody else has a lock, and others wait behind whoever waits for it.
-                Err(error) if error.is_locked() => tokio::time::sleep(AFTER_A_LOCK).await,
-                Err(error) => return Err(error),
+                Err(error) => after_a_lock(error).await?,
             },
         }
-    }
-}
-
-/// How far the jobs have been taken over: those of so many keys after others, each time in a transaction of its own.
-#[derive(Debug, Clone)]
-struct Taking {
-    /// How far both were when the first of them were taken over; `None`: none were yet.
-    since: Option<i64>,
-    /// All keys up to this one were taken over; `None`: all were.
-    after: Option<String>,
-    /// Who had events since, and comes again.
-    again: Vec<String>,
-}
-
-impl Taking {
-    const fn from_the_first() -> Self {
-        Self { since: None, after: Some(String::new()), again: Vec::new() }
-    }
-
-    /// Whose jobs are to be taken over next, and whether nobody's are then left. Both have reached `reached`.
-    async fn next(&mut self, tx: &mut Tx, kinds: &[&str], reached: i64) -> Result<(Vec<String>, bool), StoreError> {
-        let since = *self.since.get_or_insert(reached);
-        if let Some(after) = &mut self.after {
-            let keys = jobs::keys_after(tx, kinds, after, RANGE).await?;
-            match keys.last() {
-                Some(last) => after.clone_from(last),
-                None => self.after = None,
-            }
-            return Ok((keys, false));
-        }
-        if self.again.is_empty() {
-            let keys = with_events_after(tx, since).await?;
-            if keys.len() <= RANGE {
-                return Ok((keys, true));
-            }
-            (self.again, self.since) = (keys, Some(reached));
-        }
-        let rest = self.again.len().saturating_sub(RANGE);
-        Ok((self.again.split_off(rest), false))
     }
 }
 
@@ -131,25 +94,55 @@ impl<P: Projection> Runner<P> {
 
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
 async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
-    let mut tx = store.database().begin().await?;
-    not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
-    let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
-    not_newer::<P>(begun.as_ref())?;
-    // What another program could not apply may be no obstacle to this one.
-    let is_clean = !quarantine::is_of_another(&mut tx, &beside.name(), &beside.program.name).await?;
-    let goes_on = |begun: Checkpoint| begun.version == Runner::<P>::VERSION && begun.failure.is_none();
-    if is_clean && begun.is_some_and(goes_on) {
-        return Ok(());
+    let mut emptying = Emptying::from_the_first();
+    loop {
+        let mut tx = store.database().begin().await?;
+        bounded_by_locks(&mut tx).await?;
+        not_newer::<P>(Checkpoint::locked(&mut tx, &serving.name()).await?.as_ref())?;
+        let begun = Checkpoint::locked(&mut tx, &beside.name()).await?;
+        not_newer::<P>(begun.as_ref())?;
+        // What another program could not apply may be no obstacle to this one.
+        let is_clean = !quarantine::is_of_another(&mut tx, &beside.name(), &beside.program.name).await?;
+        let goes_on = |begun: Checkpoint| begun.version == Runner::<P>::VERSION && begun.failure.is_none();
+        if is_clean && begun.is_some_and(goes_on) {
+            return Ok(());
+        }
+        sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
+        quarantine::clear(&mut tx, &beside.name()).await?;
+        let is_empty = emptying.next::<P>(&mut tx).await?;
+        if is_empty {
+            sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2)")
+                .bind(beside.name())
+                .bind(Runner::<P>::VERSION)
+                .execute(&mut tx)
+                .await?;
+        }
+        tx.commit().await?;
+        if is_empty {
+            return Ok(());
+        }
     }
-    empty::<P>(&mut tx).await?;
-    quarantine::clear(&mut tx, &beside.name()).await?;
-    sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
-    sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2)")
-        .bind(beside.name())
-        .bind(Runner::<P>::VERSION)
-        .execute(&mut tx)
-        .await?;
-    Ok(tx.commit().await?)
+}
+
+/// Removes what a rebuild has left beside, unless another one has begun.
+async fn clear<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
+    while let Err(error) = clear_parts(store, serving, beside).await {
+        after_a_lock(error).await?;
+    }
+    Ok(())
+}
+
+async fn clear_parts<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
+    let mut emptying = Emptying::from_the_first();
+    loop {
+        let mut tx = store.database().begin().await?;
+        bounded_by_locks(&mut tx).await?;
+        Checkpoint::locked(&mut tx, &serving.name()).await?;
+        if Checkpoint::locked(&mut tx, &beside.name()).await?.is_some() || emptying.next::<P>(&mut tx).await? {
+            return Ok(());
+        }
+        tx.commit().await?;
+    }
 }
 
 /// With both checkpoints locked: what came meanwhile is folded. Then the jobs of the next range of keys are brought to what was
@@ -200,7 +193,6 @@ async fn take_over<P: Projection>(
     }
     swap::<P>(&mut tx).await?;
     quarantine::take_over(&mut tx, &serving.name(), &beside.name()).await?;
-    empty::<P>(&mut tx).await?;
     sql(
         "UPDATE checkpoints SET version = $1, position = $2, epoch = epoch + 1, failed_position = NULL, failure = NULL, \
          stopped_by = NULL WHERE name = $3",
@@ -226,10 +218,13 @@ async fn bounded_by_locks(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The aggregates that have events after a position.
-async fn with_events_after(tx: &mut Tx, position: i64) -> Result<Vec<String>, StoreError> {
-    let ids = sql("SELECT DISTINCT aggregate_id FROM events WHERE position > $1 ORDER BY aggregate_id");
-    Ok(ids.bind(position).scalars(tx).await?)
+/// Waits where somebody else has a lock: others wait behind whoever waits for it.
+async fn after_a_lock(error: StoreError) -> Result<(), StoreError> {
+    if !error.is_locked() {
+        return Err(error);
+    }
+    tokio::time::sleep(AFTER_A_LOCK).await;
+    Ok(())
 }
 
 /// Versions only go upward: what a newer program made, or is making, is left to it.
@@ -240,13 +235,6 @@ fn not_newer<P: Projection>(checkpoint: Option<&Checkpoint>) -> Result<(), Store
         }
         _ => Ok(()),
     }
-}
-
-async fn empty<P: Projection>(tx: &mut Tx) -> Result<(), StoreError> {
-    for table in P::TABLES {
-        sql(tx.dialect().empty(&Target::Beside.table(table))).execute(&mut *tx).await?;
-    }
-    Ok(jobs::empty(tx, P::JOBS).await?)
 }
 
 /// Lets what was rebuilt beside serve: the tables change their names, however long they are.

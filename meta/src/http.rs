@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -12,6 +12,8 @@ use reqwest::{
     header::{DATE, HeaderMap},
     redirect,
 };
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -23,12 +25,22 @@ use crate::{
 /// The longest answer that is read. A page of 100 posts with long captions has about 500 KiB.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Where every client begins: TLS by ring, which the database's client uses as well.
-#[expect(clippy::disallowed_methods, reason = "this is the place that builds the clients")]
-pub fn builder() -> reqwest::ClientBuilder {
+/// TLS of all clients: by ring, which the database's client uses as well, and trusting whom the system trusts. The system's
+/// certificates are read once.
+static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     // Whoever installed one first did it here: an error says only that it is there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    Ok(ClientConfig::builder().with_platform_verifier()?.with_no_client_auth())
+});
+
+/// Where every client begins.
+#[expect(clippy::disallowed_methods, reason = "this is the place that builds the clients")]
+pub fn builder() -> reqwest::ClientBuilder {
+    match &*TLS {
+        Ok(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls.clone()),
+        // It says the same when the client is built.
+        Err(_) => reqwest::Client::builder(),
+    }
 }
 
 /// A client with our limits: connecting and the whole call are bounded in time, and no redirect is followed, since it

@@ -277,7 +277,14 @@ impl Life {
             if told.reminded.abs_diff(expected.reminded) <= doubtful {
                 expected.reminded = told.reminded;
             }
-            assert_eq!(told, expected, "what {owner} was told of @{}", known.name());
+            if told != expected {
+                let (name, work) = (known.name(), self.relight.work_of(&known.id).await);
+                let incidents = self.relight.commands().incidents(100).await.expect("read");
+                let subjects: Vec<_> = mails.iter().filter(|(_, text)| mentions(text, &known.names)).collect();
+                panic!(
+                    "{owner} was told of @{name}: {told:?}, not {expected:?}: {work}, {incidents:#?}, {subjects:#?}"
+                );
+            }
         }
     }
 }

@@ -20,17 +20,31 @@ const LATELY: TimeDelta = TimeDelta::hours(1);
 /// After an answer that says nothing of the token: how long before it counts against it.
 pub(crate) const DAY: TimeDelta = TimeDelta::days(1);
 
-/// When what is held may become sure.
+/// What is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// As soon as it is met again while others work.
-    Usual,
-    /// Not before it has gone on for a day.
-    Day,
-    /// As soon; and it is not the token, which works: reading is refused.
-    Reading,
-    /// The same, not before it has gone on for a day.
-    ReadingForADay,
+pub(crate) struct Suspicion {
+    pub(crate) reason: Reason,
+    /// Against reading the posts: the token works. Otherwise against the token.
+    reading: bool,
+    /// It can't become sure before it has gone on for a day; otherwise as soon as it is met again while others work.
+    for_a_day: bool,
+}
+
+impl Suspicion {
+    /// Against the token.
+    pub(crate) const fn token(reason: Reason) -> Self {
+        Self { reason, reading: false, for_a_day: false }
+    }
+
+    /// Against reading the posts.
+    pub(crate) const fn reading(reason: Reason) -> Self {
+        Self { reason, reading: true, for_a_day: false }
+    }
+
+    /// The same, not sure before it has gone on for a day.
+    pub(crate) const fn for_a_day(self) -> Self {
+        Self { for_a_day: true, ..self }
+    }
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -77,13 +91,12 @@ impl Commands {
     /// Holds against a token what a call met.
     pub(crate) async fn hold(
         &self,
-        account: AccountId,
-        connection: Connection,
+        (account, connection): (AccountId, Connection),
         token: TokenId,
-        (reason, patience): (Reason, Patience),
+        Suspicion { reason, reading, for_a_day }: Suspicion,
         evidence: &Evidence,
     ) -> Result<(), Error> {
-        let sure_from = matches!(patience, Patience::Day | Patience::ReadingForADay).then_some(evidence.at + DAY);
+        let sure_from = for_a_day.then_some(evidence.at + DAY);
         let (id, token, at) = (account.to_string(), token.to_string(), evidence.at);
         let evidence = serde_json::to_string(evidence).unwrap_or_default();
         let apart = at - APART;
@@ -111,7 +124,7 @@ impl Commands {
         .bind(apart)
         .bind(connection.name())
         .bind(sure_from)
-        .bind(matches!(patience, Patience::Reading | Patience::ReadingForADay))
+        .bind(reading)
         .execute(self.store.database())
         .await?;
         Ok(())

@@ -222,6 +222,20 @@ impl Outcome {
         }
     }
 
+    /// Whether the person granted permissions, whatever came of it.
+    pub(crate) const fn is_granted(&self) -> bool {
+        matches!(
+            self,
+            Self::Connected { .. }
+                | Self::Refreshed { .. }
+                | Self::Switched { .. }
+                | Self::AlreadyWorks { .. }
+                | Self::PageNotChosen { .. }
+                | Self::PagesRefused { .. }
+                | Self::PageWithoutAccount { .. }
+        )
+    }
+
     /// The code that people see and support knows; `None` for a success.
     pub const fn code(&self) -> Option<u16> {
         Some(match self {

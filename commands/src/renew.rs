@@ -6,7 +6,13 @@ use engine::{Decision, StoreError, Unit, sql};
 use meta::{LongToken, MetaError};
 use secrecy::SecretString;
 
-use crate::{App, Commands, Context, Error, login::judged, new_id, report_failure::Failed, vault::Opened};
+use crate::{
+    App, Commands, Context, Error,
+    login::judged,
+    new_id,
+    report_failure::{Failed, evidence},
+    vault::Opened,
+};
 
 /// So many failures…
 const FAILURES: i64 = 3;
@@ -118,7 +124,7 @@ impl Commands {
             Ok(false) => return self.report_failure(account, connection, opened, Call::Renew, error, context).await,
             Err(error) => return self.report_failure(account, connection, opened, Call::Check, &error, context).await,
         }
-        let (now, answer) = (self.clock.now(), error.answer());
+        let now = self.clock.now();
         let (failures, since): (i64, DateTime<Utc>) = sql(
             "INSERT INTO renewal_failures (account_id, token_id, first_at, failures) VALUES ($1, $2, $3, 1) \
              ON CONFLICT (account_id) DO UPDATE SET \
@@ -133,17 +139,11 @@ impl Commands {
         .fetch_one(self.store.database().writing())
         .await?;
         if failures >= FAILURES && now - since >= FOR_A_DAY && current.renewal_failing_since.is_none() {
-            let evidence = Evidence {
-                code: answer.map(|answer| answer.code),
-                subcode: answer.and_then(|answer| answer.subcode),
-                trace: answer.and_then(|answer| answer.trace.clone()),
-                row: Some(row.name.to_owned()),
-                ..Evidence::of(Call::Renew, now)
-            };
+            let evidence = evidence(error, row, Call::Renew, now);
             let failing = Failing { account, token: opened.id, since, evidence };
             self.store.run(&self.metadata(context), &failing).await?;
         }
-        let shut_out = answer.and_then(|answer| answer.shut_out);
+        let shut_out = error.answer().and_then(|answer| answer.shut_out);
         Ok(Failed { verdict: Verdict::NotTheToken, shut_out, row: row.name, words: error.to_string() })
     }
 }

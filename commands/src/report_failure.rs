@@ -1,16 +1,17 @@
 //! Report a failure: what a call met, judged by the domain, becomes an event if the token can't be used any more.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId,
-    Verdict, failure::Call,
+    Verdict,
+    failure::{Call, Row},
 };
 use engine::{Decision, Unit};
 use meta::{MetaError, TokenFacts};
 
 use crate::{
     Commands, Context, Error,
-    hold::{self, Patience},
+    hold::{self, Suspicion},
     login::judged,
     vault::Opened,
 };
@@ -52,31 +53,26 @@ impl Commands {
         }
         let suspected = match verdict {
             // Whatever it is, after a day somebody must do something.
-            Verdict::Alarm | Verdict::AppRefused => Some((Reason::Unknown, Patience::Day)),
-            Verdict::AppOrAccount(reason) => Some((reason, Patience::Usual)),
-            verdict => verdict.against_the_token().map(|reason| (reason, Patience::Usual)),
+            Verdict::Alarm | Verdict::AppRefused => Some(Suspicion::token(Reason::Unknown).for_a_day()),
+            Verdict::AppOrAccount(reason) => Some(Suspicion::token(reason)),
+            verdict => verdict.against_the_token().map(Suspicion::token),
         };
-        if let Some((reason, patience)) = suspected {
-            let answer = error.answer();
-            let permission = match reason {
+        if let Some(suspected) = suspected {
+            let permission = match suspected.reason {
                 Reason::PermissionMissing => self.missing(connection, opened, error).await,
                 _ => None,
             };
             let evidence = Evidence {
-                code: answer.map(|answer| answer.code),
-                subcode: answer.and_then(|answer| answer.subcode),
-                trace: answer.and_then(|answer| answer.trace.clone()),
                 permission,
-                row: Some(row.name.to_owned()),
                 for_good: !row.may_return,
                 certainty: row.certainty,
-                ..Evidence::of(call, self.clock.now())
+                ..evidence(error, row, call, self.clock.now())
             };
             if let Verdict::Expired(_) = verdict {
-                let report = Report { account, token: opened.id, reason, evidence };
+                let report = Report { account, token: opened.id, reason: suspected.reason, evidence };
                 self.store.run(&self.metadata(context), &report).await?;
             } else {
-                self.hold(account, connection, opened.id, (reason, patience), &evidence).await?;
+                self.hold((account, connection), opened.id, suspected, &evidence).await?;
             }
         }
         let shut_out = error.answer().and_then(|answer| answer.shut_out);
@@ -94,7 +90,7 @@ impl Commands {
         let (reason, at) = (Reason::PermissionMissing, self.clock.now());
         let words = format!("the token lacks the permission {permission}");
         let evidence = Evidence { permission: Some(permission), ..Evidence::of(Call::Check, at) };
-        self.hold(account, connection, token, (reason, Patience::Usual), &evidence).await?;
+        self.hold((account, connection), token, Suspicion::token(reason), &evidence).await?;
         Ok(Failed { verdict: Verdict::Unclear(reason), shut_out: None, row: "permission_missing", words })
     }
 
@@ -109,6 +105,18 @@ impl Commands {
             // Nothing tells what a token of Instagram's has.
             (Connection::Consumer, _) | (Connection::Business, None) => None,
         }
+    }
+}
+
+/// Evidence of an error that a call met, judged by a row of the table.
+pub(crate) fn evidence(error: &MetaError, row: &Row, call: Call, at: DateTime<Utc>) -> Evidence {
+    let answer = error.answer();
+    Evidence {
+        code: answer.map(|answer| answer.code),
+        subcode: answer.and_then(|answer| answer.subcode),
+        trace: answer.and_then(|answer| answer.trace.clone()),
+        row: Some(row.name.to_owned()),
+        ..Evidence::of(call, at)
     }
 }
 

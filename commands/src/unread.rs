@@ -11,9 +11,9 @@ use meta::MetaError;
 
 use crate::{
     App, Commands, Context, Error,
-    hold::{self, Patience},
+    hold::{self, Suspicion},
     login::judged,
-    report_failure::{Failed, lacking},
+    report_failure::{Failed, evidence, lacking},
     vault::Opened,
 };
 
@@ -29,10 +29,10 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
-        let (reason, patience) = match row.verdict {
-            Verdict::BadRequest => (Reason::Unknown, Patience::Reading),
-            Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => (reason, Patience::Reading),
-            Verdict::Alarm | Verdict::NotTheToken => (Reason::Unknown, Patience::ReadingForADay),
+        let suspected = match row.verdict {
+            Verdict::BadRequest => Suspicion::reading(Reason::Unknown),
+            Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => Suspicion::reading(reason),
+            Verdict::Alarm | Verdict::NotTheToken => Suspicion::reading(Reason::Unknown).for_a_day(),
             _ => return self.report_failure(account, connection, opened, call, error, context).await,
         };
         match self.token_works(connection, opened).await {
@@ -45,20 +45,13 @@ impl Commands {
         if current.reading_refused_at.is_some() {
             return Ok(failed(Verdict::NotTheToken));
         }
-        let answer = error.answer();
-        let evidence = Evidence {
-            code: answer.map(|answer| answer.code),
-            subcode: answer.and_then(|answer| answer.subcode),
-            trace: answer.and_then(|answer| answer.trace.clone()),
-            row: Some(row.name.to_owned()),
-            ..Evidence::of(call, self.clock.now())
-        };
-        self.hold(account, connection, opened.id, (reason, patience), &evidence).await?;
+        let evidence = evidence(error, row, call, self.clock.now());
+        self.hold((account, connection), opened.id, suspected, &evidence).await?;
         // Instagram's own word on the token shows that the app works; Facebook's doesn't.
         Ok(failed(match (row.verdict, connection) {
             (Verdict::AppOrAccount(reason), Connection::Business) => Verdict::AppOrAccount(reason),
             (Verdict::Alarm | Verdict::NotTheToken, _) => Verdict::Alarm,
-            _ => Verdict::Unclear(reason),
+            _ => Verdict::Unclear(suspected.reason),
         }))
     }
 

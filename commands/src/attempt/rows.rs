@@ -108,12 +108,15 @@ impl Commands {
 
     /// Whether a login of this member through Facebook was completed before, as far as attempts are kept.
     pub(crate) async fn has_granted(&self, user: UserId) -> Result<bool, Error> {
-        Ok(sql("SELECT EXISTS (SELECT 1 FROM attempts WHERE user_id = $1 AND connection = 'business' \
-                AND phase = 'finished' AND (outcome LIKE '%\"outcome\":\"connected\"%' \
-                OR outcome LIKE '%\"outcome\":\"refreshed\"%' OR outcome LIKE '%\"outcome\":\"page%'))")
-        .bind(user.to_string())
-        .scalar(self.store.database())
-        .await?)
+        let outcomes: Vec<String> =
+            sql("SELECT outcome FROM attempts WHERE user_id = $1 AND connection = 'business' AND phase = 'finished' \
+             AND outcome IS NOT NULL ORDER BY started_at DESC LIMIT 20")
+            .bind(user.to_string())
+            .scalars(self.store.database())
+            .await?;
+        let shows =
+            |outcome: &String| serde_json::from_str::<Outcome>(outcome).is_ok_and(|outcome| outcome.is_granted());
+        Ok(outcomes.iter().any(shows))
     }
 
     /// Whether data access of an account has ended that this member logged in for through Facebook.

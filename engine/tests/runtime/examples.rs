@@ -1,8 +1,8 @@
 //! The examples do what they say.
 
-#[path = "../examples/bank.rs"]
+#[path = "../../examples/bank.rs"]
 mod bank;
-#[path = "../examples/jobs.rs"]
+#[path = "../../examples/jobs.rs"]
 mod jobs;
 
 #[test]

@@ -30,8 +30,12 @@ pub(super) async fn if_older<P: Projection>(
 ) -> Result<(), StoreError> {
     let serving = Runner::of_view(store, projection, Target::Serving, program);
     let made_by = serving.begin().await?.version;
-    // Of a program that was stopped behind the end of a rebuild.
-    clear(store, &serving, &Runner::of_view(store, projection, Target::Beside, program)).await?;
+    // Of a program that was stopped behind the end of a rebuild. Whoever reads it long, as a backup does, keeps nobody from
+    // following: it goes another time.
+    match clear_parts(store, &serving, &Runner::of_view(store, projection, Target::Beside, program)).await {
+        Err(error) if error.is_locked() => {}
+        cleared => cleared?,
+    }
     if made_by < Runner::<P>::VERSION {
         tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
         rebuild(store, projection, program, &|_, _| ()).await?;

@@ -302,9 +302,14 @@ impl World {
         token.data_access_expires_at > self.clock.now()
     }
 
-    /// Whether somebody's latest token can be used to read posts, apart from outages and restrictions.
-    pub fn works(&self, holder: &str) -> bool {
-        self.latest_token(holder).is_some_and(|(_, token)| {
+    /// Whether the token of a holder's latest login for an account can be used to read its posts, apart from outages and
+    /// restrictions. `account`: its id; of a Facebook user's tokens, those count that were given its Page.
+    pub fn works(&self, holder: &str, account: &str) -> bool {
+        let pages = self.people.get(holder).map_or(&[][..], |person| &person.pages);
+        let page = pages.iter().find(|page| page.account.as_deref() == Some(account));
+        let reaches =
+            |token: &Token| token.login == Login::Instagram || page.is_some_and(|page| token.pages.contains(&page.id));
+        self.latest(holder, reaches).is_some_and(|(_, token)| {
             let permission = match token.login {
                 Login::Instagram => "instagram_business_basic",
                 Login::Facebook => "instagram_basic",
@@ -325,9 +330,13 @@ impl World {
         string
     }
 
-    /// The latest token of an account or a person, if there is one.
+    /// The latest token of the latest login of an account or a person, if there is one.
     pub fn latest_token(&self, holder: &str) -> Option<(&String, &Token)> {
-        let theirs = self.tokens.iter().filter(|(_, token)| token.holder == holder && !token.short);
-        theirs.max_by_key(|(_, token)| token.issued_at)
+        self.latest(holder, |_| true)
+    }
+
+    fn latest(&self, holder: &str, which: impl Fn(&Token) -> bool) -> Option<(&String, &Token)> {
+        let theirs = self.tokens.iter().filter(|(_, token)| token.holder == holder && !token.short && which(token));
+        theirs.max_by_key(|(_, token)| (token.granted_at, token.issued_at))
     }
 }

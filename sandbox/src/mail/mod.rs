@@ -13,7 +13,7 @@ pub(crate) use page::{list, one};
 pub(crate) use smtp::serve;
 
 /// How many mails are kept.
-const KEPT: usize = 1_000;
+const KEPT: usize = 10_000;
 
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

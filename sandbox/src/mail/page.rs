@@ -17,10 +17,13 @@ struct MailsPage {
     rows: Vec<(usize, Mail)>,
 }
 
+/// How many mails the list shows, the latest first.
+const LISTED: usize = 1_000;
+
 /// `GET /mails`.
 pub(crate) async fn list(State(meta): State<Meta>) -> Response {
     let world = meta.world();
-    let rows = world.post.mails.iter().cloned().enumerate().rev().collect();
+    let rows = world.post.mails.iter().cloned().enumerate().rev().take(LISTED).collect();
     render(&MailsPage { is_down: world.post.is_down, rows })
 }
 

@@ -17,6 +17,8 @@ const OWNERS: usize = 5;
 /// An account, as the test knows it.
 pub(crate) struct Known {
     pub(crate) id: String,
+    /// Its id at Instagram.
+    pub(crate) instagram_id: String,
     /// What it is called and was called, the latest last.
     pub(crate) names: Vec<String>,
     /// Who goes through the login: the account itself, or a Facebook user.
@@ -111,7 +113,12 @@ pub(crate) async fn connect(relight: &Relight, random: &mut StdRng) -> (Vec<Owne
         let plan = if random.random_bool(0.67) { Plan::Upgraded } else { Plan::Free };
         owners[owner].browser.add_widget(&id, plan).await;
         let username = relight.username(&id).await;
-        known.push(Known { id, names: vec![username], holder, owner, upgraded: plan == Plan::Upgraded });
+        let instagram_id = {
+            let world = relight.sandbox.world();
+            let account = world.accounts.values().find(|account| account.username == username);
+            account.expect("a known account").id.clone()
+        };
+        known.push(Known { id, instagram_id, names: vec![username], holder, owner, upgraded: plan == Plan::Upgraded });
     }
     (owners, known)
 }

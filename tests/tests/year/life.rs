@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::incident::Close;
+use domain::Connection;
 use engine::testing::Engine;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sandbox::{Action, Login, person::Consent};
+use sandbox::{Action, Login};
 use tests::relight::{Relight, mails};
 
 use crate::{
     crowd::{self, Known, Owner},
-    told::Told,
+    people::mentions,
+    told::{Doubtful, Incident, Told},
 };
 
 /// How much time passes between two looks…
@@ -22,13 +24,8 @@ pub(crate) const PIECE: TimeDelta = TimeDelta::hours(3);
 const NOTICED_WITHIN: TimeDelta = TimeDelta::hours(24 + 3 + 1);
 /// An expired token is asked about again daily, spread over two hours.
 const BACK_WITHIN: TimeDelta = TimeDelta::hours(24 + 2 + 3 + 1);
-/// For how long a limit of Meta's without a word on its end lets nobody log in.
-const LIMITED: TimeDelta = TimeDelta::minutes(16);
 /// For how many days Meta restricts the app.
 const RESTRICTED: u32 = 7;
-/// What is told together, and what is told again soon, goes out within so long.
-const TOLD_WITHIN: [TimeDelta; 2] = [TimeDelta::minutes(1), TimeDelta::minutes(6)];
-
 /// What a life is like.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -44,18 +41,20 @@ pub(crate) struct Plan {
 pub(crate) struct Life {
     pub(super) relight: Relight,
     pub(super) random: StdRng,
-    owners: Vec<Owner>,
+    pub(super) owners: Vec<Owner>,
     pub(super) known: Vec<Known>,
-    /// Since when tokens are dead, by their holder, as far as the test has seen.
-    dead: BTreeMap<String, DateTime<Utc>>,
-    /// When people will reconnect.
-    reconnect: BTreeMap<String, DateTime<Utc>>,
+    /// Since when accounts' tokens are dead, as far as the test has seen.
+    pub(super) dead: BTreeMap<String, DateTime<Utc>>,
+    /// When people will reconnect accounts.
+    pub(super) reconnect: BTreeMap<String, DateTime<Utc>>,
     /// When checkpoints are passed, without a login here.
     pub(super) passed: BTreeMap<String, DateTime<Utc>>,
-    /// Since when tokens that were dead work again, by themselves.
+    /// Since when accounts' tokens that were dead work again, by themselves.
     back: BTreeMap<String, DateTime<Utc>>,
     /// Until when Meta can't say anything about tokens.
     pub(super) silent_until: DateTime<Utc>,
+    /// The apps' incidents, by their ids.
+    incidents: BTreeMap<String, Incident>,
 }
 
 impl Life {
@@ -72,7 +71,8 @@ impl Life {
         let (owners, known) = crowd::connect(&relight, &mut random).await;
         let silent_until = relight.clock.now();
         let (dead, reconnect, passed, back) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { relight, random, owners, known, dead, reconnect, passed, back, silent_until }
+        let incidents = BTreeMap::new();
+        Self { relight, random, owners, known, dead, reconnect, passed, back, silent_until, incidents }
     }
 
     pub(crate) async fn live(mut self, plan: &Plan) {
@@ -112,7 +112,7 @@ impl Life {
         let statuses = self.relight.statuses().await;
         for known in &self.known {
             let shown = &statuses[&known.id];
-            let works = self.relight.sandbox.world().works(&known.holder);
+            let works = self.works(known);
             if (shown == "active") != works {
                 let work = self.relight.work_of(&known.id).await;
                 panic!("@{} is shown as {shown} at the end, and its token works: {works}; {work}", known.name());
@@ -133,22 +133,27 @@ impl Life {
         }
     }
 
+    /// Whether Meta takes the account's token.
+    pub(super) fn works(&self, known: &Known) -> bool {
+        self.relight.sandbox.world().works(&known.holder, &known.instagram_id)
+    }
+
     /// Since when tokens are dead.
     pub(super) fn note_deaths(&mut self) {
         let now = self.relight.clock.now();
         for known in &self.known {
-            if self.relight.sandbox.world().works(&known.holder) {
-                if self.dead.remove(&known.holder).is_some() {
-                    self.back.insert(known.holder.clone(), now);
+            if self.works(known) {
+                if self.dead.remove(&known.id).is_some() {
+                    self.back.insert(known.id.clone(), now);
                 }
             } else {
-                self.back.remove(&known.holder);
-                self.dead.entry(known.holder.clone()).or_insert(now);
+                self.back.remove(&known.id);
+                self.dead.entry(known.id.clone()).or_insert(now);
             }
         }
     }
 
-    /// Time passes in pieces; after each, what is held is looked at again.
+    /// Time passes in pieces; after each, what is held is looked at again. Incidents are noted: they are forgotten some day.
     async fn pass(&mut self, time: TimeDelta) {
         for _ in 0..time.num_seconds() / PIECE.num_seconds() {
             self.relight.pass_and_settle(PIECE).await;
@@ -158,66 +163,10 @@ impl Life {
                 looks += 1;
             }
         }
-    }
-
-    /// Who is shown as expired reconnects after some days: by the link of the mail, by the page, or publicly.
-    async fn people_reconnect(&mut self) {
-        let now = self.relight.clock.now();
-        let due: Vec<_> =
-            self.reconnect.iter().filter(|(_, at)| **at <= now).map(|(holder, _)| holder.clone()).collect();
-        if due.is_empty() || !self.relight.commands().open_incidents().await.expect("read").is_empty() {
-            return; // Mails wait in an incident, and so does who waits for one.
+        for incident in self.relight.commands().incidents(20).await.expect("read") {
+            let commands::incident::Incident { id, connection, opened_at, closed_at, .. } = incident;
+            self.incidents.insert(id, Incident { connection: connection.0, opened_at, closed_at });
         }
-        // What works again isn't told as expired any more…
-        self.tell().await;
-        for holder in due {
-            self.reconnect.remove(&holder);
-            // It works again by itself: nothing is to be done.
-            if !self.dead.contains_key(&holder) {
-                continue;
-            }
-            let Some(known) = self.known.iter().find(|known| known.holder == holder) else { continue };
-            let owner = &self.owners[known.owner];
-            let link = self.link(known);
-            let consent = Consent::of(holder.clone());
-            let (browser, button) = if holder.starts_with("122") {
-                (crowd::somewhere(&self.relight, &mut self.random), "/token/business".to_owned())
-            } else if let Some(link) = link {
-                (crowd::somewhere(&self.relight, &mut self.random), link)
-            } else {
-                let browser = owner.browser.moved_to(crowd::address(&mut self.random));
-                (browser, format!("/accounts/{}/refresh", known.id))
-            };
-            let path = browser.log_in(&button, &[], &consent).await.expect("a result page");
-            if browser.open(&path).await.text().contains("Meta limits how often it answers us") {
-                // As the page says: a bit later, and without another login.
-                self.relight.pass_and_settle(LIMITED).await;
-                browser.press(&format!("{path}/again"), &[("connection", "consumer"), ("ask", "usual")]).await;
-            }
-            browser.open(&path).await.says("refreshed");
-            self.dead.remove(&holder);
-        }
-        // …nor what is expired again as working.
-        self.tell().await;
-    }
-
-    /// What there is to tell goes out.
-    async fn tell(&self) {
-        for time in TOLD_WITHIN {
-            self.relight.pass_and_settle(time).await;
-        }
-    }
-
-    /// The link of the latest mail that asks for this account's login.
-    fn link(&self, known: &Known) -> Option<String> {
-        let mails = self.relight.mails_to(&self.owners[known.owner].email);
-        let (_, text) =
-            mails.iter().rev().find(|(subject, text)| subject.contains("need") && mentions(text, &known.names))?;
-        let after = text
-            .split(&format!("@{}\n", known.names.iter().find(|name| mentions(text, std::slice::from_ref(name)))?))
-            .nth(1)?;
-        let link = after.split("/r/").nth(1)?.split_whitespace().next()?;
-        Some(format!("/r/{link}"))
     }
 
     /// What must always be so.
@@ -227,8 +176,8 @@ impl Life {
         let statuses = self.relight.statuses().await;
         for known in &self.known {
             let shown = &statuses[&known.id];
-            let Some(since) = self.dead.get(&known.holder).copied() else {
-                let is_back = self.back.get(&known.holder).copied();
+            let Some(since) = self.dead.get(&known.id).copied() else {
+                let is_back = self.back.get(&known.id).copied();
                 if shown == "active" {
                     continue;
                 }
@@ -244,12 +193,12 @@ impl Life {
                     let work = self.relight.work_of(&known.id).await;
                     panic!("{when}: @{} died {late} ago and is shown as active: {work}", known.name());
                 }
-            } else if !self.reconnect.contains_key(&known.holder) && self.random.random_bool(0.8) {
+            } else if !self.reconnect.contains_key(&known.id) && self.random.random_bool(0.8) {
                 let days = self.random.random_range(1..10);
-                self.reconnect.insert(known.holder.clone(), now + TimeDelta::days(days));
+                self.reconnect.insert(known.id.clone(), now + TimeDelta::days(days));
             } else {
                 let never = now + TimeDelta::days(10_000);
-                self.reconnect.entry(known.holder.clone()).or_insert(never);
+                self.reconnect.entry(known.id.clone()).or_insert(never);
             }
         }
     }
@@ -272,14 +221,21 @@ impl Life {
             };
             // Mails are for people with an upgraded widget, on whichever account of theirs.
             let is_told = self.known.iter().any(|other| other.owner == known.owner && other.upgraded);
-            let (mut expected, doubtful) =
-                if is_told { Told::of(&self.relight.journal(&known.id).await, now) } else { (Told::default(), 0) };
-            if told.reminded.abs_diff(expected.reminded) <= doubtful {
+            let connection = if known.holder.starts_with("122") { Connection::Business } else { Connection::Consumer };
+            let incidents = self.incidents.values().filter(|incident| incident.connection == connection);
+            let incidents: Vec<_> = incidents.copied().collect();
+            let (mut expected, doubtful) = if is_told {
+                Told::of(&self.relight.journal(&known.id).await, now, &incidents)
+            } else {
+                (Told::default(), Doubtful::default())
+            };
+            if told.reminded.abs_diff(expected.reminded) <= doubtful.reminders {
                 expected.reminded = told.reminded;
             }
+            let silent = expected.expired.saturating_sub(told.expired).min(doubtful.pairs);
+            (expected.expired, expected.recovered) = (expected.expired - silent, expected.recovered - silent);
             if told != expected {
                 let (name, work) = (known.name(), self.relight.work_of(&known.id).await);
-                let incidents = self.relight.commands().incidents(100).await.expect("read");
                 let subjects: Vec<_> = mails.iter().filter(|(_, text)| mentions(text, &known.names)).collect();
                 panic!(
                     "{owner} was told of @{name}: {told:?}, not {expected:?}: {work}, {incidents:#?}, {subjects:#?}"
@@ -287,8 +243,4 @@ impl Life {
             }
         }
     }
-}
-
-fn mentions(text: &str, names: &[String]) -> bool {
-    text.lines().filter_map(|line| line.strip_prefix('@')).any(|name| names.iter().any(|known| known == name))
 }

@@ -6,6 +6,7 @@
 mod crowd;
 mod life;
 mod mishaps;
+mod people;
 mod told;
 
 use engine::on_both_engines;
@@ -21,7 +22,7 @@ fn set<T: std::str::FromStr>(variable: &str) -> Option<T> {
 
 on_both_engines! {
     async fn what_many_accounts_live_through_is_shown_and_told(engine: Engine) {
-        let (days, accounts) = (set("RELIGHT_TEST_DAYS").unwrap_or(100), set("RELIGHT_TEST_ACCOUNTS").unwrap_or(40));
+        let (days, accounts) = (set("RELIGHT_TEST_DAYS").unwrap_or(100), set("RELIGHT_TEST_ACCOUNTS").unwrap_or(30));
         let plan = Plan {
             consumers: accounts / 2,
             people: accounts / 5,

@@ -1,7 +1,7 @@
 //! What an account's owner should have been told, by its events alone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{TokenEvent, token::Way};
+use domain::{Connection, TokenEvent, token::Way};
 use engine::Recorded;
 use store::Event;
 
@@ -9,6 +9,32 @@ use crate::life::PIECE;
 
 /// Days before the end of data access on which people are reminded: the default.
 const REMINDERS: [i64; 3] = [14, 7, 1];
+
+/// When an app had an incident.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incident {
+    pub(crate) connection: Connection,
+    pub(crate) opened_at: DateTime<Utc>,
+    /// `None`: it is open.
+    pub(crate) closed_at: Option<DateTime<Utc>>,
+}
+
+impl Incident {
+    /// Whether a mail that became due at this time may have waited for its end.
+    fn contains(&self, at: DateTime<Utc>) -> bool {
+        self.opened_at - PIECE <= at && self.closed_at.is_none_or(|closed| at <= closed + PIECE * 2)
+    }
+}
+
+/// What may have come otherwise, and is right too.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Doubtful {
+    /// Reminders whose moment fell into the same piece of time as the token's end, whichever came first, or into an incident.
+    pub(crate) reminders: usize,
+    /// Tokens that died and were back by themselves before the next look or within an incident: either both is told or
+    /// nothing.
+    pub(crate) pairs: usize,
+}
 
 /// How many mails of each kind.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +46,20 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// What follows from an account's events until now; and by how much reminders may differ: those whose moment fell into
-    /// the same piece of time as the token's end, whichever came first.
-    pub(crate) fn of(journal: &[Recorded], now: DateTime<Utc>) -> (Self, usize) {
-        let (mut told, mut doubtful) = (Self::default(), 0);
+    /// What follows from an account's events until now, and from the incidents of its app, in which mails wait.
+    pub(crate) fn of(journal: &[Recorded], now: DateTime<Utc>, incidents: &[Incident]) -> (Self, Doubtful) {
+        let (mut told, mut doubtful) = (Self::default(), Doubtful::default());
+        let waits = |at: DateTime<Utc>| incidents.iter().any(|incident| incident.contains(at));
+        let mut expired_at: Option<DateTime<Utc>> = None;
         let mut ends: Option<DateTime<Utc>> = None;
         let mut since = DateTime::<Utc>::MIN_UTC;
         let mut reminders =
             |told: &mut Self, ends: Option<DateTime<Utc>>, since: DateTime<Utc>, until: DateTime<Utc>| {
                 for due in REMINDERS.into_iter().filter_map(|days| Some(ends? - TimeDelta::days(days))) {
-                    let is_near = |at: DateTime<Utc>| (due - at).abs() <= PIECE * 2;
+                    let is_near = (due - until).abs() <= PIECE * 2;
                     if due > since {
                         told.reminded += usize::from(due <= until);
-                        doubtful += usize::from(is_near(until));
+                        doubtful.reminders += usize::from(is_near || (due <= until && waits(due)));
                     }
                 }
             };
@@ -56,12 +83,17 @@ impl Told {
                     (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
                 }
                 TokenEvent::Expired { .. } => {
-                    told.expired += 1;
+                    (told.expired, expired_at) = (told.expired + 1, Some(recorded.at));
                     reminders(&mut told, ends, since, recorded.at);
                     ends = None;
                 }
                 TokenEvent::Restored { data_access, .. } => {
                     told.recovered += 1;
+                    // The mail waited, for an incident's end or the next look, and then there was nothing to tell.
+                    doubtful.pairs += usize::from(expired_at.is_some_and(|at| {
+                        let within = |incident: &Incident| incident.contains(at) && incident.contains(recorded.at);
+                        recorded.at - at <= PIECE * 2 || incidents.iter().any(within)
+                    }));
                     (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
                 }
                 TokenEvent::Renewed { .. }

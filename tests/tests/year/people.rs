@@ -36,6 +36,8 @@ impl Life {
             let Some(number) = self.known.iter().position(|known| known.id == account) else { continue };
             if self.known[number].holder.starts_with("122") {
                 self.by_facebook(number).await;
+                // Another account's login may follow at once, and lead to the same ones again.
+                self.tell().await;
             } else {
                 let known = &self.known[number];
                 let (consent, address) = (Consent::of(known.holder.clone()), crowd::address(&mut self.random));

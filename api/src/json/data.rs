@@ -7,9 +7,9 @@ use axum::{
 use chrono::{DateTime, Utc};
 use commands::attempt::Attempt;
 use domain::account::Plan;
+use meta::MediaType;
 use projections::feeds;
 use serde::Serialize;
-use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::accounts::find;
@@ -25,10 +25,36 @@ pub struct PersonalData {
     /// When a person last went through the login.
     granted_at: Option<DateTime<Utc>>,
     /// The posts that its widgets show.
-    #[schema(value_type = Vec<std::collections::HashMap<String, String>>)]
-    posts: Box<RawValue>,
+    posts: Vec<Post>,
     /// The latest logins, newest first.
     logins: Vec<Login>,
+}
+
+/// A post.
+#[derive(Debug, Serialize, ToSchema)]
+struct Post {
+    /// Meta's id of it.
+    id: String,
+    /// Its text.
+    caption: String,
+    /// `IMAGE`, `VIDEO`, `CAROUSEL_ALBUM`, or `OTHER` for a kind that this version does not know.
+    #[schema(value_type = String)]
+    media_type: MediaType,
+    /// Where the picture or video is, for some time.
+    media_url: Option<String>,
+    /// Where a video's still picture is.
+    thumbnail_url: Option<String>,
+    /// Its page at Instagram.
+    permalink: Option<String>,
+    /// When it was published.
+    timestamp: DateTime<Utc>,
+}
+
+impl From<meta::Post> for Post {
+    fn from(post: meta::Post) -> Self {
+        let meta::Post { id, caption, media_type, media_url, thumbnail_url, permalink, timestamp } = post;
+        Self { id, caption, media_type, media_url, thumbnail_url, permalink, timestamp }
+    }
 }
 
 /// A trip to Meta's login.
@@ -48,8 +74,9 @@ struct Login {
 pub async fn data(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<PersonalData>, Error> {
     let account = find(&app, &caller, &id).await?;
     let feed = feeds::feed(app.database(), account.id, Plan::Upgraded).await?;
-    let posts = feed.map_or_else(|| "[]".to_owned(), |feed| feed.posts);
-    let posts = RawValue::from_string(posts).map_err(|error| Error::Internal(error.into()))?;
+    let posts = feed.as_ref().map_or("[]", |feed| feed.posts.as_str());
+    let posts: Vec<meta::Post> = serde_json::from_str(posts).map_err(|error| Error::Internal(error.into()))?;
+    let posts = posts.into_iter().map(Post::from).collect();
     let login = |attempt: Attempt| Login {
         outcome: attempt_words(&attempt),
         started_at: attempt.started_at,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Address,
@@ -33,8 +33,11 @@ const SLOW_FROM: u64 = 5;
 /// How much longer each further one makes the next try wait, and how long it waits at most.
 const SLOWER: Duration = Duration::from_millis(500);
 const SLOWEST: Duration = Duration::from_secs(4);
-/// How many tries wait at once for the whole node.
-const WAITING: usize = 64;
+/// Tries at accounts that are slowed go in so many lines, by account, one at a time in each: however many they are, the queue
+/// for hashes has places left for others.
+const LINES: usize = 4;
+/// How long a try waits at most in its line.
+const IN_LINE: Duration = Duration::from_secs(30);
 
 /// What was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,7 +75,7 @@ pub struct Failures {
     /// Tries at browsers that are known, by the browser.
     browsers: Buckets<u64>,
     accounts: Buckets<u64>,
-    waiting: Semaphore,
+    slowed: [Semaphore; LINES],
     lines: Lines,
 }
 
@@ -85,7 +88,7 @@ impl Default for Failures {
             sites: buckets(OF_SITE),
             browsers: Buckets::new(OF_NETWORK.0, OF_NETWORK.1),
             accounts: Buckets::new(OF_ACCOUNT.0, OF_ACCOUNT.1),
-            waiting: Semaphore::new(WAITING),
+            slowed: std::array::from_fn(|_| Semaphore::new(1)),
             lines: Lines::default(),
         }
     }
@@ -141,17 +144,22 @@ impl Failures {
         self.begin(door, from, None).map(drop)
     }
 
-    /// Lets a try at an account wait, the longer the more failed; one at a browser that is known doesn't wait.
+    /// Lets a try at an account wait, the longer the more failed, and then for its turn, which lasts as long as what is
+    /// returned; one at a browser that is known doesn't wait. Each try comes at its turn, so that many of them don't keep the
+    /// right one out. How many wait is bounded by the bounds on connections.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when too many wait on this node.
-    pub async fn slow(&self, account: &str) -> Result<(), Error> {
-        let delay = delay(self.accounts.level(&hashed(account)));
-        if !delay.is_zero() {
-            let _place = self.waiting.try_acquire().map_err(|_| too_many(SLOWEST))?;
-            tokio::time::sleep(delay).await;
+    /// [`Error::TooMany`] when its turn has not come within 30 s.
+    pub async fn slow(&self, account: &str) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        let account = hashed(account);
+        let delay = delay(self.accounts.level(&account));
+        if delay.is_zero() {
+            return Ok(None);
         }
-        Ok(())
+        tokio::time::sleep(delay).await;
+        let line = usize::try_from(account % LINES as u64).unwrap_or_default();
+        let turn = tokio::time::timeout(IN_LINE, self.slowed[line].acquire()).await;
+        turn.ok().and_then(Result::ok).map(Some).ok_or_else(|| too_many(SLOWEST))
     }
 
     /// A try at an account failed, whether it exists or not.
@@ -199,6 +207,10 @@ fn hashed(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
+
     use super::*;
 
     fn from(text: &str) -> Address {
@@ -240,6 +252,29 @@ mod tests {
         let failures = Failures::default();
         while failures.failed(Door::SignIn, from("192.0.2.1")).is_ok() {}
         assert!(failures.begin(Door::SignIn, from("192.0.2.1"), Some("a mark")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn tries_at_one_account_from_everywhere_keep_neither_its_person_out_nor_another() {
+        let failures = Failures::default();
+        for _ in 0..=SLOW_FROM {
+            failures.of_account("ann");
+        }
+        let at_once = AtomicUsize::new(0);
+        let attempt = async |account| {
+            let turn = failures.slow(account).await?;
+            if turn.is_some() {
+                assert_eq!(at_once.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+                tokio::task::yield_now().await;
+                at_once.fetch_sub(1, Ordering::Relaxed);
+            }
+            Ok::<_, Error>(turn.is_some())
+        };
+        let strangers = join_all((0..300).map(|_| attempt("ann")));
+        let (strangers, person, other) = tokio::join!(strangers, attempt("ann"), attempt("bob"));
+        assert!(strangers.iter().all(|slowed| matches!(slowed, Ok(true))));
+        assert!(matches!(person, Ok(true)), "slowed, never locked");
+        assert!(matches!(other, Ok(false)), "another account is not slowed");
     }
 
     #[test]

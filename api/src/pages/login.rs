@@ -95,12 +95,14 @@ pub async fn sign_in(
         Err(error) => return refused(error, inside(&form.next), &form.email),
     };
     let account = email.unwrap_or_default();
-    if browser.is_none()
-        && let Err(error) = failures.slow(&account).await
-    {
-        attempt.uncounted();
-        return refused(error, inside(&form.next), &form.email);
-    }
+    let turn = if browser.is_none() { failures.slow(&account).await } else { Ok(None) };
+    let _turn = match turn {
+        Ok(turn) => turn,
+        Err(error) => {
+            attempt.uncounted();
+            return refused(error, inside(&form.next), &form.email);
+        }
+    };
     let credentials = Credentials { email: form.email.clone(), password: form.password };
     let next = inside(&form.next);
     // Not `session.authenticate`: it logs each error, and strangers cause a refusal by the queue at will.

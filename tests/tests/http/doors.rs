@@ -7,9 +7,11 @@ use engine::on_both_engines;
 use reqwest::{Client, StatusCode};
 use tests::relight::{PASSWORD, Relight};
 
+const ANN: &str = "ann@example.com";
+
 /// One try to sign in through a proxy that says this.
-async fn guess(client: &Client, base: &str, forwarded: &str, password: &str) -> StatusCode {
-    let form = [("email", "ann@example.com"), ("password", password)];
+async fn guess(client: &Client, base: &str, forwarded: &str, email: &str, password: &str) -> StatusCode {
+    let form = [("email", email), ("password", password)];
     let request = client.post(format!("{base}/login")).header("x-forwarded-for", forwarded).form(&form);
     request.send().await.expect("an answer").status()
 }
@@ -35,7 +37,10 @@ on_both_engines! {
         ] {
             let mut passed = 0;
             for n in 0..30 {
-                passed += u32::from(guess(&client, &relight.base, &hops(n), "wrong wrong wrong").await != StatusCode::TOO_MANY_REQUESTS);
+                // Each time somebody else: an account that is tried often is slowed.
+                let email = format!("guess.{n}@example.com");
+                let answer = guess(&client, &relight.base, &hops(n), &email, "wrong wrong wrong").await;
+                passed += u32::from(answer != StatusCode::TOO_MANY_REQUESTS);
             }
             // All thirty passed before; a failure counts for half a minute, so that a slow machine lets some more in.
             assert!(passed <= 20, "{passed} of 30 tries passed as {}", hops(1));
@@ -43,13 +48,14 @@ on_both_engines! {
     }
 
     async fn an_account_under_attack_still_lets_its_person_in(engine: Engine) {
-        let relight = Relight::start_with(engine, behind_a_proxy).await;
-        relight.add_user("ann@example.com", Role::Owner).await;
-        let client = client();
-        for n in 0..12 {
-            assert_eq!(guess(&client, &relight.base, &format!("198.51.100.{n}"), "wrong wrong wrong").await, StatusCode::OK, "refused in words");
+        let relight = &Relight::start_with(engine, behind_a_proxy).await;
+        relight.add_user(ANN, Role::Owner).await;
+        let client = &client();
+        let wrong = async |n: u32| guess(client, &relight.base, &format!("198.51.100.{n}"), ANN, "wrong wrong wrong").await;
+        for n in 0..8 {
+            assert_eq!(wrong(n).await, StatusCode::OK, "refused in words");
         }
-        assert_eq!(guess(&client, &relight.base, "203.0.113.1", PASSWORD).await, StatusCode::SEE_OTHER, "slowed, never locked");
+        assert_eq!(guess(client, &relight.base, "203.0.113.1", ANN, PASSWORD).await, StatusCode::SEE_OTHER, "slowed, never locked");
     }
 
     async fn successes_do_not_count_and_a_known_browser_is_not_locked_out_with_its_network(engine: Engine) {

@@ -40,11 +40,28 @@ pub async fn harden(State(app): State<App>, request: Request, next: Next) -> Res
     }
     if app.config.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        secure_cookies(headers);
     }
     or_set(headers, header::CONTENT_SECURITY_POLICY, if explorer { EXPLORER } else { NOTHING });
     // Answers name accounts, and some of them links and keys.
     or_set(headers, header::CACHE_CONTROL, "no-store");
     response
+}
+
+/// Lets each cookie say `Secure`: browsers ignore what sets or removes a `__Host-` cookie without it, and the session's removal
+/// comes without. Source: RFC 6265bis, section 4.1.3.2.
+fn secure_cookies(headers: &mut HeaderMap) {
+    if let header::Entry::Occupied(mut cookies) = headers.entry(header::SET_COOKIE) {
+        for cookie in cookies.iter_mut() {
+            let Ok(text) = cookie.to_str() else { continue };
+            if text.split(';').any(|part| part.trim().eq_ignore_ascii_case("secure")) {
+                continue;
+            }
+            if let Ok(secure) = HeaderValue::try_from(format!("{text}; Secure")) {
+                *cookie = secure;
+            }
+        }
+    }
 }
 
 /// What a feed says, which any website may read.

@@ -4,6 +4,7 @@ use ::api::sign_in::Role;
 use domain::{Connection, account::Plan};
 use engine::on_both_engines;
 use reqwest::StatusCode;
+use sandbox::person::values_of;
 use tests::relight::Relight;
 use url::Url;
 
@@ -45,7 +46,15 @@ on_both_engines! {
         // No proxy is listed, although one must be in front: the log says so at the start, and this page from then on.
         let cookies: Vec<_> = cookies.iter().filter_map(|cookie| cookie.split(';').next()).collect();
         let page = client.get(format!("{local}/operations")).header("cookie", cookies.join("; ")).send().await.expect("an answer");
-        assert!(page.text().await.expect("a page").contains("http.trusted_proxies lists none"));
+        let page = page.text().await.expect("a page");
+        assert!(page.contains("http.trusted_proxies lists none"));
+        // Without `Secure` a browser would ignore the removal of such a cookie, and keep it.
+        let csrf = &values_of(&page, "csrf")[0];
+        let cookie = cookies.join("; ");
+        let answer = client.post(format!("{local}/logout")).header("cookie", cookie).form(&[("csrf", csrf)]).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let removed = answer.headers()["set-cookie"].to_str().expect("a text");
+        assert!(removed.starts_with("__Host-relight_") && removed.contains("Max-Age=0") && removed.contains("Secure"), "{removed}");
         let missing = client.get(format!("{local}/w/nothing/feed.json")).send().await.expect("an answer");
         assert!(missing.headers().contains_key("strict-transport-security"));
     }

@@ -192,6 +192,19 @@ impl Commands {
         .await?)
     }
 
+    /// Whether an admin released what is held against an account from its app's incident, and no account has worked since: it
+    /// counts against the account, however long its tries take.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_released(&self, account: AccountId) -> Result<bool, Error> {
+        Ok(sql("SELECT EXISTS (SELECT 1 FROM verdicts v JOIN apps a ON a.connection = v.connection \
+                WHERE v.account_id = $1 AND v.incident_over_at IS NOT NULL AND a.worked_by = 'admin')")
+        .bind(account.to_string())
+        .scalar(self.store.database())
+        .await?)
+    }
+
     /// A call of an account worked: nothing is held against it any more, and its app works.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! How it is said that an account's token stays: it works, or the posts could not be read with the new one.
 
-use commands::outcome::{Kept, LeftOut};
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::outcome::{Kept, LeftOut, Why};
 
-use super::{list, login::left_out};
+use super::{list, names};
 
 /// "@luma already works until about 24 February 2027: nothing to do".
 fn works(kept: &Kept) -> String {
@@ -35,7 +36,7 @@ pub(super) fn already_works(kept: &[Kept]) -> (String, Vec<String>) {
 pub fn besides(kept: &[Kept], unread: &[String], pages: &[LeftOut]) -> Vec<String> {
     let mut texts: Vec<_> = kept.iter().map(|one| format!("{}.", works(one))).collect();
     if !unread.is_empty() {
-        let names = list(&unread.iter().map(|name| format!("@{name}")).collect::<Vec<_>>());
+        let names = names(unread);
         texts
             .push(format!("We could not read the posts of {names}, so nothing was changed there. Log in again later."));
     }
@@ -43,9 +44,53 @@ pub fn besides(kept: &[Kept], unread: &[String], pages: &[LeftOut]) -> Vec<Strin
     texts
 }
 
+/// A login whose posts Meta did not give in time: title and texts.
+pub(super) fn not_read(usernames: &[String], until: Option<DateTime<Utc>>) -> (String, Vec<String>) {
+    let why = match until {
+        None => "You logged in successfully, but Meta did not answer just now. The access token was not changed.",
+        Some(_) => {
+            "You logged in successfully, but Meta limits how often it answers us. The access token was not changed."
+        }
+    };
+    (format!("We could not read the posts of {} yet", names(usernames)), vec![why.to_owned(), try_again(until)])
+}
+
+/// A login of another person, without Meta's word on the present token: title and texts.
+pub(super) fn not_confirmed(usernames: &[String], until: Option<DateTime<Utc>>) -> (String, Vec<String>) {
+    let why = "Another person made the present connection, so it is only replaced when Meta says that it no longer \
+               works. The access token was not changed.";
+    (format!("Meta did not say whether {} still works", names(usernames)), vec![why.to_owned(), try_again(until)])
+}
+
+/// When to try again. `until`: Meta's limit of calls lets no one ask before.
+fn try_again(until: Option<DateTime<Utc>>) -> String {
+    let Some(until) = until else {
+        return "Try again in a minute. For ten minutes that needs no other login.".to_owned();
+    };
+    // The next full minute.
+    let from = until + TimeDelta::seconds(59);
+    format!("Try again after {}.", from.format("%H:%M UTC on %-d %B %Y"))
+}
+
+/// What is said of a login's Pages that could not be read; nothing of none.
+pub(super) fn left_out(pages: &[LeftOut]) -> String {
+    let of = |why| pages.iter().filter(|page| page.why == why).map(|page| page.page.clone()).collect::<Vec<_>>();
+    let [refused, unticked, more] = [of(Why::Refused), of(Why::Unticked), of(Why::TooMany)];
+    let mut sentences = Vec::new();
+    if !refused.is_empty() {
+        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused)));
+    }
+    if !unticked.is_empty() {
+        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked)));
+    }
+    if !more.is_empty() {
+        sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());
+    }
+    sentences.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
     use domain::AccountId;
 
     use super::*;

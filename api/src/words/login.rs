@@ -1,13 +1,12 @@
 //! How what came of a login is told.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use commands::{
-    Outcome,
-    callback::Refusal,
-    outcome::{LeftOut, Why},
-};
+use commands::{Outcome, callback::Refusal};
 
-use super::{button, kept::already_works, list};
+use super::{
+    button,
+    kept::{already_works, left_out, not_confirmed, not_read},
+    list, names,
+};
 
 /// What is said about something that happened: what, what to do, a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,28 +38,14 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             let (title, text) = already_works(kept);
             Telling { title, text, code }
         }
-        Outcome::NotRead { usernames, until } => said(
-            &format!("We could not read the posts of {} yet", names(usernames)),
-            &[
-                match until {
-                    None => {
-                        "You logged in successfully, but Meta did not answer just now. The access token was not changed."
-                    }
-                    Some(_) => {
-                        "You logged in successfully, but Meta limits how often it answers us. The access token was not changed."
-                    }
-                },
-                &try_again(*until),
-            ],
-        ),
-        Outcome::NotConfirmed { usernames, until } => said(
-            &format!("Meta did not say whether {} still works", names(usernames)),
-            &[
-                "Another person made the present connection, so it is only replaced when Meta says that it no longer \
-                 works. The access token was not changed.",
-                &try_again(*until),
-            ],
-        ),
+        Outcome::NotRead { usernames, until } => {
+            let (title, text) = not_read(usernames, *until);
+            Telling { title, text, code }
+        }
+        Outcome::NotConfirmed { usernames, until } => {
+            let (title, text) = not_confirmed(usernames, *until);
+            Telling { title, text, code }
+        }
         Outcome::ReadingRefused { usernames } => said(
             &format!("Meta does not let us read the posts of {}", names(usernames)),
             &[
@@ -157,6 +142,10 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             &[
                 &format!("You meant @{meant}, but the login was for {}. Nothing was changed.", names(reached)),
                 "Try again: you will be asked whom to log in as.",
+                &format!(
+                    "If @{meant} was deleted at Instagram, or became this other account, no login reaches it any more: \
+                     disconnect it here, and connect the other one."
+                ),
             ],
         ),
         Outcome::PageNotChosen { meant, reached, left_out: pages } => said(
@@ -167,6 +156,10 @@ pub fn outcome(outcome: &Outcome) -> Telling {
                     .as_str(),
                 "Try again, and tick the Page that this Instagram account is linked to. If it isn't listed, another \
                  Facebook user manages it: log in at facebook.com as that user first.",
+                &format!(
+                    "If @{meant} was deleted at Instagram, or its Page is linked to another account now, no login reaches it \
+                     any more: disconnect it here, and connect the other one."
+                ),
             ],
         ),
         Outcome::WrongConnection { username, uses } => said(
@@ -245,23 +238,6 @@ pub fn refusal(refusal: Refusal) -> Telling {
     }
 }
 
-/// What is said of a login's Pages that could not be read; nothing of none.
-pub(super) fn left_out(pages: &[LeftOut]) -> String {
-    let of = |why| pages.iter().filter(|page| page.why == why).map(|page| page.page.clone()).collect::<Vec<_>>();
-    let [refused, unticked, more] = [of(Why::Refused), of(Why::Unticked), of(Why::TooMany)];
-    let mut sentences = Vec::new();
-    if !refused.is_empty() {
-        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused)));
-    }
-    if !unticked.is_empty() {
-        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked)));
-    }
-    if !more.is_empty() {
-        sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());
-    }
-    sentences.join(" ")
-}
-
 /// Permissions as Meta calls them, which is how its boxes are found, each with what it is for.
 fn permissions(names: &[String]) -> String {
     let told = |name: &String| match name.as_str() {
@@ -271,23 +247,6 @@ fn permissions(names: &[String]) -> String {
         _ => name.clone(),
     };
     list(&names.iter().map(told).collect::<Vec<_>>())
-}
-
-/// When to try again. `until`: Meta's limit of calls lets no one ask before.
-fn try_again(until: Option<DateTime<Utc>>) -> String {
-    let Some(until) = until else {
-        return "Try again in a minute. For ten minutes that needs no other login.".to_owned();
-    };
-    // The next full minute.
-    let from = until + TimeDelta::seconds(59);
-    format!("Try again after {}.", from.format("%H:%M UTC on %-d %B %Y"))
-}
-
-fn names(usernames: &[String]) -> String {
-    if usernames.is_empty() {
-        return "no account".to_owned();
-    }
-    list(&usernames.iter().map(|name| format!("@{name}")).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -99,6 +99,14 @@ pub fn list_of(numbers: &[u32]) -> Option<String> {
     (!numbers.is_empty()).then(|| list(&numbers))
 }
 
+/// "@luma and @mira".
+fn names(usernames: &[String]) -> String {
+    if usernames.is_empty() {
+        return "no account".to_owned();
+    }
+    list(&usernames.iter().map(|name| format!("@{name}")).collect::<Vec<_>>())
+}
+
 /// "a, b and c".
 fn list(items: &[String]) -> String {
     match items {

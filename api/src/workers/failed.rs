@@ -173,12 +173,12 @@ async fn others_work(app: &App, account: AccountId) -> Result<bool, commands::Er
     app.commands.other_worked_lately(account, connection).await
 }
 
-/// Whether another account of the app can be asked, or has just shown, that the app works; or an incident is over, and this
-/// account still fails.
+/// Whether another account of the app can be asked, or has just shown, that the app works; or an admin released this account
+/// from the app's incident, and it still fails.
 async fn shows_otherwise(app: &App, account: AccountId) -> Result<bool, commands::Error> {
     Ok(accounts::another_active(app.database(), account).await?.is_some()
         || others_work(app, account).await?
-        || app.commands.is_left_over(account).await?)
+        || app.commands.is_released(account).await?)
 }
 
 /// The app itself is refused: an incident is open from then on.

@@ -3,6 +3,7 @@
 //! The `state` that travels through Meta is random and stands in the row only as its hash; it works once, for an hour,
 //! in the browser that set out. An attempt never signs anybody in.
 
+mod grant;
 mod rows;
 
 use std::str::FromStr;
@@ -14,7 +15,8 @@ use engine::{Query, StoreError, sql};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 
-pub use rows::{forget_before, forget_unchosen};
+pub use grant::forget_unchosen;
+pub use rows::forget_before;
 
 use crate::{Error, Outcome, vault::tables::GRANTS};
 
@@ -160,6 +162,7 @@ impl Attempt {
     }
 }
 
+/// What a sealed grant is bound to.
 fn grant_of(attempt: AttemptId) -> String {
     GRANTS.bound_to(&[&attempt.to_string()])
 }
@@ -181,7 +184,6 @@ pub fn random_text<const BYTES: usize>() -> String {
     URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; BYTES]>())
 }
 
-/// Nine characters without those that are easily mixed up, in threes: read out over the phone without a mistake.
 /// A reference as it is stored, however it was typed: with other dashes or none, with spaces, in small letters.
 pub fn spelled(typed: &str) -> String {
     let characters: Vec<_> =
@@ -189,6 +191,7 @@ pub fn spelled(typed: &str) -> String {
     characters.chunks(3).map(|three| three.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
+/// Nine characters without those that are easily mixed up, in threes: read out over the phone without a mistake.
 fn reference() -> String {
     const LETTERS: &[u8; 28] = b"23456789ABCDEFGHJKMNPQRSTVWX";
     let mut rng = rand::rng();

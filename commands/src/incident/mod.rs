@@ -4,32 +4,22 @@
 //! for are few: probes. When a read of the app works, it closes by itself; an admin can close it before. What was held is
 //! then asked about once more, one account after another.
 
+mod refusals;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, UserId};
 use engine::{StoreError, jobs, sql};
+
+pub use refusals::{Guard, Others};
 
 use crate::{
     Commands, Error,
     hold::{APART, DAY},
     new_id,
     notices::outbox::{INCIDENT, MAIL},
-    profiles,
     report_failure::Failed,
 };
 
-/// When token errors are an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guard {
-    /// So many accounts…
-    pub accounts: i64,
-    /// …and such a part of those that were called, in percent…
-    pub percent: i64,
-    /// …within so long.
-    pub within: TimeDelta,
-}
-
-/// …or so many, if they are all that the app has: each would wait for the other to show that the app works.
-const ALL: i64 = 2;
 /// While an incident is open: how far calls are apart that nobody waits for.
 pub(crate) const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
 
@@ -71,15 +61,6 @@ impl TryFrom<String> for Shown {
     }
 }
 
-/// What is known of the app's other accounts when one is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Others {
-    /// How many were called in the guard's time and worked.
-    pub worked: i64,
-    /// There are some, and something is held against each of them.
-    pub all_held: bool,
-}
-
 /// How an incident ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
@@ -105,58 +86,6 @@ impl Close {
 }
 
 impl Commands {
-    /// Notes that Meta refused an account's token; opens an incident when that hits many. `clearly`: Meta said why, and it
-    /// is the person's matter. `admins`: who is told of an incident. Whether one was opened.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn token_refused(
-        &self,
-        account: AccountId,
-        connection: Connection,
-        clearly: bool,
-        others: Others,
-        admins: &[UserId],
-    ) -> Result<bool, Error> {
-        let (database, now, name) = (self.store.database(), self.clock.now(), connection.name());
-        let guard = self.settings.guard;
-        if self.token(account).await?.current().is_some_and(|current| current.ran_out(now).is_some()) {
-            // Its time was over anyway.
-            return Ok(false);
-        }
-        if self.is_left_over(account).await? {
-            // No new one.
-            return Ok(false);
-        }
-        let granted_by = if clearly { profiles::grantor(database, account).await? } else { None };
-        let (id, person) = (account.to_string(), granted_by.unwrap_or_else(|| account.to_string()));
-        sql("INSERT INTO token_errors (account_id, connection, person, at) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (account_id) DO UPDATE SET connection = excluded.connection, person = excluded.person, \
-             at = excluded.at")
-        .bind(&id)
-        .bind(name)
-        .bind(&person)
-        .bind(now)
-        .execute(database)
-        .await?;
-        let hit: i64 = sql("SELECT count(DISTINCT person) FROM token_errors WHERE connection = $1 AND at > $2 \
-                            AND at > COALESCE((SELECT worked_at FROM apps WHERE connection = $1), $2)")
-        .bind(name)
-        .bind(now - guard.within)
-        .scalar(database)
-        .await?;
-        let called = hit + others.worked;
-        let many = if others.all_held { guard.accounts.min(ALL) } else { guard.accounts };
-        if hit < many || hit * 100 < guard.percent * called {
-            return Ok(false);
-        }
-        if !self.open(connection, (hit, called), None, admins).await? {
-            return Ok(false);
-        }
-        tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
-        Ok(true)
-    }
-
     /// Meta refuses the app itself: opens an incident, unless one is open. `failed`: what the call met.
     ///
     /// # Errors
@@ -167,18 +96,6 @@ impl Commands {
             tracing::error!(event = "app.refused", app, row, words, "Meta refuses the app: an incident is open");
         }
         Ok(())
-    }
-
-    /// Whether what is held against an account is left over from an incident that was closed: it counts against the account
-    /// then, however long its tries take.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn is_left_over(&self, account: AccountId) -> Result<bool, Error> {
-        Ok(sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1 AND incident_over_at IS NOT NULL)")
-            .bind(account.to_string())
-            .scalar(self.store.database())
-            .await?)
     }
 
     /// Opens an incident and tells admins; whether there was none.
@@ -344,24 +261,5 @@ impl Commands {
 
     pub(crate) async fn any_incident(&self) -> Result<bool, Error> {
         Ok(sql("SELECT EXISTS (SELECT 1 FROM incidents WHERE closed_at IS NULL)").scalar(self.store.database()).await?)
-    }
-
-    /// Forgets refusals of before, and what was held against tokens that nobody asks about any more; nothing of an app whose
-    /// incident is open.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn forget_refusals(&self) -> Result<(), StoreError> {
-        for (table, at, days) in [("token_errors", "at", 1), ("verdicts", "last_at", 2)] {
-            let before = self.clock.now() - TimeDelta::days(days);
-            sql(format!(
-                "DELETE FROM {table} WHERE {at} < $1 AND NOT EXISTS (SELECT 1 FROM incidents i \
-                 WHERE i.connection = {table}.connection AND i.closed_at IS NULL)"
-            ))
-            .bind(before)
-            .execute(self.store.database())
-            .await?;
-        }
-        Ok(())
     }
 }

@@ -23,7 +23,7 @@ use chrono::TimeDelta;
 pub use completer::Completer;
 pub(crate) use end::end_held;
 pub use end::{End, Ended, end};
-pub(crate) use rebuild::{empty_after, keys_after, of_key, reconcile, restore};
+pub(crate) use rebuild::{empty_after, empty_at_once, keys_after, of_key, reconcile, restore};
 pub use schedule::{
     Scheduled, add, ask, begin_anew, bring_forward, cancel, clear, due_by, hold_back, lock, move_to, remove, set,
     set_missing, try_now,

@@ -3,16 +3,34 @@
 use chrono::{DateTime, Utc};
 
 use super::schedule::list;
-use crate::{Bulk, Tx, sql};
+use crate::{Bulk, Dialect, Tx, sql};
 
 /// How many jobs are removed in one transaction.
 const AT_ONCE: usize = 10_000;
 
+/// Removes all that was scheduled beside in one go, where that costs nothing and no other rebuild is under way than the one of
+/// this name; whether it did.
+pub(crate) async fn empty_at_once(tx: &mut Tx, rebuild: &str) -> Result<bool, sqlx::Error> {
+    if !sql("SELECT EXISTS (SELECT 1 FROM jobs_rebuild)").scalar(&mut *tx).await? {
+        return Ok(true);
+    }
+    if tx.dialect() == Dialect::Sqlite {
+        return Ok(false);
+    }
+    // One engine: SQLite would overwrite each page, and let nobody else write meanwhile.
+    sql("LOCK TABLE jobs_rebuild IN ACCESS EXCLUSIVE MODE").execute(&mut *tx).await?;
+    // One engine: as above. Each rebuild has its checkpoint before its first job.
+    let others = sql("SELECT EXISTS (SELECT 1 FROM checkpoints WHERE name LIKE '%\\_rebuild' AND name <> $1)");
+    if others.bind(rebuild).scalar(&mut *tx).await? {
+        return Ok(false);
+    }
+    // One engine: as above.
+    sql("TRUNCATE jobs_rebuild").execute(tx).await?;
+    Ok(true)
+}
+
 /// Removes what was scheduled beside of these kinds about the next keys after one; the last of them, `None`: there were none.
 pub(crate) async fn empty_after(tx: &mut Tx, kinds: &[&str], after: &str) -> Result<Option<String>, sqlx::Error> {
-    if kinds.is_empty() {
-        return Ok(None);
-    }
     let next = format!("SELECT key FROM jobs_rebuild WHERE key > $1 ORDER BY key LIMIT {AT_ONCE}");
     let last = sql(format!("SELECT max(key) FROM ({next}) AS next")).bind(after);
     let last: Option<String> = last.scalar(&mut *tx).await?;

@@ -13,7 +13,7 @@ pub(super) struct Taking {
     since: Option<i64>,
     /// All keys up to this one were taken over; `None`: all were.
     after: Option<String>,
-    /// Who had events since, and comes again.
+    /// Keys with events since, which come again.
     again: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ impl Taking {
         Self { since: None, after: Some(String::new()), again: Vec::new() }
     }
 
-    /// Whose jobs are to be taken over next, and whether nobody's are then left. Both have reached `reached`.
+    /// The keys whose jobs are to be taken over next, and whether they are the last. Both have reached `reached`.
     pub(super) async fn next(
         &mut self,
         tx: &mut Tx,
@@ -53,13 +53,13 @@ impl Taking {
 /// How far what stands beside has been removed: a part in each transaction, others write between.
 pub(super) struct Emptying {
     tables: usize,
-    /// The jobs of all keys up to this one are gone.
-    after: String,
+    /// The jobs of all keys up to this one are gone; `None`: none was looked at.
+    after: Option<String>,
 }
 
 impl Emptying {
     pub(super) const fn from_the_first() -> Self {
-        Self { tables: 0, after: String::new() }
+        Self { tables: 0, after: None }
     }
 
     /// Removes the next part; whether nothing was left.
@@ -72,11 +72,12 @@ impl Emptying {
                 return Ok(false);
             }
         }
-        match jobs::empty_after(tx, P::JOBS, &self.after).await? {
-            Some(last) => self.after = last,
-            None => return Ok(true),
+        if P::JOBS.is_empty() || self.after.is_none() && jobs::empty_at_once(tx, &Target::Beside.table(P::NAME)).await?
+        {
+            return Ok(true);
         }
-        Ok(false)
+        self.after = jobs::empty_after(tx, P::JOBS, self.after.as_deref().unwrap_or_default()).await?;
+        Ok(self.after.is_none())
     }
 }
 

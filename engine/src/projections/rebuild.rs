@@ -22,7 +22,7 @@ const AFTER_A_LOCK: Duration = Duration::from_millis(200);
 /// How far a rebuild is: the position that it has reached, and the journal's last.
 pub type Progress<'a> = &'a (dyn Fn(i64, i64) + Sync);
 
-/// Rebuilds what an older program made, after an update: nobody need remember it. The old rows serve meanwhile.
+/// Rebuilds what an older program made, after an update, by itself. The old rows serve meanwhile.
 pub(super) async fn if_older<P: Projection>(
     store: &Store,
     projection: &Arc<P>,
@@ -30,11 +30,11 @@ pub(super) async fn if_older<P: Projection>(
 ) -> Result<(), StoreError> {
     let serving = Runner::of_view(store, projection, Target::Serving, program);
     let made_by = serving.begin().await?.version;
-    // Of a program that was stopped behind the end of a rebuild. Whoever reads it long, as a backup does, keeps nobody from
-    // following: it goes another time.
-    match clear_parts(store, &serving, &Runner::of_view(store, projection, Target::Beside, program)).await {
-        Err(error) if error.is_locked() => {}
-        cleared => cleared?,
+    // What a program left that stopped right after a rebuild. A long read of it, such as a backup's, does not keep this program
+    // from following: it is removed at another start.
+    match empty(store, &serving, &Runner::of_view(store, projection, Target::Beside, program), false).await {
+        Err(error) if !error.is_locked() => return Err(error),
+        _ => {}
     }
     if made_by < Runner::<P>::VERSION {
         tracing::info!(projection = P::NAME, from = made_by, to = P::VERSION, "rebuilding beside");
@@ -98,7 +98,6 @@ impl<P: Projection> Runner<P> {
 
 /// Goes on with a rebuild to this version, or begins one with empty tables; one at a time.
 async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
-    let mut emptying = Emptying::from_the_first();
     loop {
         let mut tx = store.database().begin().await?;
         bounded_by_locks(&mut tx).await?;
@@ -113,8 +112,39 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
         }
         sql("DELETE FROM checkpoints WHERE name = $1").bind(beside.name()).execute(&mut tx).await?;
         quarantine::clear(&mut tx, &beside.name()).await?;
+        tx.commit().await?;
+        if empty(store, serving, beside, true).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes what a rebuild has left beside, unless another one has begun.
+async fn clear<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
+    while let Err(error) = empty(store, serving, beside, false).await {
+        after_a_lock(error).await?;
+    }
+    Ok(())
+}
+
+/// Empties what stands beside, a part in each transaction; whether no rebuild has begun meanwhile. `begins`: one begins as
+/// soon as nothing is left.
+async fn empty<P: Projection>(
+    store: &Store,
+    serving: &Runner<P>,
+    beside: &Runner<P>,
+    begins: bool,
+) -> Result<bool, StoreError> {
+    let mut emptying = Emptying::from_the_first();
+    loop {
+        let mut tx = store.database().begin().await?;
+        bounded_by_locks(&mut tx).await?;
+        Checkpoint::locked(&mut tx, &serving.name()).await?;
+        if Checkpoint::locked(&mut tx, &beside.name()).await?.is_some() {
+            return Ok(false);
+        }
         let is_empty = emptying.next::<P>(&mut tx).await?;
-        if is_empty {
+        if is_empty && begins {
             sql("INSERT INTO checkpoints (name, version) VALUES ($1, $2)")
                 .bind(beside.name())
                 .bind(Runner::<P>::VERSION)
@@ -123,35 +153,14 @@ async fn begin<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runne
         }
         tx.commit().await?;
         if is_empty {
-            return Ok(());
+            return Ok(true);
         }
-    }
-}
-
-/// Removes what a rebuild has left beside, unless another one has begun.
-async fn clear<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
-    while let Err(error) = clear_parts(store, serving, beside).await {
-        after_a_lock(error).await?;
-    }
-    Ok(())
-}
-
-async fn clear_parts<P: Projection>(store: &Store, serving: &Runner<P>, beside: &Runner<P>) -> Result<(), StoreError> {
-    let mut emptying = Emptying::from_the_first();
-    loop {
-        let mut tx = store.database().begin().await?;
-        bounded_by_locks(&mut tx).await?;
-        Checkpoint::locked(&mut tx, &serving.name()).await?;
-        if Checkpoint::locked(&mut tx, &beside.name()).await?.is_some() || emptying.next::<P>(&mut tx).await? {
-            return Ok(());
-        }
-        tx.commit().await?;
     }
 }
 
 /// With both checkpoints locked: what came meanwhile is folded. Then the jobs of the next range of keys are brought to what was
-/// scheduled beside; behind the last range, those of whoever had an event since the first, and the rebuilt rows take the place
-/// of the old ones. Each time it is short: whatever else follows the journal waits.
+/// scheduled beside; after the last range, those of keys with events since the first, and the rebuilt rows take the place of
+/// the old ones. Each time it is short, since other projections wait.
 async fn take_over<P: Projection>(
     store: &Store,
     serving: &Runner<P>,
@@ -214,7 +223,7 @@ async fn take_over<P: Projection>(
 /// Lets a transaction's statements take their time, and none wait long for a lock: others would wait behind it.
 async fn bounded_by_locks(tx: &mut Tx) -> Result<(), StoreError> {
     if tx.dialect() == Dialect::Postgres {
-        // One engine: SQLite's one writer waits for nobody.
+        // One engine: SQLite has one writer, and it waits for no lock of a table.
         sql("SELECT set_config('lock_timeout', '500ms', true), set_config('statement_timeout', '0', true)")
             .execute(tx)
             .await?;
@@ -222,7 +231,7 @@ async fn bounded_by_locks(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Waits where somebody else has a lock: others wait behind whoever waits for it.
+/// Waits while another transaction has a lock: later ones would wait behind ours.
 async fn after_a_lock(error: StoreError) -> Result<(), StoreError> {
     if !error.is_locked() {
         return Err(error);

@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a condition is looked at.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// How soon a condition is looked at again: at first, and at last. In between, after an eighth of the time that it has taken, so
+/// that what takes long isn't slowed by looking at it.
+const SOONEST: Duration = Duration::from_millis(5);
+const LATEST: Duration = Duration::from_millis(250);
 /// How long a condition may take. Only tests that fail wait so long, and a busy machine is slow.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -23,13 +25,13 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 /// # Panics
 /// When it finds nothing within two minutes.
 pub async fn found<T, E: Display>(what: &str, mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+    let begun = Instant::now();
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(instead) => assert!(Instant::now() < deadline, "{what} doesn't come: {instead}"),
+            Err(instead) => assert!(begun.elapsed() < DEADLINE, "{what} doesn't come: {instead}"),
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        tokio::time::sleep((begun.elapsed() / 8).clamp(SOONEST, LATEST)).await;
     }
 }
 

@@ -1,59 +1,14 @@
 //! Loading: what is known already is built upon, and a long stream costs no more than a short one.
 
-use chrono::DateTime;
-use cqrs_es::{Aggregate, DomainEvent, EventStore, event_sink::EventSink, persist::PersistedEventStore};
+use cqrs_es::{EventStore, persist::PersistedEventStore};
 use engine::{
-    Database, Decision, ExecuteError, MIGRATIONS, Metadata, Store, StoreError, Unit, on_both_engines, sql,
+    Database, Decision, ExecuteError, MIGRATIONS, Store, StoreError, Unit, on_both_engines, sql,
     testing::{TestDatabase, until},
 };
 use postgres_es::PostgresEventRepository;
-use serde::{Deserialize, Serialize};
 use sqlite_es::SqliteEventRepository;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Change {
-    Moved(i64),
-    Closed,
-}
-
-impl DomainEvent for Change {
-    fn event_type(&self) -> String {
-        if *self == Self::Closed { "Closed" } else { "Moved" }.to_owned()
-    }
-    fn event_version(&self) -> String {
-        "1".to_owned()
-    }
-}
-
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("there is not enough")]
-struct TooLittle;
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Purse {
-    amount: i64,
-}
-
-impl Aggregate for Purse {
-    const TYPE: &'static str = "purse";
-    type Command = i64;
-    type Event = Change;
-    type Error = TooLittle;
-    type Services = ();
-    async fn handle(&mut self, amount: i64, (): &(), sink: &EventSink<Self>) -> Result<(), TooLittle> {
-        if self.amount + amount < 0 {
-            return Err(TooLittle);
-        }
-        sink.write(Change::Moved(amount), self).await;
-        Ok(())
-    }
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Moved(amount) => self.amount += amount,
-            Change::Closed => self.amount = 0,
-        }
-    }
-}
+use crate::purse::{Purse, TooLittle, by};
 
 /// Moves one so often.
 struct Moves(i64);
@@ -67,10 +22,6 @@ impl Decision for Moves {
         }
         Ok(())
     }
-}
-
-fn by() -> Metadata {
-    Metadata::new(DateTime::UNIX_EPOCH, &[("by", "a test".to_owned())].into())
 }
 
 async fn amount(store: &Store) -> Result<i64, StoreError> {

@@ -1,50 +1,12 @@
 //! A database that lost its end, or is another one: nothing is decided on events that are not there.
 
-use chrono::DateTime;
-use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
 use engine::{
-    Database, Decision, ExecuteError, MIGRATIONS, Metadata, Store, Unit, on_both_engines, sql,
+    Database, Decision, ExecuteError, MIGRATIONS, Store, Unit, on_both_engines, sql,
     sqlx::{self, ConnectOptions},
     testing::{TestDatabase, until},
 };
-use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Moved(i64);
-
-impl DomainEvent for Moved {
-    fn event_type(&self) -> String {
-        "Moved".to_owned()
-    }
-    fn event_version(&self) -> String {
-        "1".to_owned()
-    }
-}
-
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("there is not enough")]
-struct TooLittle;
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Purse(i64);
-
-impl Aggregate for Purse {
-    const TYPE: &'static str = "purse";
-    type Command = i64;
-    type Event = Moved;
-    type Error = TooLittle;
-    type Services = ();
-    async fn handle(&mut self, amount: i64, (): &(), sink: &EventSink<Self>) -> Result<(), TooLittle> {
-        if self.0 + amount < 0 {
-            return Err(TooLittle);
-        }
-        sink.write(Moved(amount), self).await;
-        Ok(())
-    }
-    fn apply(&mut self, Moved(amount): Moved) {
-        self.0 += amount;
-    }
-}
+use crate::purse::{Purse, TooLittle, by};
 
 struct Move(&'static str, i64);
 
@@ -54,10 +16,6 @@ impl Decision for Move {
     async fn decide(&self, unit: &mut Unit) -> Result<(), Self::Error> {
         unit.execute::<Purse>(self.0, self.1).await
     }
-}
-
-fn by() -> Metadata {
-    Metadata::new(DateTime::UNIX_EPOCH, &[("by", "a test".to_owned())].into())
 }
 
 async fn moves(store: &Store, id: &'static str, amounts: &[i64]) {
@@ -124,11 +82,11 @@ on_both_engines! {
         let (store, other) = (open().await, open().await);
         moves(&store, "ann", &[5]).await;
         moves(&other, "ann", &[10]).await;
-        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").0, 15);
+        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").amount, 15);
         // What the other node appended is lost, and what this one did is not: it can't notice by that.
         lose_after(&store, 1).await;
         moves(&open().await, "ann", &[1]).await;
-        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").0, 6);
+        assert_eq!(store.unit(by()).load::<Purse>("ann").await.expect("loads").amount, 6);
     }
 
     async fn another_servers_events_are_decided_on_when_it_answers(engine: Engine) {

@@ -8,5 +8,6 @@ mod jobs;
 mod long;
 mod lost;
 mod pooler;
+mod purse;
 mod rebuilds;
 mod rolling;

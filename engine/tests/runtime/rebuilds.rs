@@ -168,19 +168,26 @@ on_both_engines! {
         registry.catch_up(&store, "todo").await.expect("catches up");
         registry.rebuild(&store, "todo", &|_, _| ()).await.expect("rebuilt");
         assert_eq!(beside(&store).await, 0);
-        // As a program leaves it that is stopped behind the swap; another projection's jobs are none of this one's.
+        // As a program leaves it that is stopped right after the swap, while another projection is rebuilt.
         for sql in [
+            "INSERT INTO checkpoints (name, version) VALUES ('other_rebuild', 1)",
             "INSERT INTO todo_rebuild SELECT * FROM todo",
             "INSERT INTO jobs_rebuild SELECT * FROM jobs",
             "UPDATE jobs_rebuild SET kind = 'other' WHERE key = 'key-00007'",
         ] {
             engine::sql(sql).execute(store.database()).await.expect("left");
         }
-        let stop = CancellationToken::new();
-        let running = registry.run(&store, &stop);
-        until("nothing left beside", async || beside(&store).await == 1).await;
-        stop.cancel();
-        running.stopped().await;
+        let started = async |left: i64| {
+            let stop = CancellationToken::new();
+            let running = registry.run(&store, &stop);
+            until("nothing left beside", async || beside(&store).await == left).await;
+            stop.cancel();
+            running.stopped().await;
+        };
+        started(1).await;
+        sql("DELETE FROM checkpoints WHERE name = 'other_rebuild'").execute(store.database()).await.expect("deleted");
+        sql("UPDATE jobs_rebuild SET kind = 'do'").execute(store.database()).await.expect("updated");
+        started(0).await;
         assert_eq!(scheduled(&store).await, due(&store).await);
     }
 

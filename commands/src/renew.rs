@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Evidence, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current};
 use engine::{Decision, StoreError, Unit, sql};
-use meta::{LongToken, MetaError};
+use meta::{LongToken, MetaError, Presence};
 use secrecy::SecretString;
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 const FAILURES: i64 = 3;
 /// …over so long are more than bad luck.
 const FOR_A_DAY: TimeDelta = TimeDelta::days(1);
+/// The same of errors that Meta calls passing.
+const FOR_DAYS: TimeDelta = TimeDelta::days(3);
 
 /// What a renewal came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +100,8 @@ impl Decision for Renew<'_> {
 
 impl Commands {
     /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that: if it works, the
-    /// failures are counted, and after a day somebody must log in.
+    /// failures are counted, and after a day somebody must log in; after three where Meta calls the error passing, and answers the
+    /// same token otherwise.
     async fn report_unrenewed(
         &self,
         (account, current): (AccountId, &Current),
@@ -116,7 +119,9 @@ impl Commands {
                 | Verdict::Alarm
                 | Verdict::NotTheToken
         );
-        if !may_be_the_token {
+        // An error that passes, and goes on at this token alone, is no passing one.
+        let is_passing = row.verdict == Verdict::Passing && self.presence(connection) != Presence::Away;
+        if !may_be_the_token && !is_passing {
             return self.report_failure(account, connection, opened, Call::Renew, error, context).await;
         }
         match self.token_works(connection, opened).await {
@@ -138,13 +143,15 @@ impl Commands {
         .bind(now)
         .fetch_one(self.store.database().writing())
         .await?;
-        if failures >= FAILURES && now - since >= FOR_A_DAY && current.renewal_failing_since.is_none() {
+        let goes_on_for = if is_passing { FOR_DAYS } else { FOR_A_DAY };
+        if failures >= FAILURES && now - since >= goes_on_for && current.renewal_failing_since.is_none() {
             let evidence = evidence(error, row, Call::Renew, now);
             let failing = Failing { account, token: opened.id, since, evidence };
             self.store.run(&self.metadata(context), &failing).await?;
         }
         let shut_out = error.answer().and_then(|answer| answer.shut_out);
-        Ok(Failed { verdict: Verdict::NotTheToken, shut_out, row: row.name, words: error.to_string() })
+        let verdict = if is_passing { Verdict::Passing } else { Verdict::NotTheToken };
+        Ok(Failed { verdict, shut_out, row: row.name, words: error.to_string() })
     }
 }
 

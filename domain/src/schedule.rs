@@ -41,6 +41,17 @@ impl Schedule {
         (due < ends).then_some(due)
     }
 
+    /// When a session is extended that began some time before `at`, as far back as is known only to Meta: at once where less
+    /// is left of it than Meta's least age.
+    pub fn renewal_of_older(
+        &self,
+        account: AccountId,
+        at: DateTime<Utc>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Option<DateTime<Utc>> {
+        self.renewal(account, at, expires_at).or_else(|| expires_at.filter(|ends| *ends > at).map(|_| at))
+    }
+
     /// When people are reminded next, after `after`, that data access ends.
     pub fn next_reminder(&self, ends_at: DateTime<Utc>, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.remind_before.iter().map(|before| ends_at - *before).filter(|due| *due > after).min()
@@ -177,6 +188,14 @@ mod tests {
         assert_eq!(after(0, TimeDelta::hours(30)), Some(TimeDelta::hours(24)), "Meta refuses younger ones");
         assert_eq!(after(0, TimeDelta::hours(24)), None);
         assert_eq!(renewal(account(0), since, None), None);
+        let soon = Some(since + TimeDelta::hours(20));
+        assert_eq!(renewal(account(0), since, soon), None, "Meta would refuse it all its life");
+        let older = |ends| Schedule::default().renewal_of_older(account(0), since, ends);
+        assert_eq!(older(soon), Some(since));
+        assert_eq!(older(Some(since)), None, "it is over");
+        assert_eq!(older(None), None);
+        let long = Some(since + TimeDelta::days(60));
+        assert_eq!(older(long), renewal(account(0), since, long));
     }
 
     #[test]

@@ -47,12 +47,14 @@ impl Timers {
             TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
                 let Ok(account) = account(&entry.aggregate_id) else { return };
                 self.set(Kind::Expire, runs_out_at(*expires_at, *data_access), entry);
-                self.set(Kind::Renew, schedule.renewal(account, entry.at, *expires_at), entry);
+                self.set(Kind::Renew, schedule.renewal_of_older(account, entry.at, *expires_at), entry);
                 let reminder = data_access.and_then(|end| schedule.next_reminder(end.ends_at, entry.at));
                 self.set(Kind::Remind, reminder, entry);
             }
             TokenEvent::Restored { expires_at, data_access, .. } => {
                 self.begin(entry, (entry.at, *expires_at, *data_access), schedule);
+                let Ok(account) = account(&entry.aggregate_id) else { return };
+                self.set(Kind::Renew, schedule.renewal_of_older(account, entry.at, *expires_at), entry);
                 self.set(Kind::Notify, Some(entry.at + GATHER), entry);
             }
             TokenEvent::ReadingRefused { .. } => self.set(Kind::Notify, Some(entry.at + TELL_OF_READING), entry),

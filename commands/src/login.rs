@@ -205,12 +205,17 @@ where
                 pause *= 3;
             }
             Err(error) => {
-                tracing::warn!(%error, "a login could not be completed");
-                return Err(match verdict(&error) {
+                let outcome = match verdict(&error) {
                     Verdict::AppRefused => Outcome::AppMisconfigured,
                     Verdict::AppOrAccount(_) => Outcome::NoAccess,
                     _ => Outcome::MetaUnavailable,
-                });
+                };
+                if outcome == Outcome::AppMisconfigured {
+                    tracing::error!(event = "app.misconfigured", %error, "Meta refuses the app at a login");
+                } else {
+                    tracing::warn!(%error, "a login could not be completed");
+                }
+                return Err(outcome);
             }
         }
     }

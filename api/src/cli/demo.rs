@@ -206,7 +206,7 @@ async fn fill(service: &Service, sandbox: &Sandbox, base: &str, password: &Secre
 }
 
 async fn wait_for_feeds(service: &Service) -> Result<()> {
-    for _ in 0..100 {
+    for _ in 0..600 {
         // One engine: the demo's database is a SQLite file.
         let feeds: i64 = sql("SELECT count(*) FROM feeds").scalar(service.app.database()).await?;
         if usize::try_from(feeds)? >= SEEDS.len() {
@@ -214,7 +214,7 @@ async fn wait_for_feeds(service: &Service) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    bail!("the demo's accounts were not pulled within 10 seconds: see the log")
+    bail!("the demo's accounts were not pulled within a minute: see the log")
 }
 
 fn refused(error: crate::error::Error) -> anyhow::Error {

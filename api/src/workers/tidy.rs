@@ -20,68 +20,52 @@ const ANSWERS: TimeDelta = TimeDelta::days(2);
 
 /// Tidies until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
-    let (sessions, kept) = (Sessions::new(app.database().clone()), app.config.retention.clone());
-    let days = |days: u32| TimeDelta::days(days.into());
+    // What a program that was stopped has left goes on at once.
+    go_on_erasing(&app).await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(EVERY) => once(&app).await,
         }
-        if app.commands.clock.doubt().is_some() {
-            continue;
-        }
-        // Sessions go by the machine's clock.
-        if app.commands.clock.standing() == Standing::Trusted
-            && let Err(error) = sessions.tidy().await
-        {
-            tracing::warn!(%error, "old sessions could not be deleted");
-        }
-        let invitations = Invitations::new(app.database().clone());
-        if let Err(error) = invitations.tidy(app.commands.clock.now()).await {
-            tracing::warn!(%error, "old invitations could not be deleted");
-        }
-        if let Err(error) = app.commands.forget_told(app.commands.clock.now() - days(kept.mails_days)).await {
-            tracing::warn!(%error, "old mails could not be forgotten");
-        }
-        if let Err(error) = attempt::forget_unchosen(app.database(), app.commands.clock.now()).await {
-            tracing::warn!(%error, "grants that nobody chose from could not be destroyed");
-        }
-        if let Err(error) = allowance::forget_before(app.database(), app.commands.clock.now()).await {
-            tracing::warn!(%error, "counts of days that are over could not be deleted");
-        }
-        if let Err(error) = idempotency::forget_before(app.database(), app.commands.clock.now() - ANSWERS).await {
-            tracing::warn!(%error, "old answers could not be deleted");
-        }
-        if let Err(error) = app.commands.go_on_erasing().await {
-            tracing::error!(%error, "an erasure is not finished; it goes on");
-        }
-        if let Err(error) = app.commands.forget_erasures(app.commands.clock.now() - days(kept.mails_days)).await {
-            tracing::warn!(%error, "old erasures could not be forgotten");
-        }
-        if let Err(error) =
-            feeds::forget_of_gone(app.database(), app.commands.clock.now() - days(kept.posts_days)).await
-        {
-            tracing::warn!(%error, "posts of accounts that are gone could not be deleted");
-        }
-        if let Err(error) = pictures::forget_ended(app.database(), app.commands.clock.now()).await {
-            tracing::warn!(%error, "ended pictures could not be taken out of feeds");
-        }
-        if let Err(error) = link::forget_before(app.database(), app.commands.clock.now()).await {
-            tracing::warn!(%error, "reconnect links that ended could not be forgotten");
-        }
-        if let Err(error) = app.commands.forget_refusals().await {
-            tracing::warn!(%error, "old refusals could not be deleted");
-        }
-        if let Err(error) = jobs::forget_tries(app.database(), app.commands.clock.now() - days(kept.tries_days)).await {
-            tracing::warn!(%error, "old tries could not be deleted");
-        }
-        if let Err(error) = deliver::forget_before(&app, app.commands.clock.now() - days(kept.deliveries_days)).await {
-            tracing::warn!(%error, "old deliveries could not be deleted");
-        }
-        if let Err(error) =
-            attempt::forget_before(app.database(), app.commands.clock.now() - days(kept.logins_days)).await
-        {
-            tracing::warn!(%error, "old attempts could not be deleted");
-        }
+    }
+}
+
+/// Forgets what has run out by now. What fails is logged, and tried again the next time.
+async fn once(app: &App) {
+    let (commands, database, kept) = (&app.commands, app.database(), &app.config.retention);
+    if commands.clock.doubt().is_some() {
+        return;
+    }
+    // Sessions go by the machine's clock.
+    if commands.clock.standing() == Standing::Trusted {
+        say("old sessions", Sessions::new(database.clone()).tidy().await);
+    }
+    let now = commands.clock.now();
+    let before = |days: u32| now - TimeDelta::days(days.into());
+    say("old invitations", Invitations::new(database.clone()).tidy(now).await);
+    say("old mails", commands.forget_told(before(kept.mails_days)).await);
+    say("grants that no person chose from", attempt::forget_unchosen(database, now).await);
+    say("counts of days that are over", allowance::forget_before(database, now).await);
+    say("old answers", idempotency::forget_before(database, now - ANSWERS).await);
+    go_on_erasing(app).await;
+    say("old erasures", commands.forget_erasures(before(kept.mails_days)).await);
+    say("posts of accounts that are gone", feeds::forget_of_gone(database, before(kept.posts_days)).await);
+    say("pictures that have ended", pictures::forget_ended(database, now).await);
+    say("reconnect links that ended", link::forget_before(database, now).await);
+    say("old refusals", commands.forget_refusals().await);
+    say("old tries", jobs::forget_tries(database, before(kept.tries_days)).await);
+    say("old deliveries", deliver::forget_before(app, before(kept.deliveries_days)).await);
+    say("old attempts", attempt::forget_before(database, before(kept.logins_days)).await);
+}
+
+async fn go_on_erasing(app: &App) {
+    if let Err(error) = app.commands.go_on_erasing().await {
+        tracing::error!(%error, "an erasure is not finished; it goes on");
+    }
+}
+
+fn say<T, E: std::fmt::Display>(what: &str, forgotten: Result<T, E>) {
+    if let Err(error) = forgotten {
+        tracing::warn!(%error, "{what} could not be forgotten; it is tried again");
     }
 }

@@ -20,6 +20,8 @@ impl Person {
             .cookie_store(true)
             .redirect(redirect::Policy::none())
             .timeout(Duration::from_secs(30))
+            // A connection that was kept may be closed by the server at the moment it is used again.
+            .pool_max_idle_per_host(0)
             .build()?;
         let form = [("email", email), ("password", password.expose_secret())];
         browser.post(format!("{base}/login")).form(&form).send().await?;

@@ -21,7 +21,11 @@ use crate::{
 pub(crate) struct Dialog {
     client_id: String,
     redirect_uri: String,
+    #[serde(default)]
     scope: String,
+    /// A configuration of Facebook Login for Business, instead of a scope: here any, for all permissions.
+    #[serde(default)]
+    config_id: String,
     #[serde(default)]
     state: String,
     #[serde(default)]
@@ -91,7 +95,11 @@ fn page(meta: &Meta, login: Login, headers: &HeaderMap, dialog: Dialog) -> Respo
             })
             .collect(),
     };
-    let permissions = dialog.scope.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let permissions = if dialog.config_id.is_empty() {
+        dialog.scope.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    } else {
+        login.permissions().iter().map(|name| (*name).to_owned()).collect()
+    };
     let (name, action) = match login {
         Login::Instagram => ("Instagram", "/oauth/authorize"),
         Login::Facebook => ("Facebook", "/facebook/dialog"),

@@ -119,6 +119,11 @@ pub(crate) async fn me_accounts(State(meta): State<Meta>, Query(query): Query<Gr
     })
 }
 
+/// An edge that nothing here has, unless a test or a person says what it answers.
+pub(crate) async fn unknown_edge() -> Response {
+    answer(|| Err(GraphError::new(2500, None, "Unknown path components")))
+}
+
 /// `GET https://graph.facebook.com/{version}/me/permissions`.
 pub(crate) async fn me_permissions(State(meta): State<Meta>, Query(query): Query<GraphQuery>) -> Response {
     let world = meta.world();

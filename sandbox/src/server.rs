@@ -225,6 +225,7 @@ fn router(meta: Meta) -> Router {
         .route("/graph/{version}/me/permissions", get(graph::me_permissions))
         .route("/graph/{version}/{id}", get(graph::page))
         .route("/graph/{version}/{id}/media", get(graph::facebook_media))
+        .route("/graph/{version}/{id}/{edge}", get(graph::unknown_edge))
         .layer(middleware::from_fn_with_state(meta.clone(), spoil));
     let pictures = Router::new()
         .route("/pictures/{name}", get(pictures::picture))

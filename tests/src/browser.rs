@@ -85,6 +85,8 @@ impl Browser {
         let forwarded = (HeaderName::from_static("x-forwarded-for"), address.to_string().try_into().expect("a header"));
         let builder = meta::builder().cookie_provider(cookies.clone()).redirect(redirect::Policy::none());
         let builder = builder.default_headers([forwarded].into_iter().collect()).timeout(Duration::from_mins(1));
+        // A connection that was kept may be closed by the server at the moment it is used again; browsers ask anew then.
+        let builder = builder.pool_max_idle_per_host(0);
         Self { client: builder.build().expect("a client"), cookies, base }
     }
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod chromium;
 mod crowd;
+mod everything;
 pub mod process;
 pub mod raw;
 pub mod relight;
@@ -16,6 +17,7 @@ use sandbox::{Config, Sandbox};
 use url::Url;
 
 pub use engine::testing::{fault_after, found, until};
+pub use everything::everything;
 
 /// Starts a sandbox on a free port.
 ///

@@ -1,8 +1,12 @@
 //! Relight as tests run it: in this process, on a free port, on a database of its own, against a sandbox of its own.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::atomic::{AtomicU16, Ordering::Relaxed},
+    fs::File,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
 };
 
 use api::{
@@ -70,20 +74,30 @@ pub fn mails(config: &mut Config, sandbox: &Sandbox) {
     config.mail.from = Some("Relight <relight@relight.example>".to_owned());
 }
 
-/// A port that nobody listens on, below those that the system gives to clients: none takes it before it is listened on.
+/// A port that is this program's until it ends, whether it is listened on or not: a server that is restarted finds it free. It is
+/// below those that the system gives to clients.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
     /// Below the ports of `engine/private-postgres`.
-    const FIRST: u16 = 10_000;
-    const PORTS: u16 = 10_000;
+    const PORTS: std::ops::Range<u16> = 10_000..20_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test programs that run at once begin at places of their own.
+    /// One locked file for each: the system unlocks them at the end.
+    static CLAIMED: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = std::env::temp_dir().join("relight-test-ports");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // Programs that run at once mostly begin at places of their own.
     let begin = u16::try_from(std::process::id() % 100).unwrap_or_default() * 100;
-    let port = || FIRST + (begin + NEXT.fetch_add(1, Relaxed) % PORTS) % PORTS;
-    let is_free = |port: &u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    std::iter::repeat_with(port).take(PORTS.into()).find(is_free).expect("a port")
+    let next = || PORTS.start + (begin + NEXT.fetch_add(1, Relaxed) % 10_000) % 10_000;
+    let claimed = |port: u16| {
+        let file = File::create(folder.join(port.to_string())).ok()?;
+        file.try_lock().ok()?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
+        CLAIMED.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+        Some(port)
+    };
+    std::iter::repeat_with(next).take(PORTS.len()).find_map(claimed).expect("a port")
 }
 
 impl Relight {

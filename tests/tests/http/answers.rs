@@ -271,6 +271,27 @@ on_both_engines! {
         }).await;
     }
 
+    async fn a_renewal_that_meets_passing_errors_for_days_is_told_unless_meta_is_away(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        // Meta is away for all calls: that is no matter of the account's.
+        let words = "An unexpected error has occurred. Please retry your request later.";
+        relight.act(answer("", "/instagram/", 500, error(words, 2, None)));
+        relight.pass(TimeDelta::days(41));
+        for _ in 0..12 {
+            relight.pass(TimeDelta::hours(8));
+            relight.settled().await;
+        }
+        assert!(!has(&relight, &account, "RenewalFailing").await);
+        relight.act(Action::StopFailing);
+        relight.act(answer("", "/refresh_access_token", 500, error(words, 2, None)));
+        pass_until(&relight, &account, "RenewalFailing", TimeDelta::hours(8)).await;
+        let since = payload(&relight, &account, "RenewalFailing").await["since"].as_str().expect("an instant").to_owned();
+        let since: chrono::DateTime<chrono::Utc> = since.parse().expect("an instant");
+        assert!(relight.clock.now() - since >= TimeDelta::days(3));
+    }
+
     async fn an_alarm_that_goes_on_for_a_day_counts_against_the_token(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
@@ -347,6 +368,45 @@ on_both_engines! {
         relight.act(answer("", "/me/accounts", 200, json!({"data": []})));
         owner.connect_all(relight.holder(KEN)).await;
         until("the account", async || relight.accounts().await.len() == 1).await;
+    }
+
+    async fn the_pages_of_a_persons_businesses_are_reached_with_their_permission(engine: Engine) {
+        let relight = Relight::start_with(engine, |config| {
+            config.facebook.extra_permissions = vec!["business_management".to_owned()];
+        }).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let holder = relight.holder(MIA);
+        let (pages, accounts) = {
+            let world = relight.sandbox.world();
+            (world.people[&holder].pages.clone(), world.accounts.clone())
+        };
+        let owned = |page: &sandbox::Page| {
+            let id = page.account.as_ref().expect("an account");
+            json!({"id": page.id, "name": page.name, "instagram_business_account": {"id": id, "username": accounts[id].username}})
+        };
+        let scopes = ["instagram_basic", "pages_show_list", "pages_read_engagement", "business_management"];
+        let app = relight.sandbox.config().facebook_app.0.clone();
+        // No Page is named by its tick, either.
+        relight.act(answer("", "/debug_token", 200, json!({"data": {"app_id": app, "type": "USER", "is_valid": true, "user_id": holder, "scopes": scopes, "expires_at": 0}})));
+        relight.act(answer("", "/me/accounts", 200, json!({"data": []})));
+        relight.act(answer("", "/me/businesses", 200, json!({"data": [{"id": "900100", "name": "Acme"}, {"id": "900200", "name": "Best"}]})));
+        relight.act(answer("", "/900100/owned_pages", 200, list_of(&[owned(&pages[0])])));
+        relight.act(answer("", "/900100/client_pages", 200, list_of(&[owned(&pages[1])])));
+        relight.act(answer("", "/900200/", 403, error("(#10) Application does not have permission for this action", 10, None)));
+        let path = owner.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a choice");
+        let page = owner.open(&path).await;
+        assert_eq!(sandbox::person::values_of(&page.html, "account").len(), 2, "{}", page.text());
+    }
+
+    async fn a_login_configuration_stands_in_for_permissions(engine: Engine) {
+        let relight = Relight::start_with(engine, |config| {
+            config.facebook.config_id = Some("1234567890".to_owned());
+            config.facebook.extra_permissions = vec!["business_management".to_owned()];
+        }).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let login = tests::browser::location(&owner.press("/connect/business", &[]).await);
+        assert!(login.contains("config_id=1234567890") && !login.contains("scope="), "{login}");
+        business(&relight, &owner, KEN).await;
     }
 
     async fn each_refused_code_is_told_with_what_to_do(engine: Engine) {

@@ -64,6 +64,34 @@ on_both_engines! {
         assert!(max_age(&relight.browser().ask(&format!("/w/{widget}/feed.json")).await) <= 60);
     }
 
+    async fn pictures_that_have_ended_leave_the_feed_of_an_expired_account(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let ends = relight.clock.now() + TimeDelta::days(4);
+        let picture = format!("https://cdn.example/a.jpg?stp=x&oe={:X}", ends.timestamp());
+        let post = serde_json::json!({
+            "id": "1", "caption": "A quiet Sunday.", "media_type": "IMAGE", "media_url": picture,
+            "permalink": "https://instagram.example/p/1/", "timestamp": "2026-11-01T10:00:00+0000",
+        });
+        let body = serde_json::json!({ "data": [post] });
+        relight.act(Action::Answer { status: 200, body, calls: None, holder: None, path: Some("/media".to_owned()) });
+        let account = owner.connect(Connection::Consumer, relight.holder("luma.ceramics")).await;
+        let widget = owner.add_widget(&account, Plan::Free).await;
+        until_posts(&relight, &widget, 1).await;
+        let forget = async || projections::pictures::forget_ended(relight.store().database(), relight.clock.now()).await;
+        relight.clock.forward(TimeDelta::days(5));
+        assert_eq!(forget().await.expect("looked"), 0, "the next pull brings fresh ones");
+        until_posts(&relight, &widget, 1).await;
+        relight.act(Action::LogOut { holder: "luma.ceramics".to_owned() });
+        owner.press(&format!("/accounts/{account}/check"), &[]).await;
+        owner.until(&format!("/accounts/{account}"), "Expired — logged out").await;
+        owner.open(&format!("/accounts/{account}")).await.says("their pictures last for some days");
+        assert_eq!(forget().await.expect("looked"), 1);
+        relight.clock.forward(TimeDelta::hours(7));
+        owner.until(&format!("/w/{widget}/feed.json"), "\"media_url\":null").await.says("A quiet Sunday.");
+        assert!(!relight.browser().open(&format!("/w/{widget}")).await.html.contains("<img"));
+    }
+
     async fn free_widgets_beside_upgraded_ones_advance_in_their_own_time(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

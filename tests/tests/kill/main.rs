@@ -4,6 +4,7 @@
 //! One engine after the other, and PostgreSQL as it should run, with fsync, on a cluster of its own.
 
 mod chaos;
+mod erased;
 mod frozen;
 mod postgres;
 mod restored;

@@ -2,7 +2,7 @@
 
 use ::api::sign_in::Role;
 use chrono::TimeDelta;
-use commands::incident::Others;
+use commands::incident::{Close, Others};
 use domain::{AccountId, Connection, account::Plan};
 use engine::on_both_engines;
 use sandbox::Action;
@@ -144,6 +144,23 @@ on_both_engines! {
             events(&relight, &accounts, "Expired").await == 1
         }).await;
         assert!(relight.commands().open_incidents().await.expect("read").is_empty(), "no new incident");
+    }
+
+    async fn what_an_incident_leaves_that_ended_by_itself_counts_against_no_single_account(engine: Engine) {
+        let (relight, owner, _, accounts) = crowd(engine, &NAMES[..1]).await;
+        relight.act(Action::DeclinePermission {
+            holder: NAMES[0].to_owned(), permission: "instagram_business_basic".to_owned(),
+        });
+        owner.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
+        owner.until("/accounts", "Meta refuses our calls").await;
+        let commands = relight.commands();
+        let open = async || commands.open_incidents().await.expect("read");
+        commands.close_incident(&open().await.remove(0).id, Close::Worked, None).await.expect("closed");
+        relight.pass_until("the next incident", TimeDelta::minutes(10), async || open().await.len() == 1).await;
+        for _ in 0..4 {
+            relight.pass_and_settle(TimeDelta::minutes(30)).await;
+        }
+        assert_eq!(events(&relight, &accounts, "Expired").await, 0);
     }
 
     async fn an_incident_of_days_forgets_nobody(engine: Engine) {

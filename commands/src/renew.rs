@@ -100,7 +100,7 @@ impl Decision for Renew<'_> {
 
 impl Commands {
     /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that: if it works, the
-    /// failures are counted, and after a day somebody must log in; after three where Meta calls the error passing, and answers the
+    /// failures are counted, and after a day a person must log in; after three days where Meta calls the error passing, and answers the
     /// same token otherwise.
     async fn report_unrenewed(
         &self,
@@ -119,7 +119,7 @@ impl Commands {
                 | Verdict::Alarm
                 | Verdict::NotTheToken
         );
-        // An error that passes, and goes on at this token alone, is no passing one.
+        // Meta answers other calls: it may be this token that it can't extend.
         let is_passing = row.verdict == Verdict::Passing && self.presence(connection) != Presence::Away;
         if !may_be_the_token && !is_passing {
             return self.report_failure(account, connection, opened, Call::Renew, error, context).await;

@@ -157,8 +157,8 @@ impl Failures {
             return Ok(None);
         }
         tokio::time::sleep(delay).await;
-        let line = usize::try_from(account % LINES as u64).unwrap_or_default();
-        let turn = tokio::time::timeout(IN_LINE, self.slowed[line].acquire()).await;
+        let line = &self.slowed[usize::try_from(account % LINES as u64).unwrap_or_default()];
+        let turn = tokio::time::timeout(IN_LINE, line.acquire()).await;
         turn.ok().and_then(Result::ok).map(Some).ok_or_else(|| too_many(SLOWEST))
     }
 

@@ -20,7 +20,7 @@ const ANSWERS: TimeDelta = TimeDelta::days(2);
 
 /// Tidies until the token is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
-    // What a program that was stopped has left goes on at once.
+    // Erasures that a stop interrupted go on at once.
     go_on_erasing(&app).await;
     loop {
         tokio::select! {

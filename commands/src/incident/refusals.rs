@@ -31,7 +31,7 @@ pub struct Others {
 
 impl Commands {
     /// Notes that Meta refused an account's token; opens an incident when that hits many. `clearly`: Meta said why, and it
-    /// is the person's matter. `admins`: who is told of an incident. Whether one was opened.
+    /// is the person's matter. `admins`: to whom an incident is mailed. Whether one was opened.
     ///
     /// # Errors
     /// When the database fails.
@@ -86,7 +86,7 @@ impl Commands {
         Ok(true)
     }
 
-    /// Forgets refusals of before, and what was held against tokens that nobody asks about any more; nothing of an app whose
+    /// Forgets refusals of before, and what was held against tokens that are not checked any more; nothing of an app whose
     /// incident is open.
     ///
     /// # Errors

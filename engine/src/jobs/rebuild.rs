@@ -17,7 +17,7 @@ pub(crate) async fn empty_at_once(tx: &mut Tx, rebuild: &str) -> Result<bool, sq
     if tx.dialect() == Dialect::Sqlite {
         return Ok(false);
     }
-    // One engine: SQLite would overwrite each page, and let nobody else write meanwhile.
+    // One engine: SQLite overwrites each page that it frees, and would block other writers meanwhile.
     sql("LOCK TABLE jobs_rebuild IN ACCESS EXCLUSIVE MODE").execute(&mut *tx).await?;
     // One engine: as above. Each rebuild has its checkpoint before its first job.
     let others = sql("SELECT EXISTS (SELECT 1 FROM checkpoints WHERE name LIKE '%\\_rebuild' AND name <> $1)");

@@ -26,7 +26,7 @@ impl DomainEvent for Change {
 #[error("there is not enough")]
 pub(super) struct TooLittle;
 
-/// What somebody has.
+/// A balance.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Purse {
     pub(super) amount: i64,

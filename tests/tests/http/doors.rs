@@ -37,7 +37,7 @@ on_both_engines! {
         ] {
             let mut passed = 0;
             for n in 0..30 {
-                // Each time somebody else: an account that is tried often is slowed.
+                // Another account each time: one that is tried often is slowed.
                 let email = format!("guess.{n}@example.com");
                 let answer = guess(&client, &relight.base, &hops(n), &email, "wrong wrong wrong").await;
                 passed += u32::from(answer != StatusCode::TOO_MANY_REQUESTS);

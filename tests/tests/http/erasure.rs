@@ -125,7 +125,7 @@ on_both_engines! {
             let id = account.parse().expect("an id");
             let context = Context { actor: Actor::Operator, correlation: "test".to_owned(), causation: None, request: None };
             {
-                // Whoever asks goes away when it has gone on so often.
+                // The caller's future is dropped after so many polls.
                 let mut erasing = pin!(relight.commands().erase_account(id, AskedBy::Operator, &context));
                 let mut left = polls;
                 let broken_off = poll_fn(|context| match left {

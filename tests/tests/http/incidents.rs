@@ -39,6 +39,16 @@ async fn restrict(relight: &Relight, owner: &Browser, accounts: &[String]) {
     owner.until("/accounts", "Meta refuses our calls").await;
 }
 
+/// A single account whose permission was taken away: its app has an incident. With an admin's browser.
+async fn single_refused(engine: engine::testing::Engine) -> (Relight, Browser, Vec<String>) {
+    let (relight, owner, admin, accounts) = crowd(engine, &NAMES[..1]).await;
+    let permission = "instagram_business_basic".to_owned();
+    relight.act(Action::DeclinePermission { holder: NAMES[0].to_owned(), permission });
+    owner.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
+    owner.until("/accounts", "Meta refuses our calls").await;
+    (relight, admin, accounts)
+}
+
 async fn events(relight: &Relight, accounts: &[String], event: &str) -> usize {
     let mut count = 0;
     for account in accounts {
@@ -126,12 +136,7 @@ on_both_engines! {
 
     /// Each try comes half an hour after the last one by then: longer than an app counts as seen to work.
     async fn a_single_account_is_expired_after_the_release_however_long_it_was_refused(engine: Engine) {
-        let (relight, owner, admin, accounts) = crowd(engine, &NAMES[..1]).await;
-        relight.act(Action::DeclinePermission {
-            holder: NAMES[0].to_owned(), permission: "instagram_business_basic".to_owned(),
-        });
-        owner.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
-        owner.until("/accounts", "Meta refuses our calls").await;
+        let (relight, admin, accounts) = single_refused(engine).await;
         for _ in 0..48 {
             relight.pass_and_settle(TimeDelta::minutes(30)).await;
         }
@@ -147,12 +152,7 @@ on_both_engines! {
     }
 
     async fn what_an_incident_leaves_that_ended_by_itself_counts_against_no_single_account(engine: Engine) {
-        let (relight, owner, _, accounts) = crowd(engine, &NAMES[..1]).await;
-        relight.act(Action::DeclinePermission {
-            holder: NAMES[0].to_owned(), permission: "instagram_business_basic".to_owned(),
-        });
-        owner.press(&format!("/accounts/{}/check", accounts[0]), &[]).await;
-        owner.until("/accounts", "Meta refuses our calls").await;
+        let (relight, _, accounts) = single_refused(engine).await;
         let commands = relight.commands();
         let open = async || commands.open_incidents().await.expect("read");
         commands.close_incident(&open().await.remove(0).id, Close::Worked, None).await.expect("closed");

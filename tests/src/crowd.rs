@@ -93,6 +93,16 @@ impl Relight {
         open.is_empty() && self.commands().held().await.expect("counted") > 0
     }
 
+    /// Whether mails about what just happened still wait for more that would go into them.
+    ///
+    /// # Panics
+    /// When the database fails.
+    pub async fn is_gathering_mail(&self) -> bool {
+        const SOON: &str = "SELECT count(*) FROM jobs WHERE kind = 'notify' AND due_at <= $1";
+        let soon = self.clock.now() + TimeDelta::minutes(2);
+        sql(SOON).bind(soon).scalar::<i64>(self.store().database()).await.expect("counted") > 0
+    }
+
     /// How many accounts the view shows as active, expired, not connected.
     ///
     /// # Panics

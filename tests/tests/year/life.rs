@@ -109,6 +109,12 @@ impl Life {
             self.pass(STEP).await;
             self.an_admin_looks().await;
         }
+        // A token may have ended in the last moment: the mail about it is part of the day.
+        let mut looks = 0;
+        while looks < 12 && self.relight.is_gathering_mail().await {
+            self.relight.pass_and_settle(TimeDelta::minutes(1)).await;
+            looks += 1;
+        }
         let statuses = self.relight.statuses().await;
         for known in &self.known {
             let shown = &statuses[&known.id];

@@ -3,7 +3,7 @@
 use domain::failure::{ExchangeFailure, exchange_failure};
 use meta::{Business, Consumer, MetaError};
 
-use crate::login::facts;
+use crate::judge::facts;
 
 /// Asks about an app with Instagram Login: what is wrong, in Meta's words. `None`: Meta could not say.
 pub async fn consumer(consumer: &Consumer, redirect_uri: &str) -> Option<Result<(), String>> {

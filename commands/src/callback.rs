@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     Commands, Context, Error, Outcome,
     attempt::{Attempt, LIFETIME, Phase, Purpose},
+    log_in::Fruitless,
     profiles,
     proof::Trip,
 };
@@ -39,8 +40,22 @@ pub enum End {
     Granted(SecretString),
     /// The person cancelled.
     Cancelled,
-    /// Meta ended it with an error of its own.
-    Failed(Option<i64>),
+    /// Meta ended it with an error.
+    Failed(Failure),
+}
+
+/// Why Meta ended a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Facebook's login is not available: the code of its error.
+    Unavailable(i64),
+    /// Meta could not answer: `server_error` or `temporarily_unavailable` of RFC 6749.
+    Server,
+    /// It refuses what the app asked for: `invalid_scope`, `invalid_request`, `unauthorized_client` or
+    /// `unsupported_response_type`.
+    App,
+    /// It doesn't say.
+    Unknown,
 }
 
 /// Where the browser is sent afterwards.
@@ -132,24 +147,24 @@ impl Commands {
         let context = Context::of_attempt(attempt, request);
         let login = match end {
             End::Granted(code) => self.log_in(attempt.connection, &strip(&code)).await,
-            End::Cancelled => Err(Outcome::Cancelled),
-            End::Failed(code) => {
-                tracing::warn!(app = attempt.connection.login(), code, "Meta ended a login with an error of its own");
-                Err(if code.is_some() { Outcome::LoginUnavailable } else { Outcome::CodeRefused })
-            }
+            End::Cancelled => Err(Outcome::Cancelled.into()),
+            End::Failed(why) => Err(ended(attempt, why).into()),
         };
+        let grantor_id = match &login {
+            Ok(login) => login.facts.grantor_id.clone(),
+            Err(fruitless) => fruitless.grantor_id.clone(),
+        };
+        if let Some(id) = &grantor_id {
+            self.granted_by(attempt, id).await?;
+        }
+        let grantor_id = grantor_id.filter(|_| attempt.connection == Connection::Business);
         let login = match login {
-            Ok(login) => {
-                self.app_works(attempt.connection, attempt.account).await?;
-                login
-            }
-            Err(outcome) => {
+            Ok(login) => login,
+            Err(Fruitless { outcome, .. }) => {
                 self.finish(attempt, &outcome, &context).await?;
-                return Ok(None);
+                return Ok(grantor_id);
             }
         };
-        let is_business = attempt.connection == Connection::Business;
-        let grantor_id = login.facts.grantor_id.clone().filter(|_| is_business);
         if attempt.purpose == Purpose::Connect && login.facts.reached.len() > 1 {
             self.await_choice(attempt, &login).await?;
             return Ok(grantor_id);
@@ -195,6 +210,22 @@ impl Commands {
             Ok(_) | Err(engine::CommitError::Refused) => Ok(()),
             Err(error) => Err(engine::StoreError::from(error).into()),
         }
+    }
+}
+
+/// What the person is told of a login that Meta ended.
+fn ended(attempt: &Attempt, why: Failure) -> Outcome {
+    let app = attempt.connection.login();
+    if why == Failure::App {
+        tracing::error!(event = "app.misconfigured", app, "Meta refuses what the app asks for at a login");
+    } else {
+        tracing::warn!(app, ?why, "Meta ended a login with an error of its own");
+    }
+    match why {
+        Failure::Unavailable(_) => Outcome::LoginUnavailable,
+        Failure::Server => Outcome::MetaUnavailable,
+        Failure::App => Outcome::AppMisconfigured,
+        Failure::Unknown => Outcome::CodeRefused,
     }
 }
 

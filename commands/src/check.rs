@@ -26,6 +26,18 @@ pub enum Checked {
     Nothing,
 }
 
+/// What Meta answered.
+enum Asked {
+    /// The token works, and reads the posts.
+    Reads,
+    /// The token works, without this permission.
+    Lacks(String),
+    /// Its time is over, says Meta, or there is nothing left to ask about.
+    Over,
+    /// Something else.
+    Failed(MetaError),
+}
+
 impl Commands {
     /// Asks Meta whether the account's token works; if it says explicitly that it doesn't, the token expires.
     ///
@@ -35,19 +47,21 @@ impl Commands {
         let Some((connection, current)) = self.usable_token(account).await? else { return Ok(Checked::Nothing) };
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
-            App::Consumer(consumer) => self.ask_consumer(consumer, (account, &current), &opened, context).await?,
+            App::Consumer(consumer) => self.ask_consumer(consumer, account, &opened).await?,
             App::Business(business) => self.ask_business(business, (account, &current), &opened, context).await?,
         };
         match asked {
-            Ok(Some(permission)) => {
-                Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?))
-            }
-            Ok(None) => {
+            Asked::Reads => {
+                self.reads(account, &current, Call::Check, context).await?;
                 self.worked(account, connection).await?;
                 let is_overdue = current.ran_out(self.clock.now()).is_some() && self.is_overdue(account).await?;
                 Ok(Checked::Works { token: opened.id, is_overdue })
             }
-            Err(error) => {
+            Asked::Lacks(permission) => {
+                Ok(Checked::Failed(opened.id, self.lacks(account, connection, opened.id, permission).await?))
+            }
+            Asked::Over => Ok(Checked::Nothing),
+            Asked::Failed(error) => {
                 // What Meta says of the token itself, or, with a token that works, of the posts.
                 let is_of_posts = error.answer().is_some_and(ErrorAnswer::is_of_media);
                 let failed = if is_of_posts {
@@ -85,58 +99,45 @@ impl Commands {
     }
 
     /// Whose token it is, and whether a post can be read with it.
-    async fn ask_consumer(
-        &self,
-        consumer: &Consumer,
-        (account, current): (AccountId, &Current),
-        opened: &Opened,
-        context: &Context,
-    ) -> Result<Result<Option<String>, MetaError>, Error> {
-        let me = match consumer.me(&opened.token).await {
-            Ok(me) => me,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.renamed(account, &me.profile).await?;
-        let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Ok(None)) };
-        match consumer.media(&opened.token, &profile.instagram_id, 1).await {
-            Ok(_) => self.reads(account, current, Call::Check, context).await.map(|()| Ok(None)),
-            Err(error) => Ok(Err(error)),
+    async fn ask_consumer(&self, consumer: &Consumer, account: AccountId, opened: &Opened) -> Result<Asked, Error> {
+        let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Asked::Over) };
+        match consumer.me(&opened.token, Some(&profile.instagram_id)).await {
+            Ok(me) => self.renamed(account, &me.profile).await?,
+            Err(error) => return Ok(Asked::Failed(error)),
         }
+        Ok(match consumer.media(&opened.token, &profile.instagram_id, 1).await {
+            Ok(_) => Asked::Reads,
+            Err(error) => Asked::Failed(error),
+        })
     }
 
-    /// Which permission Meta says that the token lacks. An app that may not read any more has tokens that look well, so that is
-    /// tried.
+    /// What Meta knows of the token. An app that may not read any more has tokens that look well, so that is tried.
     async fn ask_business(
         &self,
         business: &Business,
         (account, current): (AccountId, &Current),
         opened: &Opened,
         context: &Context,
-    ) -> Result<Result<Option<String>, MetaError>, Error> {
+    ) -> Result<Asked, Error> {
+        let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Asked::Over) };
         let facts = match business.debug(&opened.token).await {
             Ok(facts) => facts,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Asked::Failed(error)),
         };
-        let has_run_out = current.ran_out(self.clock.now()).is_some();
-        if has_run_out && !self.told_deadlines(account, opened.id, &facts, context).await? {
-            return Ok(Ok(None));
+        if !self.told_deadlines(account, (opened.id, current), &facts, context).await? {
+            return Ok(Asked::Over);
         }
-        let profile = profiles::of(self.store.database(), account).await?;
-        let (lacking, Some(profile)) = (lacking(&facts), profile) else { return Ok(Ok(None)) };
-        if lacking.is_some() {
-            return Ok(Ok(lacking));
+        if let Some(permission) = lacking(&facts) {
+            return Ok(Asked::Lacks(permission));
         }
-        match business.media(&opened.token, &profile.instagram_id, 1).await {
-            Ok(_) => {
-                self.reads(account, current, Call::Check, context).await?;
-                // What it is called is of no matter for whether the token works.
-                if let Ok(now) = business.profile(&opened.token, &profile.instagram_id).await {
-                    self.renamed(account, &now).await?;
-                }
-                Ok(Ok(None))
-            }
-            Err(error) => Ok(Err(error)),
+        if let Err(error) = business.media(&opened.token, &profile.instagram_id, 1).await {
+            return Ok(Asked::Failed(error));
         }
+        // What it is called is of no matter for whether the token works.
+        if let Ok(now) = business.profile(&opened.token, &profile.instagram_id).await {
+            self.renamed(account, &now).await?;
+        }
+        Ok(Asked::Reads)
     }
 }
 

@@ -28,11 +28,16 @@ impl Commands {
         };
         let signed = signed.ok_or(Error::BadSignature)?;
         let ids = of_person(self.store.database(), connection, &signed.user_id).await?;
+        let mut failed = None;
         for account in ids.iter().copied() {
             let removed = Deauthorize { account, connection, issued_at: signed.issued_at };
-            self.store.run(&self.metadata(context), &removed).await?;
+            if let Err(error) = self.store.run::<Deauthorize>(&self.metadata(context), &removed).await {
+                tracing::error!(%account, %error, "an account could not be marked, although its person removed the app");
+                failed = Some(error);
+            }
         }
-        Ok(ids.len())
+        // One that can't be read yet keeps up no other.
+        failed.map_or(Ok(ids.len()), Err)
     }
 }
 

@@ -6,7 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, Evidence, Reason, TokenId};
 use engine::{Query, sql};
 
-use crate::{Commands, Context, Error, report_failure::Report};
+use crate::{
+    Commands, Context, Error,
+    lasting::{self, Lasting},
+    report_failure::Report,
+};
 
 /// How far apart two failures must be to count as two.
 pub const APART: TimeDelta = TimeDelta::minutes(1);
@@ -159,7 +163,7 @@ impl Commands {
             .await?;
         let Some(held) = held else { return Ok(Decided::Waits) };
         let other_worked_at: Option<DateTime<Utc>> =
-            sql("SELECT worked_at FROM apps WHERE connection = $1 AND (worked_by IS NULL OR worked_by <> $2)")
+            sql("SELECT worked_at FROM apps WHERE connection = $1 AND worked_by IS NOT NULL AND worked_by <> $2")
                 .bind(connection.name())
                 .bind(account.to_string())
                 .scalar_optional(self.store.database())
@@ -177,8 +181,7 @@ impl Commands {
         Ok(Decided::Expired)
     }
 
-    /// Whether another account of the app worked within the last hour, as far as that is known; an admin's word counts,
-    /// and a login of whom nobody knows doesn't.
+    /// Whether another account of the app worked within the last hour, as far as that is known; an admin's word counts.
     ///
     /// # Errors
     /// When the database fails.
@@ -205,25 +208,27 @@ impl Commands {
         .await?)
     }
 
-    /// A call of an account worked: nothing is held against it any more, and its app works.
+    /// Posts of an account were read: nothing is held against it any more, and its app works.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
-        let held: bool = sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1)")
-            .bind(account.to_string())
-            .scalar(self.store.database())
-            .await?;
+        let (held, goes_on): (bool, bool) = sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1), \
+             EXISTS (SELECT 1 FROM lasting_failures WHERE account_id = $1 AND call = 'read')")
+        .bind(account.to_string())
+        .fetch_one(self.store.database())
+        .await?;
         if held {
-            sql("DELETE FROM verdicts WHERE account_id = $1")
-                .bind(account.to_string())
-                .execute(self.store.database())
-                .await?;
+            nothing(account).execute(self.store.database()).await?;
+        }
+        if goes_on {
+            lasting::over(account, Lasting::Reading).execute(self.store.database()).await?;
         }
         self.app_works(connection, Some(account)).await
     }
 
-    /// A call of an app worked: an incident is over. `by`: for which account it was made, if for one that is known.
+    /// Posts of an account were read: its app works, and an incident is over. `by`: the account, if it is known here; one that
+    /// is just being connected shows nothing about others.
     ///
     /// # Errors
     /// When the store fails.
@@ -242,13 +247,12 @@ impl Commands {
             .await?;
         // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.
         if is_news {
-            let by = by.map(|by| by.to_string());
             sql("INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, $3) \
                  ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, \
                  worked_by = excluded.worked_by WHERE apps.worked_at < excluded.worked_at")
             .bind(name)
             .bind(now)
-            .bind(&by)
+            .bind(by.map(|by| by.to_string()))
             .execute(self.store.database())
             .await?;
         }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Connection};
-use meta::WhyLeftOut;
 use serde::{Deserialize, Serialize};
 
 /// An account whose token stays, for Meta confirmed that it works.
@@ -37,17 +36,8 @@ pub enum Why {
     Unticked,
     /// There are more Pages than are read.
     TooMany,
-}
-
-impl LeftOut {
-    pub(crate) fn of(left_out: &meta::LeftOut) -> Self {
-        let why = match left_out.why {
-            WhyLeftOut::Refused => Why::Refused,
-            WhyLeftOut::Unticked => Why::Unticked,
-            WhyLeftOut::TooMany => Why::TooMany,
-        };
-        Self { page: left_out.page.clone(), why }
-    }
+    /// Meta could not answer just now.
+    Later,
 }
 
 /// What came of an attempt. Stored with it; names of accounts are in here, so it lives in a row that can be deleted.
@@ -123,7 +113,7 @@ pub enum Outcome {
     MetaUnavailable,
     /// Permissions were not granted.
     PermissionMissing {
-        /// Their names at Meta.
+        /// Their names at Meta, as far as Meta tells them.
         missing: Vec<String>,
     },
     /// Another account than the one that was meant.
@@ -191,6 +181,8 @@ pub enum Outcome {
     AppMisconfigured,
     /// Meta doesn't offer this login just now.
     LoginUnavailable,
+    /// Facebook or Instagram wants the person to confirm something there first.
+    CheckWaits,
     /// The program was stopped between the callback and the end.
     Interrupted,
 }
@@ -267,6 +259,7 @@ impl Outcome {
             Self::AppMisconfigured => 1088,
             Self::LoginUnavailable => 1089,
             Self::PagesRefused { .. } => 1090,
+            Self::CheckWaits => 1092,
         })
     }
 }

@@ -6,7 +6,7 @@ use domain::{
     AccountId, Connection, DataAccess, Evidence, Token, TokenCommand, TokenId, failure::Call, token::Current,
 };
 use engine::{Decision, Unit};
-use meta::{Presence, TokenFacts};
+use meta::{End, Presence, TokenFacts};
 
 use crate::{App, Commands, Context, Error};
 
@@ -72,26 +72,37 @@ impl Commands {
         Ok(current.is_some_and(|(_, current)| current.ran_out(self.clock.now()).is_some()))
     }
 
-    /// Meta told the deadlines of a token whose time has run out: they move, or are confirmed, and it expires. Whether it goes
-    /// on.
+    /// Meta told the deadlines of a token: they move, and where one of them is over, it expires. Whether it goes on.
     pub(crate) async fn told_deadlines(
         &self,
         account: AccountId,
-        token: TokenId,
+        (token, known): (TokenId, &Current),
         facts: &TokenFacts,
         context: &Context,
     ) -> Result<bool, Error> {
         // By Meta's answer it may just have turned out that it is not the time that it seemed to be.
-        if self.clock.doubt().is_some() || !facts.tells_end {
+        if self.clock.doubt().is_some() {
             return Ok(true);
         }
-        let ends = |ends_at| DataAccess { ends_at, estimated: false };
-        let (expires_at, data_access) = (facts.expires_at, facts.data_access_expires_at.map(ends));
+        let (expires_at, data_access) = deadlines(facts, known);
         let move_on = MoveDeadlines { account, token, expires_at, data_access };
         self.store.run(&self.metadata(context), &move_on).await?;
-        self.expire(account, Heard { at: None, was_asked: true }, context).await?;
+        let has_run_out = |current: &Current| current.ran_out(self.clock.now()).is_some();
+        let is_told = facts.session_ends != End::Untold;
+        if self.token(account).await?.active().is_some_and(has_run_out) && is_told {
+            self.expire(account, Heard { at: None, was_asked: true }, context).await?;
+        }
         Ok(self.usable(account).await?.is_some())
     }
+}
+
+/// A token's deadlines as Meta tells them; what it doesn't tell goes on as it was known.
+pub(crate) fn deadlines(facts: &TokenFacts, known: &Current) -> (Option<DateTime<Utc>>, Option<DataAccess>) {
+    let ends = |ends_at| DataAccess { ends_at, estimated: false };
+    (
+        facts.session_ends.told(|at| at).unwrap_or(known.expires_at),
+        facts.data_access_ends.told(ends).unwrap_or(known.data_access),
+    )
 }
 
 struct Expire<'a> {

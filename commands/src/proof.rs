@@ -69,6 +69,10 @@ pub(crate) enum Found {
     Unread,
     /// Meta refuses the new token the posts.
     ReadingRefused,
+    /// The app may not read this account.
+    NoAccess,
+    /// Meta refuses the app itself.
+    AppRefused,
     /// The allowance for logins is used up; Meta wasn't asked.
     Spent,
 }
@@ -230,10 +234,15 @@ impl Commands {
             Some(read) => read,
             None => self.read_with(trip.login, &profile.instagram_id, ends).await?,
         };
+        if read == Reading::Reads {
+            self.app_works(trip.login.facts.connection, known).await?;
+        }
         let found = match read {
             Reading::Reads => Found::Reads,
             Reading::Later => Found::Unread,
             Reading::Refused => Found::ReadingRefused,
+            Reading::NoAccess => Found::NoAccess,
+            Reading::AppRefused => Found::AppRefused,
         };
         // What passes is asked again, should there be another round.
         Ok(Some((Proof { present, found }, Some(read).filter(|read| *read != Reading::Later))))

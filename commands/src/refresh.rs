@@ -184,6 +184,7 @@ impl Commands {
         Ok(found.ok_or_else(|| {
             let (meant, reached) = (meant.username, login.names());
             match login.facts.connection {
+                Connection::Business if login.is_partial() => Outcome::MetaUnavailable,
                 // Who manages the Page may just have left it unticked.
                 Connection::Business => {
                     Outcome::PageNotChosen { meant, reached, left_out: login.facts.left_out.clone() }

@@ -1,25 +1,19 @@
 //! Renew: extends the session of a token while it still can be; data access goes on as before.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{AccountId, Evidence, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current};
-use engine::{Decision, StoreError, Unit, sql};
+use engine::{Decision, StoreError, Unit};
 use meta::{LongToken, MetaError, Presence};
 use secrecy::SecretString;
 
 use crate::{
     App, Commands, Context, Error,
-    login::judged,
+    judge::judged,
+    lasting::{self, A_DAY, DAYS, Lasting},
     new_id,
     report_failure::{Failed, evidence},
     vault::Opened,
 };
-
-/// So many failures…
-const FAILURES: i64 = 3;
-/// …over so long are more than bad luck.
-const FOR_A_DAY: TimeDelta = TimeDelta::days(1);
-/// The same of errors that Meta calls passing.
-const FOR_DAYS: TimeDelta = TimeDelta::days(3);
 
 /// What a renewal came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,15 +87,15 @@ impl Decision for Renew<'_> {
             return Ok(false);
         }
         unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
-        unit.write(sql("DELETE FROM renewal_failures WHERE account_id = $1").bind(account.to_string()));
+        unit.write(lasting::over(*account, Lasting::Renewal));
         Ok(true)
     }
 }
 
 impl Commands {
-    /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that: if it works, the
-    /// failures are counted, and after a day a person must log in; after three days where Meta calls the error passing, and answers the
-    /// same token otherwise.
+    /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that. If it works, the
+    /// failures are counted, and after a day a person must log in; after three where Meta calls the error passing, or limits
+    /// the calls, and is there for others.
     async fn report_unrenewed(
         &self,
         (account, current): (AccountId, &Current),
@@ -110,48 +104,29 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
-        let may_be_the_token = matches!(
-            row.verdict,
-            Verdict::Expired(_)
-                | Verdict::BadRequest
-                | Verdict::Unclear(_)
-                | Verdict::AppOrAccount(_)
-                | Verdict::Alarm
-                | Verdict::NotTheToken
-        );
-        // Meta answers other calls: it may be this token that it can't extend.
-        let is_passing = row.verdict == Verdict::Passing && self.presence(connection) != Presence::Away;
-        if !may_be_the_token && !is_passing {
-            return self.report_failure(account, connection, opened, Call::Renew, error, context).await;
+        let report = |call, error| self.report_failure(account, connection, opened, call, error, context);
+        let may_be_the_token = row.verdict.may_mean_the_token();
+        if may_be_the_token {
+            match self.token_works(connection, opened).await {
+                Ok(true) => {}
+                Ok(false) => return report(Call::Renew, error).await,
+                Err(error) => return report(Call::Check, &error).await,
+            }
+        } else if !row.verdict.is_for_now() || self.presence(connection) == Presence::Away {
+            return report(Call::Renew, error).await;
         }
-        match self.token_works(connection, opened).await {
-            Ok(true) => {}
-            Ok(false) => return self.report_failure(account, connection, opened, Call::Renew, error, context).await,
-            Err(error) => return self.report_failure(account, connection, opened, Call::Check, &error, context).await,
-        }
-        let now = self.clock.now();
-        let (failures, since): (i64, DateTime<Utc>) = sql(
-            "INSERT INTO renewal_failures (account_id, token_id, first_at, failures) VALUES ($1, $2, $3, 1) \
-             ON CONFLICT (account_id) DO UPDATE SET \
-             first_at = CASE WHEN renewal_failures.token_id = excluded.token_id THEN renewal_failures.first_at \
-             ELSE excluded.first_at END, \
-             failures = CASE WHEN renewal_failures.token_id = excluded.token_id THEN renewal_failures.failures + 1 ELSE 1 END, \
-             token_id = excluded.token_id RETURNING failures, first_at",
-        )
-        .bind(account.to_string())
-        .bind(opened.id.to_string())
-        .bind(now)
-        .fetch_one(self.store.database().writing())
-        .await?;
-        let goes_on_for = if is_passing { FOR_DAYS } else { FOR_A_DAY };
-        if failures >= FAILURES && now - since >= goes_on_for && current.renewal_failing_since.is_none() {
-            let evidence = evidence(error, row, Call::Renew, now);
+        let long = if may_be_the_token { A_DAY } else { DAYS };
+        let since = self.fails(account, opened.id, Lasting::Renewal, long).await?;
+        if let Some(since) = since.filter(|_| current.renewal_failing_since.is_none()) {
+            let evidence = evidence(error, row, Call::Renew, self.clock.now());
             let failing = Failing { account, token: opened.id, since, evidence };
             self.store.run(&self.metadata(context), &failing).await?;
         }
+        if !may_be_the_token {
+            return report(Call::Renew, error).await;
+        }
         let shut_out = error.answer().and_then(|answer| answer.shut_out);
-        let verdict = if is_passing { Verdict::Passing } else { Verdict::NotTheToken };
-        Ok(Failed { verdict, shut_out, row: row.name, words: error.to_string() })
+        Ok(Failed { verdict: Verdict::NotTheToken, shut_out, row: row.name, words: error.to_string() })
     }
 }
 

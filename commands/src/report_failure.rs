@@ -12,7 +12,6 @@ use meta::{MetaError, TokenFacts};
 use crate::{
     Commands, Context, Error,
     hold::{self, Suspicion},
-    login::judged,
     vault::Opened,
 };
 
@@ -44,13 +43,8 @@ impl Commands {
         error: &MetaError,
         context: &Context,
     ) -> Result<Failed, Error> {
-        let row = judged(error);
+        let row = self.heed(account, connection, error).await?;
         let verdict = row.verdict.met_by(call);
-        if verdict == Verdict::AppThrottled
-            && let Some(budget) = self.budget(connection)
-        {
-            budget.pause();
-        }
         let suspected = match verdict {
             // Whatever it is, after a day somebody must do something.
             Verdict::Alarm | Verdict::AppRefused => Some(Suspicion::token(Reason::Unknown).for_a_day()),

@@ -15,11 +15,7 @@ use meta::MetaError;
 use secrecy::SecretString;
 
 use crate::{
-    App, Commands, Context, Error, hold,
-    login::{judged, verdict},
-    new_id, profiles,
-    report_failure::lacking,
-    vault::Opened,
+    App, Commands, Context, Error, hold, new_id, overdue::deadlines, profiles, report_failure::lacking, vault::Opened,
 };
 
 /// What Meta says of an expired token.
@@ -74,22 +70,19 @@ impl Commands {
             Ok(Some(working)) => working,
             Ok(None) => return Ok(Rechecked::Refused("it lacks a permission, or its time is over".to_owned())),
             Err(error) => {
-                let verdict = verdict(&error);
-                if verdict == Verdict::AppThrottled
-                    && let Some(budget) = self.budget(connection)
-                {
-                    budget.pause();
-                }
+                let row = self.heed(account, connection, &error).await?;
                 tracing::info!(%account, %error, "an expired token doesn't work again");
-                let row = judged(&error);
-                if let (Verdict::Expired(reason), false) = (verdict, row.may_return) {
+                if let (Verdict::Expired(reason), false) = (row.verdict, row.may_return) {
                     // It won't come back.
                     self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
                     tracing::info!(%account, reason = reason.name(), "an expired token is expired for good");
                 }
-                let is_refused = matches!(verdict, Verdict::Expired(_) | Verdict::Unclear(_) | Verdict::BadRequest);
                 let words = error.to_string();
-                return Ok(if is_refused { Rechecked::Refused(words) } else { Rechecked::Unknown(words) });
+                return Ok(if row.verdict.is_refusal() {
+                    Rechecked::Refused(words)
+                } else {
+                    Rechecked::Unknown(words)
+                });
             }
         };
         let token = TokenId::new(new_id());
@@ -117,7 +110,7 @@ impl Commands {
         let Some(profile) = profiles::of(self.store.database(), account).await? else { return Ok(Ok(None)) };
         let now = self.clock.now();
         let ask = async {
-            consumer.me(&opened.token).await?;
+            consumer.me(&opened.token, Some(&profile.instagram_id)).await?;
             consumer.media(&opened.token, &profile.instagram_id, 1).await?;
             let (string, expires_at) = if current.expires_at.is_some_and(|end| end <= now) {
                 let long = consumer.renew(&opened.token).await?;
@@ -144,10 +137,7 @@ impl Commands {
                 return Ok(None);
             }
             business.media(&opened.token, &profile.instagram_id, 1).await?;
-            let told = facts.data_access_expires_at.map(|ends_at| DataAccess { ends_at, estimated: false });
-            // What isn't told goes on as it was known.
-            let data_access = if facts.tells_data_access { told } else { current.data_access };
-            let expires_at = if facts.tells_end { facts.expires_at } else { current.expires_at };
+            let (expires_at, data_access) = deadlines(&facts, current);
             Ok(Some(Working { string: opened.token.clone(), expires_at, data_access }))
         };
         Ok(ask.await)

@@ -25,7 +25,8 @@ pub(crate) struct Tally {
     unconfirmed: Vec<String>,
     unread: Vec<String>,
     refused: Vec<String>,
-    is_spent: bool,
+    /// What is told where it is all that there is to tell.
+    otherwise: Option<Outcome>,
     /// All accounts that it was about.
     about: Vec<AccountId>,
 }
@@ -62,7 +63,9 @@ impl Commands {
             Found::Unconfirmed => tally.unconfirmed.push(name()),
             Found::Unread => tally.unread.push(name()),
             Found::ReadingRefused => tally.refused.push(name()),
-            Found::Spent => tally.is_spent = true,
+            Found::NoAccess => tally.refused_to_app(name(), Outcome::NoAccess),
+            Found::AppRefused => tally.refused_to_app(name(), Outcome::AppMisconfigured),
+            Found::Spent => tally.otherwise = Some(Outcome::TooOften),
         }
         Ok(())
     }
@@ -88,6 +91,12 @@ impl Tally {
         self.about.push(account);
     }
 
+    /// The app may not read the account.
+    fn refused_to_app(&mut self, name: String, outcome: Outcome) {
+        self.refused.push(name);
+        self.otherwise = Some(outcome);
+    }
+
     /// Another one that the login served as well.
     pub(crate) fn is_about_too(&mut self, account: AccountId) {
         if !self.about.contains(&account) {
@@ -104,7 +113,7 @@ impl Tally {
         taken: impl FnOnce(Vec<AccountId>, Vec<Kept>, Vec<String>) -> Outcome,
         otherwise: impl FnOnce() -> Outcome,
     ) -> Ending {
-        let Self { taken: accounts, kept, unconfirmed, unread, refused, is_spent, about } = self;
+        let Self { taken: accounts, kept, unconfirmed, unread, refused, otherwise: told, about } = self;
         let outcome = if !accounts.is_empty() {
             taken(accounts, kept, [unread, unconfirmed, refused].concat())
         } else if !unread.is_empty() || !unconfirmed.is_empty() {
@@ -116,10 +125,10 @@ impl Tally {
             });
         } else if !kept.is_empty() {
             Outcome::AlreadyWorks { kept }
+        } else if let Some(told) = told {
+            told
         } else if !refused.is_empty() {
             Outcome::ReadingRefused { usernames: refused }
-        } else if is_spent {
-            Outcome::TooOften
         } else {
             otherwise()
         };

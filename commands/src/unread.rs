@@ -7,12 +7,13 @@ use domain::{
     AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current,
 };
 use engine::{Decision, Unit};
-use meta::MetaError;
+use meta::{MetaError, Presence};
 
 use crate::{
     App, Commands, Context, Error,
     hold::{self, Suspicion},
-    login::judged,
+    judge::judged,
+    lasting::{DAYS, Lasting},
     report_failure::{Failed, evidence, lacking},
     vault::Opened,
 };
@@ -29,6 +30,9 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
+        if row.verdict.is_for_now() && row.verdict != Verdict::AppThrottled {
+            self.reading_fails((account, current), opened, error, context).await?;
+        }
         let suspected = match row.verdict {
             Verdict::BadRequest => Suspicion::reading(Reason::Unknown),
             Verdict::Unclear(reason) | Verdict::AppOrAccount(reason) => Suspicion::reading(reason),
@@ -55,10 +59,34 @@ impl Commands {
         }))
     }
 
+    /// Reading met what passes by its own signs. Where that goes on for days, while Meta is there for others and takes the token,
+    /// it is refused.
+    async fn reading_fails(
+        &self,
+        (account, current): (AccountId, &Current),
+        opened: &Opened,
+        error: &MetaError,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let connection = current.connection;
+        if current.reading_refused_at.is_some() || self.presence(connection) == Presence::Away {
+            return Ok(());
+        }
+        let since = self.fails(account, opened.id, Lasting::Reading, DAYS).await?;
+        if since.is_some()
+            && self.other_worked_lately(account, connection).await?
+            && self.token_works(connection, opened).await == Ok(true)
+        {
+            let evidence = evidence(error, judged(error), Call::Pull, self.clock.now());
+            self.unread(account, opened.id, evidence, context).await?;
+        }
+        Ok(())
+    }
+
     /// Whether Meta says that a token works, with all that is needed. Its posts are not asked for.
     pub(crate) async fn token_works(&self, connection: Connection, opened: &Opened) -> Result<bool, MetaError> {
         match self.app(connection) {
-            Ok(App::Consumer(consumer)) => consumer.me(&opened.token).await.map(|_| true),
+            Ok(App::Consumer(consumer)) => consumer.me(&opened.token, None).await.map(|_| true),
             Ok(App::Business(business)) => Ok(lacking(&business.debug(&opened.token).await?).is_none()),
             Err(_) => Ok(false),
         }

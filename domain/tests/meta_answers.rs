@@ -14,6 +14,9 @@ struct Case {
     certainty: Certainty,
     source: String,
     status: u16,
+    /// It was asked with the app's own token.
+    #[serde(default)]
+    by_app: bool,
     body: Value,
 }
 
@@ -52,6 +55,7 @@ fn each_answer_has_its_row_and_its_verdict() {
             code: of("code").and_then(Value::as_i64),
             subcode: of("error_subcode").and_then(Value::as_i64),
             transient: of("is_transient").and_then(Value::as_bool).unwrap_or_default(),
+            by_app: case.by_app,
             message: of("message").or_else(|| of("error_message")).and_then(Value::as_str).unwrap_or_default(),
         };
         let row = judge(&answer);

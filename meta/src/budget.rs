@@ -17,6 +17,8 @@ use crate::meter::{Meter, Percents, WINDOW};
 
 /// How many businesses' own budgets are remembered.
 const USE_CASES: usize = 10_000;
+/// How many of them are read of one answer.
+const IDS: usize = 32;
 
 /// The program's clock.
 pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -33,8 +35,8 @@ struct State {
     app: Meter,
     /// By the ids that Meta's header names: of businesses, or of accounts.
     use_cases: BTreeMap<String, Meter>,
-    /// Which of them an account's calls are counted on.
-    of_account: HashMap<String, String>,
+    /// Which of them an account's calls are counted on, as the last answer about it said.
+    of_account: HashMap<String, Vec<String>>,
     /// Until when one of them may be short.
     short_until: Option<DateTime<Utc>>,
 }
@@ -88,7 +90,8 @@ impl Budget {
         let mut shut_out = None;
         // An id is kept and shown: only what one can look like.
         let plain = |id: &String| id.len() <= 40 && id.chars().all(|c| c.is_ascii_alphanumeric());
-        for (id, usages) in told.into_iter().filter(|(id, _)| plain(id)) {
+        let mut ids = Vec::new();
+        for (id, usages) in told.into_iter().filter(|(id, _)| plain(id)).take(IDS) {
             let usage = usages.into_iter().reduce(Percents::worse).unwrap_or_default();
             shut_out = shut_out.max(usage.shut_out_for());
             if state.use_cases.len() >= USE_CASES && !state.use_cases.contains_key(&id) {
@@ -98,11 +101,39 @@ impl Budget {
             meter.read(usage, now);
             let short = meter.is_short(now).then_some(now + WINDOW).max(meter.paused_until);
             state.short_until = state.short_until.max(short);
-            if let Some(account) = account {
-                state.of_account.insert(account.to_owned(), id);
-            }
+            ids.push(id);
+        }
+        if let Some(account) = account.filter(|_| !ids.is_empty()) {
+            state.of_account.insert(account.to_owned(), ids);
         }
         shut_out
+    }
+
+    /// The time, by which the budget goes.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.now)()
+    }
+
+    /// Meta throttles calls about one account, whatever the headers say.
+    pub fn pause_account(&self, account: &str) {
+        let now = self.now();
+        let mut state = self.state();
+        if state.use_cases.len() >= USE_CASES && !state.use_cases.contains_key(account) {
+            state.forget(now);
+        }
+        let State { use_cases, of_account, short_until, .. } = &mut *state;
+        let ids = of_account.entry(account.to_owned()).or_default();
+        let is_paused = ids.iter().any(|id| use_cases.get(id).is_some_and(|meter| meter.paused(now).is_some()));
+        if is_paused {
+            // As long as the header says.
+            return;
+        }
+        if !ids.iter().any(|id| id == account) {
+            ids.push(account.to_owned());
+        }
+        let meter = use_cases.entry(account.to_owned()).or_default();
+        meter.pause(now);
+        *short_until = (*short_until).max(meter.paused_until);
     }
 
     /// Meta throttles the whole app, whatever the headers say.
@@ -123,8 +154,10 @@ impl Budget {
         let now = (self.now)();
         let mut state = self.state();
         let State { app, use_cases, of_account, .. } = &mut *state;
-        let own = account.and_then(|account| use_cases.get_mut(of_account.get(account)?));
-        own.and_then(|meter| meter.wait(first, now)).or_else(|| app.wait(first, now))
+        let ids = account.and_then(|account| of_account.get(account)).into_iter().flatten();
+        // The longest of its own limits.
+        let own = ids.filter_map(|id| use_cases.get_mut(id)?.wait(first, now)).max();
+        own.or_else(|| app.wait(first, now))
     }
 
     /// Spaces calls: how long this one should wait; `None`: it may be made, and the next one so much later.
@@ -160,7 +193,7 @@ impl State {
             self.use_cases.clear();
         }
         let Self { use_cases, of_account, .. } = self;
-        of_account.retain(|_, id| use_cases.contains_key(id));
+        of_account.retain(|_, ids| ids.iter().any(|id| use_cases.contains_key(id)));
     }
 }
 
@@ -258,6 +291,31 @@ mod tests {
         assert_eq!((wait(Some("1784")), fixture.budget.wait(Some("1784"), true)), (Some(300), None));
         fixture.pass(61);
         assert!(!fixture.budget.is_short());
+    }
+
+    #[test]
+    fn an_account_waits_for_the_longest_of_its_limits() {
+        let fixture = Fixture::new();
+        let regained = |minutes| format!(r#"[{{"call_count":100,"estimated_time_to_regain_access":{minutes}}}]"#);
+        let usage = format!(r#"{{"178":{},"179":{}}}"#, regained(40), regained(5));
+        fixture.read("x-business-use-case-usage", &usage);
+        assert_eq!(fixture.budget.wait(Some("1784"), true), Some(TimeDelta::minutes(40)));
+    }
+
+    #[test]
+    fn an_account_that_is_throttled_without_a_header_pauses_alone() {
+        let fixture = Fixture::new();
+        fixture.budget.pause_account("1784");
+        assert!(fixture.budget.is_short());
+        let wait = |account| fixture.budget.wait(Some(account), true);
+        assert_eq!((wait("1784"), wait("1785")), (Some(TimeDelta::minutes(15)), None));
+        fixture.pass(16);
+        assert_eq!(wait("1784"), None);
+        // Where the header says how long, that counts.
+        let usage = r#"{"178":[{"call_count":100,"estimated_time_to_regain_access":5}]}"#;
+        fixture.read("x-business-use-case-usage", usage);
+        fixture.budget.pause_account("1784");
+        assert_eq!(wait("1784"), Some(TimeDelta::minutes(5)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use url::Url;
 use crate::{
     Budget, BusinessConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
+    facts::End,
     media::{MEDIA, Pages},
     shape::id,
     signed_request::{self, SignedRequest},
@@ -119,7 +120,10 @@ impl Business {
             None => {
                 let facts = self.debug(&long.token).await;
                 let facts = facts.map_err(|_| MetaError::unreadable(ACCESS_TOKEN, "a token without its end"))?;
-                facts.expires_at
+                match facts.session_ends {
+                    End::Untold => return Err(MetaError::unreadable(ACCESS_TOKEN, "a token without its end")),
+                    told => told.at(),
+                }
             }
         };
         if ends.is_some_and(|end| end <= now) {
@@ -167,7 +171,8 @@ impl Business {
         let app_token = format!("{}|{}", self.config.app_id, self.config.app_secret.expose_secret());
         let query = [("fields", "id"), ("access_token", app_token.as_str())];
         let url = below(&self.config.graph_url, &[&self.config.version, &self.config.app_id]);
-        self.http.send("app", self.http.get(url, &query)).await.map(|_: serde::de::IgnoredAny| ())
+        let asked = self.http.send("app", self.http.get(url, &query)).await;
+        asked.map(|_: serde::de::IgnoredAny| ()).map_err(MetaError::by_app)
     }
 
     /// What the account is called now.
@@ -191,7 +196,7 @@ impl Business {
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
-        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id);
+        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id, self.http.budget().now());
         while let Some(query) = pages.query() {
             let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
             pages.add(self.graph(MEDIA, token, Some(instagram_id), &[instagram_id, "media"], &query).await)?;

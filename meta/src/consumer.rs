@@ -10,7 +10,7 @@ use crate::{
     Budget, ConsumerConfig, Http, LongToken, MetaError, Post, Presence, Profile,
     config::below,
     media::{MEDIA, Pages},
-    shape::{Wrapped, id, optional_id, permissions},
+    shape::{Wrapped, id, optional_id, permissions, some_text},
     signed_request::{self, SignedRequest},
 };
 
@@ -26,8 +26,8 @@ pub struct Consumer {
 pub struct ShortToken {
     /// The token string.
     pub token: SecretString,
-    /// What the person granted.
-    pub permissions: Vec<String>,
+    /// What the person granted; `None`: the answer doesn't say.
+    pub permissions: Option<Vec<String>>,
 }
 
 /// Whose token it is.
@@ -89,7 +89,7 @@ impl Consumer {
         struct Answer {
             access_token: SecretString,
             #[serde(default, deserialize_with = "permissions")]
-            permissions: Vec<String>,
+            permissions: Option<Vec<String>>,
         }
         let form = [
             ("client_id", self.config.app_id.as_str()),
@@ -140,11 +140,11 @@ impl Consumer {
         signed_request::verify(&self.config.app_secret, signed_request)
     }
 
-    /// Whose token it is.
+    /// Whose token it is. `about`: the account's id, if it is known, for what headers say of its limits.
     ///
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
-    pub async fn me(&self, token: &SecretString) -> Result<Me, MetaError> {
+    pub async fn me(&self, token: &SecretString, about: Option<&str>) -> Result<Me, MetaError> {
         #[derive(Deserialize)]
         struct Answer {
             #[serde(deserialize_with = "id")]
@@ -152,12 +152,12 @@ impl Consumer {
             #[serde(default, deserialize_with = "optional_id")]
             id: Option<String>,
             username: String,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "some_text")]
             account_type: Option<String>,
         }
         let query = [("fields", "id,user_id,username,account_type"), ("access_token", token.expose_secret())];
         let url = below(&self.config.graph_url, &[&self.config.version, "me"]);
-        let me = self.http.send::<Wrapped<Answer>>("me", self.http.get(url, &query)).await?.into_inner();
+        let me = self.http.send_about::<Wrapped<Answer>>("me", about, self.http.get(url, &query)).await?.into_inner();
         Ok(Me {
             profile: Profile { instagram_id: me.user_id, username: me.username },
             app_scoped_id: me.id,
@@ -172,7 +172,7 @@ impl Consumer {
     pub async fn media(&self, token: &SecretString, instagram_id: &str, limit: usize) -> Result<Vec<Post>, MetaError> {
         let url = below(&self.config.graph_url, &[&self.config.version, instagram_id, "media"]);
         let secret = [("access_token", token.expose_secret())];
-        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id);
+        let mut pages = Pages::new(limit, self.http.sizes(), instagram_id, self.http.budget().now());
         while let Some(query) = pages.query() {
             let request = self.http.get(url.clone(), &secret).query(&query);
             pages.add(self.http.send_about(MEDIA, Some(instagram_id), request).await)?;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     media::MEDIA,
-    shape::{optional_whole, some_text, text, whole, yes},
+    shape::{optional_whole, some_text, text, yes},
     words,
 };
 
@@ -54,17 +54,18 @@ impl MetaError {
         }
     }
 
-    /// Whether Meta answered and won't: not an error that passes by its own signs.
-    pub fn is_refusal(&self) -> bool {
-        self.answer().is_some_and(|answer| {
-            let is_for_now = matches!(answer.code, -2..=2 | 4 | 9 | 17 | 32 | 341 | 368 | 613 | 80_000..=80_014);
-            !answer.transient && answer.status < 500 && answer.status != 429 && answer.shut_out.is_none() && !is_for_now
-        })
+    /// The same, of a call that was made with the app's own token.
+    pub(crate) fn by_app(self) -> Self {
+        match self {
+            Self::Answer(answer) => Self::Answer(ErrorAnswer { by_app: true, ..answer }),
+            other => other,
+        }
     }
 
     /// Whether Meta wants to be asked for less at once.
-    pub fn wants_less(&self) -> bool {
-        self.answer().is_some_and(|answer| answer.code == 1 && answer.message.contains("reduce the amount of data"))
+    pub(crate) fn wants_less(&self) -> bool {
+        let words = |answer: &ErrorAnswer| answer.message.to_lowercase().contains("reduce the amount of data");
+        self.answer().is_some_and(|answer| matches!(answer.code, 1 | -3) && words(answer))
     }
 
     /// The HTTP status, if there was an answer that failed.
@@ -84,7 +85,7 @@ pub struct ErrorAnswer {
     pub call: &'static str,
     /// The HTTP status; 200 for an error inside an answer of `debug_token`.
     pub status: u16,
-    /// `code`.
+    /// `code`; 0 if there is none.
     pub code: i64,
     /// `error_subcode`; in answers of `debug_token` `subcode`.
     pub subcode: Option<i64>,
@@ -92,6 +93,8 @@ pub struct ErrorAnswer {
     pub transient: bool,
     /// `fbtrace_id`: by this Meta's support finds the call.
     pub trace: Option<String>,
+    /// The call was made with the app's own token: what it says is not about a person's.
+    pub by_app: bool,
     /// For how long the business or account that was asked about is shut out, as the answer's header says.
     pub shut_out: Option<TimeDelta>,
     /// `message`. It may quote the token: to be read by rules, never to be shown.
@@ -121,7 +124,8 @@ impl ErrorAnswer {
             error: Fields,
         }
         if let Ok(Graph { error }) = serde_json::from_slice(body) {
-            return Some(error.of(call, status));
+            let says_something = error.code.is_some() || !error.message.is_empty();
+            return says_something.then(|| error.of(call, status));
         }
         let fields: Fields = serde_json::from_slice(body).ok()?;
         fields.error_type.is_some().then(|| fields.of(call, status))
@@ -150,8 +154,8 @@ impl fmt::Debug for ErrorAnswer {
 /// The fields of an error, under the names of each form.
 #[derive(Deserialize)]
 pub(crate) struct Fields {
-    #[serde(deserialize_with = "whole")]
-    code: i64,
+    #[serde(default, deserialize_with = "optional_whole")]
+    code: Option<i64>,
     #[serde(default, deserialize_with = "optional_whole")]
     error_subcode: Option<i64>,
     /// In answers of `debug_token`.
@@ -163,7 +167,7 @@ pub(crate) struct Fields {
     fbtrace_id: Option<String>,
     #[serde(default, alias = "error_message", deserialize_with = "text")]
     message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "some_text")]
     error_type: Option<String>,
 }
 
@@ -175,10 +179,11 @@ impl Fields {
         ErrorAnswer {
             call,
             status,
-            code: self.code,
+            code: self.code.unwrap_or(0),
             subcode: self.error_subcode.or(self.subcode),
             transient: self.is_transient,
             trace: self.fbtrace_id.filter(plain),
+            by_app: false,
             shut_out: None,
             message: self.message,
         }
@@ -203,9 +208,45 @@ mod tests {
 
     #[test]
     fn what_is_no_error_is_not_read_as_one() {
-        for body in [&b"<html>"[..], b"", b"[]", br#"{"code":1}"#, br#"{"error":"x"}"#, br#"{"error":{"code":{}}}"#] {
+        for body in [
+            &b"<html>"[..],
+            b"",
+            b"[]",
+            br#"{"code":1}"#,
+            br#"{"error":"x"}"#,
+            br#"{"error":{"code":{}}}"#,
+            br#"{"error":{}}"#,
+        ] {
             assert_eq!(ErrorAnswer::read("me", 500, body), None);
         }
+    }
+
+    #[test]
+    fn an_error_is_read_whatever_of_it_is_missing_or_odd() {
+        for (body, code, message) in [
+            (
+                &br#"{"error":{"message":"An unknown error has occurred.","type":"OAuthException"}}"#[..],
+                0,
+                "An unknown error has occurred.",
+            ),
+            (br#"{"error":{"message":{"text":"x"},"code":190}}"#, 190, ""),
+            (br#"{"error":{"message":null,"code":"4","error_subcode":"x","is_transient":"no"}}"#, 4, ""),
+            (br#"{"error_type":"OAuthException","error_message":"No code"}"#, 0, "No code"),
+        ] {
+            let answer = ErrorAnswer::read("me", 400, body).expect("read");
+            assert_eq!((answer.code, answer.message()), (code, message));
+        }
+    }
+
+    #[test]
+    fn what_wants_less_says_so_in_either_of_its_codes() {
+        let wants_less = |code: i64, message: &str| {
+            let body = serde_json::json!({"error": {"message": message, "code": code}}).to_string();
+            MetaError::Answer(ErrorAnswer::read("media", 500, body.as_bytes()).expect("read")).wants_less()
+        };
+        let words = "Please reduce the amount of data you're asking for, then retry your request";
+        assert!(wants_less(1, words) && wants_less(-3, words));
+        assert!(!wants_less(1, "An unknown error occurred") && !wants_less(4, words));
     }
 
     #[test]

@@ -16,20 +16,46 @@ const CALL: &str = "debug_token";
 /// What Meta knows of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFacts {
-    /// When the session ends; `None` if never, or not told.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Whether it was told when the session ends.
-    pub tells_end: bool,
-    /// When data access ends; `None` if never, or not told.
-    pub data_access_expires_at: Option<DateTime<Utc>>,
-    /// Whether it was told when data access ends.
-    pub tells_data_access: bool,
+    /// When the session ends.
+    pub session_ends: End,
+    /// When data access ends.
+    pub data_access_ends: End,
     /// The permissions that it has.
     pub scopes: Vec<String>,
     /// For which Pages and accounts it has them.
     pub granted: Vec<Granted>,
     /// The person's app-scoped id.
     pub user_id: Option<String>,
+}
+
+/// When something ends, as far as Meta tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It isn't told.
+    Untold,
+    /// Never.
+    Never,
+    /// Then.
+    At(DateTime<Utc>),
+}
+
+impl End {
+    /// When it ends; `None`: never, or it isn't told.
+    pub fn at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Untold | Self::Never => None,
+        }
+    }
+
+    /// What is told of it, in the words of whoever asks; `None`: nothing.
+    pub fn told<T>(self, at: impl FnOnce(DateTime<Utc>) -> T) -> Option<Option<T>> {
+        match self {
+            Self::Untold => None,
+            Self::Never => Some(None),
+            Self::At(end) => Some(Some(at(end))),
+        }
+    }
 }
 
 /// For what a token has a permission.
@@ -49,7 +75,7 @@ pub struct Target(#[serde(deserialize_with = "id")] pub String);
 impl TokenFacts {
     /// A system user's token, or another one without an end: it is not extended.
     pub fn never_ends(&self) -> bool {
-        self.tells_end && self.expires_at.is_none()
+        self.session_ends == End::Never
     }
 
     /// The Pages that were ticked for a permission, where that was chosen; `None`: all of them.
@@ -88,7 +114,9 @@ impl Business {
         let app_token = format!("{}|{}", self.config.app_id, self.config.app_secret.expose_secret());
         let query = [("input_token", token.expose_secret()), ("access_token", app_token.as_str())];
         let url = below(&self.config.graph_url, &[&self.config.version, "debug_token"]);
-        let Answer { data } = self.http.send(CALL, self.http.get(url, &query)).await?;
+        let asked = self.http.send(CALL, self.http.get(url, &query)).await;
+        // Only what stands inside of `data` is about the token that was asked about.
+        let Answer { data } = asked.map_err(MetaError::by_app)?;
         if let Some(error) = data.error {
             return Err(MetaError::Answer(error.of(CALL, 200)));
         }
@@ -98,17 +126,17 @@ impl Business {
         if !data.is_valid {
             return Err(MetaError::Invalid);
         }
-        // 0 means never.
-        let instant = |seconds: i64| match DateTime::from_timestamp(seconds, 0).and_then(possible) {
-            _ if seconds == 0 => Ok(None),
-            None => Err(MetaError::unreadable(CALL, "an instant that can't be")),
-            some => Ok(some),
+        let end = |seconds: Option<i64>| match seconds {
+            None => Ok(End::Untold),
+            Some(0) => Ok(End::Never),
+            Some(seconds) => match DateTime::from_timestamp(seconds, 0).and_then(possible) {
+                Some(at) => Ok(End::At(at)),
+                None => Err(MetaError::unreadable(CALL, "an instant that can't be")),
+            },
         };
         Ok(TokenFacts {
-            expires_at: instant(data.session_end.unwrap_or(0))?,
-            tells_end: data.session_end.is_some(),
-            tells_data_access: data.data_access_end.is_some(),
-            data_access_expires_at: instant(data.data_access_end.unwrap_or(0))?,
+            session_ends: end(data.session_end)?,
+            data_access_ends: end(data.data_access_end)?,
             scopes: data.scopes.ok_or_else(|| MetaError::unreadable(CALL, "a token without its permissions"))?,
             granted: data.granular_scopes.unwrap_or_default(),
             user_id: data.user_id,

@@ -5,11 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::MetaError;
-use crate::shape::{id, possible, text, web_link};
+use crate::{
+    MetaError,
+    shape::{Each, id, possible, readable, text, web_link},
+};
 
 const FIELDS: &str = "id,caption,media_type,media_url,thumbnail_url,permalink,timestamp";
 /// What the call is called where its failure is told.
@@ -27,6 +29,7 @@ pub struct Post {
     #[serde(default, deserialize_with = "text")]
     pub caption: String,
     /// What it is.
+    #[serde(default, deserialize_with = "media_type")]
     pub media_type: MediaType,
     /// Where the picture or video is. Missing when it has been flagged for copyright. Runs out after some time.
     #[serde(default, deserialize_with = "web_link")]
@@ -43,7 +46,7 @@ pub struct Post {
 }
 
 /// What a post is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MediaType {
     /// A picture.
@@ -53,6 +56,7 @@ pub enum MediaType {
     /// Several in one.
     CarouselAlbum,
     /// A kind that came after this program.
+    #[default]
     #[serde(other)]
     Other,
 }
@@ -66,9 +70,15 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>
         .and_then(|at| possible(at.to_utc()).ok_or_else(|| D::Error::custom("an instant that can't be")))
 }
 
+/// What a post is; anything that isn't known counts as another kind.
+fn media_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MediaType, D::Error> {
+    let name = serde_json::Value::String(text(deserializer)?);
+    Ok(serde_json::from_value(name).unwrap_or_default())
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Answer {
-    data: Vec<Post>,
+    data: Each,
     #[serde(default)]
     paging: Option<Paging>,
 }
@@ -90,23 +100,30 @@ struct Cursors {
 
 /// How many accounts' sizes are remembered.
 const SIZES: usize = 10_000;
+/// How long: then as many as usual are asked for again.
+const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// How many posts Meta gives at once, of accounts of which it didn't give as many as usual. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sizes(Arc<Mutex<HashMap<String, usize>>>);
+pub(crate) struct Sizes(Arc<Mutex<HashMap<String, Size>>>);
+
+/// How many, and since when.
+#[derive(Debug)]
+struct Size(usize, DateTime<Utc>);
 
 impl Sizes {
-    fn of(&self, account: &str) -> usize {
+    fn of(&self, account: &str, now: DateTime<Utc>) -> usize {
         let sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sizes.get(account).copied().unwrap_or(PAGE_LIMIT)
+        let lately = sizes.get(account).filter(|Size(_, since)| now - *since < REMEMBERED);
+        lately.map_or(PAGE_LIMIT, |Size(size, _)| *size)
     }
 
-    fn remember(&self, account: &str, size: usize) {
+    fn remember(&self, account: &str, size: usize, now: DateTime<Utc>) {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if sizes.len() >= SIZES {
             sizes.clear();
         }
-        sizes.insert(account.to_owned(), size);
+        sizes.insert(account.to_owned(), Size(size, now));
     }
 }
 
@@ -114,6 +131,7 @@ impl Sizes {
 pub(crate) struct Pages {
     account: String,
     sizes: Sizes,
+    now: DateTime<Utc>,
     limit: usize,
     posts: Vec<Post>,
     next: Next,
@@ -127,9 +145,9 @@ enum Next {
 
 impl Pages {
     /// None of an account's yet; at most `limit` in the end.
-    pub(crate) fn new(limit: usize, sizes: &Sizes, account: &str) -> Self {
+    pub(crate) fn new(limit: usize, sizes: &Sizes, account: &str, now: DateTime<Utc>) -> Self {
         let (account, sizes) = (account.to_owned(), sizes.clone());
-        Self { account, sizes, limit, posts: Vec::new(), next: Next::First }
+        Self { account, sizes, now, limit, posts: Vec::new(), next: Next::First }
     }
 
     /// What to ask for next. The next page is asked for by its cursor, never by following the URL that Meta answers.
@@ -146,18 +164,19 @@ impl Pages {
     }
 
     fn at_once(&self, missing: usize) -> usize {
-        missing.min(self.sizes.of(&self.account))
+        missing.min(self.sizes.of(&self.account, self.now))
     }
 
-    /// Takes a page. Where Meta wants to be asked for less, half as many are asked for from then on.
+    /// Takes a page. Posts that can't be read are left out. Where Meta wants to be asked for less, half as many are asked for
+    /// for a day.
     ///
     /// # Errors
-    /// What the call met otherwise.
+    /// What the call met otherwise; when no post of the page can be read.
     pub(crate) fn add(&mut self, answer: Result<Answer, MetaError>) -> Result<(), MetaError> {
         let asked = self.at_once(self.limit.saturating_sub(self.posts.len()));
         let answer = match answer {
             Err(error) if error.wants_less() && asked > 1 => {
-                self.sizes.remember(&self.account, asked / 2);
+                self.sizes.remember(&self.account, asked / 2, self.now);
                 return Ok(());
             }
             answer => answer?,
@@ -167,7 +186,11 @@ impl Pages {
             Some(cursor) if !answer.data.is_empty() => Next::After(cursor),
             _ => Next::Nothing,
         };
-        self.posts.extend(answer.data);
+        let before = self.posts.len();
+        self.posts.extend(readable::<Post>(&answer.data));
+        if self.posts.len() == before && !answer.data.is_empty() {
+            return Err(MetaError::unreadable(MEDIA, "none of its posts is as documented"));
+        }
         Ok(())
     }
 
@@ -190,6 +213,44 @@ mod tests {
         .expect("read");
         assert_eq!((post.media_type, post.media_url, post.caption.as_str()), (MediaType::Other, None, ""));
         assert_eq!(post.timestamp.to_rfc3339(), "2026-11-23T10:00:00+00:00");
+    }
+
+    #[test]
+    fn an_odd_post_hides_no_other() {
+        let odd = [
+            r#"{"id":"2","media_type":"IMAGE"}"#,
+            r#"{"media_type":"IMAGE","timestamp":"2026-11-23T10:00:00+0000"}"#,
+            r#"{"id":"3","timestamp":"yesterday"}"#,
+            "null",
+            "[]",
+            "1e999",
+        ];
+        let good =
+            r#"{"id":"1","media_type":null,"caption":7,"media_url":{"x":1},"timestamp":"2026-11-23T10:00:00+0000"}"#;
+        let page = |posts: &[&str]| {
+            serde_json::from_str::<Answer>(&format!(r#"{{"data":[{}]}}"#, posts.join(","))).expect("a page")
+        };
+        let pages = || Pages::new(10, &Sizes::default(), "1", DateTime::UNIX_EPOCH);
+        for odd in odd {
+            let mut read = pages();
+            read.add(Ok(page(&[odd, good, odd]))).expect("one is left");
+            let posts = read.into_posts();
+            assert_eq!(posts.len(), 1, "{odd}");
+            assert_eq!((posts[0].media_type, posts[0].caption.as_str()), (MediaType::Other, ""));
+        }
+        let error = pages().add(Ok(page(&odd))).expect_err("another form");
+        assert!(matches!(error, MetaError::Unreadable { .. }));
+    }
+
+    #[test]
+    fn after_a_day_as_many_posts_as_usual_are_asked_for_again() {
+        let sizes = Sizes::default();
+        let asked = |day: i64| {
+            let pages = Pages::new(100, &sizes, "1", DateTime::UNIX_EPOCH + TimeDelta::days(day));
+            pages.query().expect("more").into_iter().find(|(name, _)| *name == "limit").expect("a limit").1
+        };
+        sizes.remember("1", 25, DateTime::UNIX_EPOCH);
+        assert_eq!((asked(0), asked(1)), ("25".to_owned(), "100".to_owned()));
     }
 
     #[test]

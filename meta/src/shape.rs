@@ -1,7 +1,11 @@
 //! Shapes that are seen both ways: accept both.
 
 use chrono::{DateTime, Datelike, Utc};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::value::RawValue;
 use url::Url;
 
 /// An answer that is seen flat, as `{"data":{…}}` and as `{"data":[{…}]}`.
@@ -46,14 +50,6 @@ pub(crate) fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(Option::<Id>::deserialize(deserializer)?.map(|id| id.0))
 }
 
-/// A whole number, seen as a number and as text.
-pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    match TextOrNumber::deserialize(deserializer)? {
-        TextOrNumber::Text(text) => text.parse().map_err(D::Error::custom),
-        TextOrNumber::Number(number) => number.as_i64().ok_or_else(|| D::Error::custom("not a whole number")),
-    }
-}
-
 /// A whole number in whatever form; anything else counts as absent.
 pub(crate) fn optional_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
@@ -76,26 +72,25 @@ pub(crate) fn some_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     })
 }
 
-/// A text that may be null.
+/// A text; anything else counts as an empty one.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+    Ok(some_text(deserializer)?.unwrap_or_default())
 }
 
-/// Permissions, seen as a list and as a text with commas.
-pub(crate) fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+/// Permissions, seen as a list and as a text with commas; `None`: they aren't told.
+pub(crate) fn permissions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Form {
         List(Vec<String>),
         Text(String),
     }
-    Ok(match Option::<Form>::deserialize(deserializer)? {
-        Some(Form::List(list)) => list,
-        Some(Form::Text(text)) => {
+    Ok(Option::<Form>::deserialize(deserializer)?.map(|form| match form {
+        Form::List(list) => list,
+        Form::Text(text) => {
             text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
         }
-        None => Vec::new(),
-    })
+    }))
 }
 
 /// An instant in the years 1 to 9999: RFC 3339 can write no other, and no database compares one.
@@ -106,11 +101,20 @@ pub(crate) fn possible(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
 /// The longest address of a picture that is kept, in bytes. Signed ones have a few hundred.
 const LINK_BYTES: usize = 4096;
 
-/// An address that a browser may open from somebody's website: `http` or `https`. Another one counts as absent.
+/// An address that a browser may open from somebody's website: `http` or `https`. Anything else counts as absent.
 pub(crate) fn web_link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let link = Option::<String>::deserialize(deserializer)?.filter(|link| link.len() <= LINK_BYTES);
+    let link = some_text(deserializer)?.filter(|link| link.len() <= LINK_BYTES);
     let is_web = |link: &String| Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
     Ok(link.filter(is_web))
+}
+
+/// What stands in a list, each read alone: one that is odd hides no other. Texts, since a reader of trees of values refuses
+/// numbers and depths that a reader of what is needed skips.
+pub(crate) type Each = Vec<Box<RawValue>>;
+
+/// Those of a list that can be read.
+pub(crate) fn readable<T: DeserializeOwned>(each: &Each) -> impl Iterator<Item = T> {
+    each.iter().filter_map(|one| serde_json::from_str(one.get()).ok())
 }
 
 /// Whose account it is.
@@ -132,7 +136,7 @@ mod tests {
         #[serde(deserialize_with = "id")]
         user_id: String,
         #[serde(default, deserialize_with = "permissions")]
-        permissions: Vec<String>,
+        permissions: Option<Vec<String>>,
     }
 
     #[test]
@@ -145,7 +149,7 @@ mod tests {
         ] {
             let answer: Answer = serde_json::from_str::<Wrapped<Answer>>(body).expect(body).into_inner();
             assert_eq!(answer.user_id, "17841400000000001");
-            assert_eq!(answer.permissions, ["a", "b"]);
+            assert_eq!(answer.permissions.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
         }
     }
 

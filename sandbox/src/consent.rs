@@ -187,6 +187,11 @@ fn answer(meta: &Meta, login: Login, answer: Answer) -> Response {
     let own = world.people.get(&answer.holder).map_or(&[][..], |person| &person.pages);
     let pages = own.iter().map(|page| page.id.clone()).filter(|page| answer.pages.contains(page)).collect();
     let token = Token { pages, ..token };
+    if login == Login::Facebook && data_access > TimeDelta::zero() {
+        // A person's data access is one for all tokens that they granted the app.
+        let theirs = world.tokens.values_mut().filter(|other| other.login == login && other.holder == answer.holder);
+        theirs.for_each(|other| other.data_access_expires_at = now + data_access);
+    }
     let code = random(120);
     world.codes.insert(code.clone(), Code { token, redirect_uri: answer.redirect_uri });
     back.query_pairs_mut().append_pair("code", &code).append_pair("state", &answer.state);

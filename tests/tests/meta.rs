@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use meta::{AuthType, LongToken, MetaError, Reached};
+use commands::pages::{Reached, reached};
+use meta::{AuthType, Detail, Edge, LongToken, MetaError};
 use sandbox::{
     Action, FaultKind,
     person::{Consent, consent},
@@ -27,7 +28,7 @@ async fn consumer_token(sandbox: &sandbox::Sandbox, consumer: &meta::Consumer, u
     let login = consumer.authorize_url(BACK, "s", &["instagram_business_basic"], false);
     let back = consent(&browser(), &login, &Consent::of(id)).await.expect("sent back");
     let short = consumer.exchange(&code(&back), BACK).await.expect("exchanged");
-    assert_eq!(short.permissions, ["instagram_business_basic"]);
+    assert_eq!(short.permissions, Some(vec!["instagram_business_basic".to_owned()]));
     consumer.extend(&short.token).await.expect("extended")
 }
 
@@ -57,7 +58,7 @@ async fn a_consumer_login_ends_in_posts() {
         // The sandbox answers in another shape each time.
         let long = consumer_token(&sandbox, &consumer, "luma.ceramics").await;
         assert_eq!(long.expires_in.map(|lasts| lasts.num_days()), Some(60));
-        let me = consumer.me(&long.token).await.expect("identified");
+        let me = consumer.me(&long.token, None).await.expect("identified");
         assert_eq!((me.profile.username.as_str(), me.personal), ("luma.ceramics", false));
         let posts = consumer.media(&long.token, &me.profile.instagram_id, 5).await.expect("posts");
         assert_eq!(posts.len(), 5);
@@ -72,7 +73,7 @@ async fn pages_of_posts_are_turned_by_their_cursor() {
     sandbox.act(Action::AddPosts { holder: "oakandiron".to_owned(), count: 100 }).expect("posted");
     sandbox.act(Action::AddPosts { holder: "oakandiron".to_owned(), count: 100 }).expect("posted");
     let long = consumer_token(&sandbox, &consumer, "oakandiron").await;
-    let id = consumer.me(&long.token).await.expect("identified").profile.instagram_id;
+    let id = consumer.me(&long.token, None).await.expect("identified").profile.instagram_id;
     let posts = consumer.media(&long.token, &id, 1_000).await.expect("posts");
     let ids: std::collections::HashSet<_> = posts.iter().map(|post| &post.id).collect();
     assert_eq!((posts.len(), ids.len()), (212, 212));
@@ -83,7 +84,7 @@ async fn where_meta_wants_to_be_asked_for_less_it_is_from_then_on() {
     let sandbox = sandbox().await;
     let (consumer, _) = clients(&sandbox, PATIENT);
     let long = consumer_token(&sandbox, &consumer, "oakandiron").await;
-    let id = consumer.me(&long.token).await.expect("identified").profile.instagram_id;
+    let id = consumer.me(&long.token, None).await.expect("identified").profile.instagram_id;
     let words = "Please reduce the amount of data you're asking for, then retry your request";
     let body = serde_json::json!({"error": {"message": words, "type": "OAuthException", "code": 1}});
     let path = Some("/media".to_owned());
@@ -104,14 +105,13 @@ async fn a_business_login_shows_every_page_and_its_account() {
     let (_, business) = clients(&sandbox, PATIENT);
     let token = business_token(&sandbox, &business, "Mia Berg").await;
     let facts = business.debug(&token).await.expect("facts");
-    let reached = business.pages(&token, &facts).await.expect("pages");
-    let pages = reached.pages;
-    let names: Vec<_> = pages.iter().map(|page| page.account.as_ref().expect("linked").username.as_str()).collect();
-    assert_eq!(names, ["fern.and.fog", "tiny.harbor", "paper.moon.press"]);
-    assert!(facts.data_access_expires_at > facts.expires_at);
+    let accounts = reached(&business, &token, &facts).await.expect("pages").accounts;
+    let mut names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fern.and.fog", "paper.moon.press", "tiny.harbor"]);
+    assert!(facts.data_access_ends.at() > facts.session_ends.at());
     assert_eq!(business.permissions(&token).await.expect("permissions").len(), 3);
-    let account = pages[1].account.as_ref().expect("linked");
-    assert_eq!(business.media(&token, &account.instagram_id, 12).await.expect("posts").len(), 12);
+    assert_eq!(business.media(&token, &accounts[1].instagram_id, 12).await.expect("posts").len(), 12);
 }
 
 #[tokio::test]
@@ -120,10 +120,11 @@ async fn a_page_without_an_account_and_a_person_without_pages_are_told_apart() {
     let (_, business) = clients(&sandbox, PATIENT);
     let token = business_token(&sandbox, &business, "Tom Unlinked").await;
     let facts = business.debug(&token).await.expect("facts");
-    assert_eq!(business.pages(&token, &facts).await.expect("pages").pages[0].account, None);
+    let found = reached(&business, &token, &facts).await.expect("pages");
+    assert_eq!((found.accounts.len(), found.without_account.len()), (0, 1));
     let token = business_token(&sandbox, &business, "Nora Nopage").await;
     let facts = business.debug(&token).await.expect("facts");
-    assert_eq!(business.pages(&token, &facts).await.expect("pages"), Reached::default());
+    assert_eq!(reached(&business, &token, &facts).await.expect("pages"), Reached::default());
 }
 
 #[tokio::test]
@@ -165,9 +166,9 @@ async fn each_way_a_token_dies_is_answered_with_its_subcode() {
         (Action::ExpireToken { holder: holder() }, 463),
     ] {
         let long = consumer_token(&sandbox, &consumer, "luma.ceramics").await;
-        consumer.me(&long.token).await.expect("works before");
+        consumer.me(&long.token, None).await.expect("works before");
         sandbox.act(action).expect("done");
-        let error = consumer.me(&long.token).await.expect_err("died");
+        let error = consumer.me(&long.token, None).await.expect_err("died");
         let answer = error.answer().expect("Meta's form");
         assert_eq!((answer.code, answer.subcode), (190, Some(subcode)));
     }
@@ -197,7 +198,7 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
     ] {
         sandbox.act(Action::Fail { kind, calls: 1, holder: None, path: None }).expect("done");
         let consumer = if is_endless(kind) { &impatient } else { &consumer };
-        let error = consumer.me(&long.token).await.expect_err("spoiled");
+        let error = consumer.me(&long.token, None).await.expect_err("spoiled");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains(long.token.expose_secret()) && !shown.contains("http"), "{kind:?}: {shown}");
         match kind {
@@ -209,7 +210,7 @@ async fn what_cannot_be_read_is_an_error_that_names_no_secret() {
             _ => assert!(error.answer().is_some(), "{kind:?}: {error}"),
         }
     }
-    consumer.me(&long.token).await.expect("works afterwards");
+    consumer.me(&long.token, None).await.expect("works afterwards");
 }
 
 #[tokio::test]
@@ -230,19 +231,20 @@ async fn at_every_call_a_bad_answer_is_an_error_that_passes() {
         FaultKind::Drip,
         FaultKind::BadGateway,
     ];
-    let facts = business.debug(&ours).await.expect("facts");
     for kind in bad {
         let (consumer, business) = if is_endless(kind) { (&impatient.0, &impatient.1) } else { (&consumer, &business) };
         let calls: Vec<(&str, futures::future::BoxFuture<'_, Option<MetaError>>)> = vec![
             ("code, consumer", Box::pin(async { consumer.exchange(&code(), "http://127.0.0.1/back").await.err() })),
             ("long token", Box::pin(async { consumer.extend(&theirs).await.err() })),
             ("renew", Box::pin(async { consumer.renew(&theirs).await.err() })),
-            ("me", Box::pin(async { consumer.me(&theirs).await.err() })),
+            ("me", Box::pin(async { consumer.me(&theirs, None).await.err() })),
             ("media, consumer", Box::pin(async { consumer.media(&theirs, &id, 5).await.err() })),
             ("code, business", Box::pin(async { business.exchange(&code(), "http://127.0.0.1/back").await.err() })),
             ("extend", Box::pin(async { business.extend(&ours).await.err() })),
             ("debug", Box::pin(async { business.debug(&ours).await.err() })),
-            ("pages", Box::pin(async { business.pages(&ours, &facts).await.err() })),
+            ("pages", Box::pin(async { business.list_pages(&ours, Edge::Person, Detail::Accounts).await.err() })),
+            ("businesses", Box::pin(async { business.businesses(&ours).await.err() })),
+            ("page", Box::pin(async { business.page(&ours, "7").await.err() })),
             ("permissions", Box::pin(async { business.permissions(&ours).await.err() })),
             ("media, business", Box::pin(async { business.media(&ours, &page, 5).await.err() })),
         ];

@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use commands::callback::{Answer, Callback, End};
+use commands::callback::{Answer, Callback, End, Failure};
 use domain::Connection;
 use projections::jobs;
 use secrecy::SecretString;
@@ -30,12 +30,19 @@ pub struct Redirected {
 }
 
 impl Redirected {
-    /// Source: RFC 6749, section 4.1.2.1, and Meta's `error_reason`.
+    /// Source: RFC 6749, section 4.1.2.1, and Meta's `error_reason` and `error_code`.
     fn end(self) -> End {
         match self.code {
             Some(code) => End::Granted(code),
             None if self.error == "access_denied" || self.error_reason == "user_denied" => End::Cancelled,
-            None => End::Failed(self.error_code.and_then(|code| code.parse().ok())),
+            None => End::Failed(match (self.error_code.and_then(|code| code.parse().ok()), self.error.as_str()) {
+                (Some(code), _) => Failure::Unavailable(code),
+                (None, "server_error" | "temporarily_unavailable") => Failure::Server,
+                (None, "invalid_scope" | "invalid_request" | "unauthorized_client" | "unsupported_response_type") => {
+                    Failure::App
+                }
+                (None, _) => Failure::Unknown,
+            }),
         }
     }
 }

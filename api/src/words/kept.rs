@@ -75,13 +75,16 @@ fn try_again(until: Option<DateTime<Utc>>) -> String {
 /// What is said of a login's Pages that could not be read; nothing of none.
 pub(super) fn left_out(pages: &[LeftOut]) -> String {
     let of = |why| pages.iter().filter(|page| page.why == why).map(|page| page.page.clone()).collect::<Vec<_>>();
-    let [refused, unticked, more] = [of(Why::Refused), of(Why::Unticked), of(Why::TooMany)];
+    let [refused, unticked, later, more] = [Why::Refused, Why::Unticked, Why::Later, Why::TooMany].map(of);
     let mut sentences = Vec::new();
     if !refused.is_empty() {
         sentences.push(format!("Meta does not let us read the Page {}.", list(&refused)));
     }
     if !unticked.is_empty() {
         sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked)));
+    }
+    if !later.is_empty() {
+        sentences.push(format!("Meta could not tell us about the Page {} just now: log in again later.", list(&later)));
     }
     if !more.is_empty() {
         sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());

@@ -114,6 +114,20 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             "The login was interrupted",
             &["We were restarted just as you came back. Nothing was changed. Try again."],
         ),
+        Outcome::CheckWaits => said(
+            "Something waits for you at Facebook or Instagram",
+            &[
+                "Meta lets no service read your posts before you have confirmed it. Nothing was changed here.",
+                "Open the app, or facebook.com or instagram.com, log in there, and do what it asks for. Then try again.",
+            ],
+        ),
+        Outcome::PermissionMissing { missing } if missing.is_empty() => said(
+            "A permission is missing",
+            &[
+                "Meta says that a permission is missing. Nothing was changed.",
+                "Try again, and leave all boxes ticked when you are asked what Relight may do.",
+            ],
+        ),
         Outcome::PermissionMissing { missing } => said(
             "A permission is missing",
             &[

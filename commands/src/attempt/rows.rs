@@ -157,6 +157,16 @@ impl Commands {
         Ok(claimed == 1)
     }
 
+    /// Keeps who logged in, as Meta's app knows them.
+    pub(crate) async fn granted_by(&self, attempt: &Attempt, grantor_id: &str) -> Result<(), Error> {
+        sql("UPDATE attempts SET grantor_id = $1 WHERE id = $2")
+            .bind(grantor_id)
+            .bind(attempt.id.to_string())
+            .execute(self.store.database())
+            .await?;
+        Ok(())
+    }
+
     /// Whether an attempt is over.
     pub(crate) async fn is_over(&self, attempt: &Attempt) -> Result<bool, Error> {
         let now = self.attempt_of_reference(&attempt.reference).await?;

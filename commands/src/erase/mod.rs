@@ -89,6 +89,13 @@ impl Commands {
             Connection::Business => What::Grant,
         };
         let meant = of_person(self.store.database(), connection, &signed.user_id).await?;
+        // Their logins, whatever came of them. Those that came later are another matter.
+        sql("DELETE FROM attempts WHERE connection = $1 AND grantor_id = $2 AND started_at <= $3")
+            .bind(connection.name())
+            .bind(&signed.user_id)
+            .bind(signed.issued_at)
+            .execute(self.store.database())
+            .await?;
         self.erase(&meant, what, (AskedBy::Meta, signed.issued_at), context).await
     }
 

@@ -58,17 +58,9 @@ pub fn exchange_failure(answer: &Answer<'_>) -> ExchangeFailure {
     let message = answer.message.to_lowercase();
     let verdict = judge(answer).verdict;
     let says = |(words, _): &&(&[&str], ExchangeFailure)| words.iter().any(|words| message.contains(words));
-    let is_for_now = matches!(
-        verdict,
-        Verdict::Passing
-            | Verdict::AppThrottled
-            | Verdict::AccountThrottled
-            | Verdict::UseCaseThrottled
-            | Verdict::Blocked
-    );
     match ROWS.iter().find(says) {
         Some((_, failure)) => *failure,
-        None if is_for_now => ExchangeFailure::Meta,
+        None if verdict.is_for_now() => ExchangeFailure::Meta,
         None if matches!(verdict, Verdict::AppRefused) => ExchangeFailure::App,
         None if matches!(verdict, Verdict::AppOrAccount(_)) => ExchangeFailure::NoAccess,
         None => ExchangeFailure::Code,

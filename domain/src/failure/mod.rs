@@ -41,6 +41,8 @@ pub struct Answer<'a> {
     pub subcode: Option<i64>,
     /// `error.is_transient`.
     pub transient: bool,
+    /// It was asked with the app's own token: what it says is not about a person's.
+    pub by_app: bool,
     /// `error.message`.
     pub message: &'a str,
 }
@@ -103,6 +105,7 @@ impl Row {
         let is_marked = match self.sign {
             Sign::Any => answer.code.is_some(),
             Sign::TooManyRequests => answer.status == Some(429),
+            Sign::AppToken => answer.by_app,
             Sign::Transient => {
                 answer.code.is_none() || answer.transient || answer.status.is_some_and(|status| status >= 500)
             }

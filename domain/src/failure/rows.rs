@@ -46,6 +46,8 @@ pub enum Sign {
     Any,
     /// HTTP status 429.
     TooManyRequests,
+    /// It was asked with the app's own token.
+    AppToken,
     /// `is_transient`, an HTTP status of 500 or more, or no error of Meta's form at all.
     Transient,
 }
@@ -159,6 +161,8 @@ pub static ROWS: &[Row] = &[
     row("said_app_removed", SESSION, Expired(AppRemoved), "P").says(&["not authorized application"]).for_good(),
     row("said_session_ended", SESSION, Expired(Invalidated), "P").says(&["invalidated explicitly", "user logged out"]),
     row("said_page_role_lost", SESSION, Expired(PageRoleLost), "P").says(&["in order to impersonate it"]),
+    // About the app's own token, where nothing says that it is about a person's.
+    row("app_token_refused", &[(3, 3), (10, 10), (100, 104), (190, 190), (200, 299), (2500, 2500)], AppRefused, "P").marked(Sign::AppToken),
     row("token_refused", SESSION, Unclear(Unknown), "G"),
 
     row("permission_missing", &[(200, 299)], Unclear(PermissionMissing), "G"),

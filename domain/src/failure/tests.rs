@@ -2,7 +2,7 @@ use super::*;
 use crate::Reason;
 
 fn answer(code: i64, subcode: Option<i64>) -> Answer<'static> {
-    Answer { status: Some(400), code: Some(code), subcode, transient: false, message: "" }
+    Answer { status: Some(400), code: Some(code), subcode, transient: false, by_app: false, message: "" }
 }
 
 fn judge(answer: &Answer<'_>) -> Verdict {
@@ -77,7 +77,8 @@ fn passing_errors_never_touch_the_token() {
     assert_eq!(judge(&Answer { status: Some(503), ..answer(10, None) }), Verdict::Passing);
     assert_eq!(judge(&Answer { transient: true, ..answer(190, Some(460)) }), Verdict::Passing);
     assert_eq!(judge(&Answer { status: Some(500), ..answer(190, Some(463)) }), Verdict::Passing);
-    let nothing = Answer { status: None, code: None, subcode: None, transient: false, message: "timed out" };
+    let nothing =
+        Answer { status: None, code: None, subcode: None, transient: false, by_app: false, message: "timed out" };
     assert_eq!(judge(&nothing), Verdict::Passing);
     assert_eq!(judge(&Answer { status: Some(502), ..nothing }), Verdict::Passing);
 }

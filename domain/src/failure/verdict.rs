@@ -89,6 +89,34 @@ impl Verdict {
         }
     }
 
+    /// Whether the token may be what is wrong. Where another call shows that it works, it isn't.
+    pub const fn may_mean_the_token(self) -> bool {
+        matches!(
+            self,
+            Self::Expired(_)
+                | Self::Unclear(_)
+                | Self::AppOrAccount(_)
+                | Self::BadRequest
+                | Self::Alarm
+                | Self::NotTheToken
+        )
+    }
+
+    /// Whether Meta refuses what was asked for, to this token.
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Expired(_) | Self::Unclear(_) | Self::BadRequest)
+    }
+
+    /// Whether Meta limits how often it answers.
+    pub const fn is_limit(self) -> bool {
+        matches!(self, Self::AppThrottled | Self::AccountThrottled | Self::UseCaseThrottled)
+    }
+
+    /// Whether it is over some time: the same may be answered otherwise later.
+    pub const fn is_for_now(self) -> bool {
+        self.is_limit() || matches!(self, Self::Passing | Self::TooMuch | Self::Blocked)
+    }
+
     /// What it means when it was met by this call.
     #[must_use]
     pub const fn met_by(self, call: Call) -> Self {

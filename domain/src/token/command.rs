@@ -46,7 +46,7 @@ pub enum TokenCommand {
         /// What Meta answered.
         evidence: Evidence,
     },
-    /// Meta was asked about a token whose time had run out, and says that it lasts longer.
+    /// Meta was asked about a token, and said when it ends.
     RecordDeadlines {
         /// The token that was asked about.
         token: TokenId,

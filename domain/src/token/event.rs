@@ -45,7 +45,7 @@ pub enum TokenEvent {
         /// When Meta confirmed that the token works, and by which call.
         evidence: Evidence,
     },
-    /// One of its clocks had run out, and Meta says that the token lasts longer than was known.
+    /// Meta says that the token ends otherwise than was known.
     DeadlinesMoved {
         /// Which one.
         token: TokenId,

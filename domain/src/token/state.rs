@@ -143,6 +143,22 @@ impl Current {
     }
 }
 
+/// Closer deadlines are the same: what an exchange answers in seconds and what Meta knows differ a little.
+const SAME_WITHIN: TimeDelta = TimeDelta::hours(1);
+
+impl Current {
+    fn ends_otherwise_than(&self, told: &Self) -> bool {
+        let differs = |known: Option<DateTime<Utc>>, told: Option<DateTime<Utc>>| match (known, told) {
+            (Some(known), Some(told)) => (told - known).abs() >= SAME_WITHIN,
+            (known, told) => known.is_some() != told.is_some(),
+        };
+        let estimated = |current: &Self| current.data_access.is_some_and(|end| end.estimated);
+        differs(self.expires_at, told.expires_at)
+            || differs(self.data_access.map(|end| end.ends_at), told.data_access.map(|end| end.ends_at))
+            || estimated(self) != estimated(told)
+    }
+}
+
 /// Meta was heard about each token that works within this time: it is asked once a day.
 pub const HEARD_WITHIN: TimeDelta = TimeDelta::hours(26);
 
@@ -231,12 +247,15 @@ impl Token {
                 _ => vec![],
             },
             TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence } => match self.active() {
-                Some(current) if current.id == token && current.ran_out(evidence.at).is_some() => {
-                    let lasts = Current { expires_at, data_access, ..*current }.ran_out(evidence.at).is_none();
-                    lasts
-                        .then_some(TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence })
-                        .into_iter()
-                        .collect()
+                Some(current) if current.id == token => {
+                    let told = Current { expires_at, data_access, ..*current };
+                    // Of one whose time is over it only matters whether it goes on.
+                    let is_news = match current.ran_out(evidence.at) {
+                        Some(_) => told.ran_out(evidence.at).is_none(),
+                        None => current.ends_otherwise_than(&told),
+                    };
+                    let moved = TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence };
+                    is_news.then_some(moved).into_iter().collect()
                 }
                 _ => vec![],
             },

@@ -146,7 +146,7 @@ fn meta_is_asked_before_time_decides_unless_it_was_heard_lately_and_in_time() {
 }
 
 #[test]
-fn what_meta_says_of_an_overdue_token_moves_its_deadlines() {
+fn what_meta_says_of_a_token_moves_its_deadlines() {
     let said = |now, expires_at| TokenCommand::RecordDeadlines {
         token: token(1),
         expires_at: Some(expires_at),
@@ -160,8 +160,20 @@ fn what_meta_says_of_an_overdue_token_moves_its_deadlines() {
         evidence: Evidence::of(Call::Check, at(61)),
     };
     Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(100))).then_expect_events(vec![moved.clone()]);
-    // Not while it is not overdue, nor where Meta says that it is over, nor of a token that is gone.
-    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(59), at(100))).then_expect_events(vec![]);
+    // Also before its time is over, and to an earlier end.
+    for (now, end) in [(at(59), at(100)), (at(20), at(30)), (at(20), at(19))] {
+        let moved = TokenEvent::DeadlinesMoved {
+            token: token(1),
+            expires_at: Some(end),
+            data_access: None,
+            evidence: Evidence::of(Call::Check, now),
+        };
+        Tokens::with(()).given(vec![issued(1, 0)]).when(said(now, end)).then_expect_events(vec![moved]);
+    }
+    // Not where that is much the same, nor where Meta says what time says already, nor of a token that is gone.
+    let minutes = TimeDelta::minutes;
+    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(20), at(60) + minutes(59))).then_expect_events(vec![]);
+    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(20), at(60) - minutes(59))).then_expect_events(vec![]);
     Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(61))).then_expect_events(vec![]);
     Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(said(at(61), at(100))).then_expect_events(vec![]);
     let expire = |now| TokenCommand::Expire { at: now };

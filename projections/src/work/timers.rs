@@ -48,7 +48,9 @@ impl Timers {
                 let Ok(account) = account(&entry.aggregate_id) else { return };
                 self.set(Kind::Expire, runs_out_at(*expires_at, *data_access), entry);
                 self.set(Kind::Renew, schedule.renewal_of_older(account, entry.at, *expires_at), entry);
-                let reminder = data_access.and_then(|end| schedule.next_reminder(end.ends_at, entry.at));
+                // Of the session, should it not be extended: who reminds knows.
+                let ends = [data_access.map(|end| end.ends_at), *expires_at].into_iter().flatten();
+                let reminder = ends.filter_map(|end| schedule.next_reminder(end, entry.at)).min();
                 self.set(Kind::Remind, reminder, entry);
             }
             TokenEvent::Restored { expires_at, data_access, .. } => {

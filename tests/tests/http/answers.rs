@@ -13,23 +13,23 @@ const SALT: &str = "sol.y.sal";
 const KEN: &str = "Ken Sato";
 const MIA: &str = "Mia Berg";
 
-fn error(message: &str, code: i64, subcode: Option<i64>) -> Value {
+pub(crate) fn error(message: &str, code: i64, subcode: Option<i64>) -> Value {
     json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode, "fbtrace_id": "AbCdEf123"}})
 }
 
 /// All calls are answered so: of a holder, or of everybody; with a path that contains this.
-fn answer(holder: &str, path: &str, status: u16, body: Value) -> Action {
+pub(crate) fn answer(holder: &str, path: &str, status: u16, body: Value) -> Action {
     let holder = Some(holder.to_owned()).filter(|holder| !holder.is_empty());
     Action::Answer { status, body, calls: None, holder, path: Some(path.to_owned()) }
 }
 
-async fn account_json(relight: &Relight, key: &str, account: &str) -> Value {
+pub(crate) async fn account_json(relight: &Relight, key: &str, account: &str) -> Value {
     let url = format!("{}/api/v1/accounts/{account}", relight.base);
     let answer = relight.browser().client.get(url).bearer_auth(key).send().await.expect("answers");
     answer.json().await.expect("JSON")
 }
 
-async fn has(relight: &Relight, account: &str, event: &str) -> bool {
+pub(crate) async fn has(relight: &Relight, account: &str, event: &str) -> bool {
     relight.events(account).await.iter().any(|name| name == event)
 }
 
@@ -40,7 +40,7 @@ async fn payload(relight: &Relight, account: &str, event: &str) -> Value {
 }
 
 /// Passes time until the account has this event.
-async fn pass_until(relight: &Relight, account: &str, event: &str, time: TimeDelta) {
+pub(crate) async fn pass_until(relight: &Relight, account: &str, event: &str, time: TimeDelta) {
     until(event, async || {
         relight.pass(time);
         relight.settled().await;
@@ -49,12 +49,12 @@ async fn pass_until(relight: &Relight, account: &str, event: &str, time: TimeDel
     .await;
 }
 
-async fn check(relight: &Relight, owner: &Browser, account: &str) {
+pub(crate) async fn check(relight: &Relight, owner: &Browser, account: &str) {
     relight.pass(TimeDelta::minutes(6));
     owner.press(&format!("/accounts/{account}/check"), &[]).await;
 }
 
-async fn business(relight: &Relight, owner: &Browser, name: &str) -> String {
+pub(crate) async fn business(relight: &Relight, owner: &Browser, name: &str) -> String {
     let before = relight.accounts().await;
     owner.connect_all(relight.holder(name)).await;
     until("the account", async || relight.accounts().await.len() > before.len()).await;
@@ -66,7 +66,7 @@ fn list_of(pages: &[impl Serialize]) -> Value {
     json!({ "data": pages })
 }
 
-async fn incidents(relight: &Relight) -> usize {
+pub(crate) async fn incidents(relight: &Relight) -> usize {
     relight.commands().open_incidents().await.expect("read").len()
 }
 

@@ -185,6 +185,43 @@ on_both_engines! {
         until(&relight, &account, &expired).await;
     }
 
+    async fn each_check_takes_the_deadlines_that_meta_tells(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        owner.connect_all(relight.holder("Ken Sato")).await;
+        tests::until("the account", async || relight.accounts().await.len() == 1).await;
+        let account = relight.accounts().await.remove(0);
+        let before = ["Connected", "AccessGranted", "Issued"];
+        relight.pass(TimeDelta::days(2));
+        relight.settled().await;
+        until(&relight, &account, &before).await;
+        let moved = |by: TimeDelta| {
+            for token in relight.sandbox.world().tokens.values_mut() {
+                token.data_access_expires_at += by;
+            }
+        };
+        // Later, for the person logged in elsewhere; and earlier.
+        let mut events = before.to_vec();
+        for (by, left) in [(TimeDelta::days(30), 118), (TimeDelta::days(-100), 18)] {
+            moved(by);
+            events.push("DeadlinesMoved");
+            relight.pass(TimeDelta::minutes(6));
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+            until(&relight, &account, &events).await;
+            relight.settled().await;
+            owner.open(&format!("/accounts/{account}")).await.says(&format!("in {left} days"));
+        }
+        // What Meta says is over, is, with a session that goes on.
+        moved(TimeDelta::days(-30));
+        events.push("DeadlinesMoved");
+        events.push("Expired");
+        relight.pass(TimeDelta::minutes(6));
+        owner.press(&format!("/accounts/{account}/check"), &[]).await;
+        until(&relight, &account, &events).await;
+        relight.settled().await;
+        until(&relight, &account, &events).await;
+    }
+
     async fn with_no_clear_answer_time_decides_after_ten_minutes(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

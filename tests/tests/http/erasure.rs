@@ -91,6 +91,34 @@ on_both_engines! {
         assert_eq!(relight.events(&account).await.last().map(String::as_str), Some("Refreshed"));
     }
 
+    async fn who_is_forgotten_takes_their_own_logins_along_and_nobody_elses(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        owner.connect_all(relight.holder(KEN)).await;
+        until("the account", async || relight.accounts().await.len() == 1).await;
+        let account = relight.accounts().await.remove(0);
+        let name = relight.username(&account).await;
+        // Another person who manages the Page logs in for it, and Ken in vain.
+        relight.act(sandbox::Action::GivePageRole { holder: "Tom Unlinked".to_owned(), account: name });
+        let tom = relight.holder("Tom Unlinked");
+        owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(tom.clone())).await;
+        let in_vain = Consent { pages: Some(["none".to_owned()].into()), ..Consent::of(relight.holder(KEN)) };
+        owner.result("/connect/business", &[], &in_vain).await;
+        relight.settled().await;
+        let rows = async |holder: &str| {
+            let count = sql("SELECT count(*) FROM attempts WHERE grantor_id = $1").bind(holder);
+            count.scalar::<i64>(relight.store().database()).await.expect("counted")
+        };
+        assert_eq!((rows(&relight.holder(KEN)).await, rows(&tom).await), (2, 1));
+        relight.pass(TimeDelta::seconds(5));
+        let soon = relight.clock.now().timestamp() + 1;
+        let signed = relight.sandbox.signed_request(Login::Facebook, &relight.holder(KEN), soon);
+        assert_eq!(ask(&relight, "business", &signed).await.0, StatusCode::OK);
+        relight.settled().await;
+        assert_eq!((rows(&relight.holder(KEN)).await, rows(&tom).await), (0, 1));
+        assert!(!relight.events(&account).await.contains(&"Expired".to_owned()), "Tom's grant stays");
+    }
+
     async fn an_admin_is_asked_twice_before_an_account_is_erased(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;

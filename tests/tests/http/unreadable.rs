@@ -110,6 +110,27 @@ on_both_engines! {
         ann.open("/accounts").await;
     }
 
+    async fn whoever_removed_the_app_is_expired_on_all_accounts_but_the_one_that_cannot_be_read(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let ann = relight.signed_in("ann@example.com", Role::Owner).await;
+        let person = relight.holder("Mia Berg");
+        ann.connect_all(person.clone()).await;
+        let accounts = relight.accounts().await;
+        damage(&relight, &accounts[0], UNKNOWN).await;
+        let soon = relight.clock.now().timestamp() + 1;
+        let signed = relight.sandbox.signed_request(sandbox::Login::Facebook, &person, soon);
+        // On a node that has not seen the accounts yet.
+        let other = relight.second_node().await;
+        let url = format!("http://{}/meta/business/deauthorize", other.address);
+        let request = relight.browser().client.post(url).form(&[("signed_request", signed.as_str())]);
+        // Meta may send it again: one is left.
+        assert!(request.send().await.expect("answers").status().is_server_error());
+        other.stop().await;
+        for account in &accounts[1..] {
+            assert!(relight.events(account).await.contains(&"Deauthorized".to_owned()));
+        }
+    }
+
     async fn a_rebuild_that_stopped_takes_no_node_out_of_service(engine: Engine) {
         let relight = Relight::start(engine).await;
         sql("INSERT INTO checkpoints (name, version, failed_position, failure) VALUES ('work_rebuild', 99, 1, 'of a test')")

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Utc};
 use domain::failure;
-use meta::{Granted, LongToken, MetaError, Post, Target, TokenFacts};
+use meta::{End, Granted, LongToken, MetaError, Post, Target, TokenFacts};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use url::Url;
@@ -80,12 +80,12 @@ async fn made(Clients { consumer, business, .. }: &Clients, call: Call) -> Resul
     Ok(match call {
         Call::ConsumerExchange => {
             let short = consumer.exchange(&token, redirect).await?;
-            Value::of_texts(short.permissions.into_iter().chain([short.token.expose_secret().to_owned()]))
+            Value::of_texts(short.permissions.into_iter().flatten().chain([short.token.expose_secret().to_owned()]))
         }
         Call::ConsumerExtend => Value::of_token(&consumer.extend(&token).await?),
         Call::ConsumerRenew => Value::of_token(&consumer.renew(&token).await?),
         Call::ConsumerMe => {
-            let me = consumer.me(&token).await?;
+            let me = consumer.me(&token, None).await?;
             Value::of_texts([me.profile.instagram_id, me.profile.username].into_iter().chain(me.app_scoped_id))
         }
         Call::ConsumerMedia => Value::of_posts(consumer.media(&token, "1784", 5).await?),
@@ -96,7 +96,7 @@ async fn made(Clients { consumer, business, .. }: &Clients, call: Call) -> Resul
         }
         Call::BusinessDebug => {
             let facts = business.debug(&token).await?;
-            let instants = [facts.expires_at, facts.data_access_expires_at].into_iter().flatten().collect();
+            let instants = [facts.session_ends, facts.data_access_ends].into_iter().filter_map(End::at).collect();
             Value { instants, ..Value::of_texts(facts.scopes.into_iter().chain(facts.user_id)) }
         }
         Call::BusinessPermissions => Value::of_texts(business.permissions(&token).await?),
@@ -104,21 +104,16 @@ async fn made(Clients { consumer, business, .. }: &Clients, call: Call) -> Resul
             let granted = ["pages_show_list", "pages_read_engagement"]
                 .map(|scope| Granted { scope: scope.to_owned(), target_ids: Some(vec![Target("7".to_owned())]) });
             let facts = TokenFacts {
-                expires_at: None,
-                tells_end: true,
-                data_access_expires_at: None,
-                tells_data_access: true,
+                session_ends: End::Never,
+                data_access_ends: End::Never,
                 scopes: vec!["business_management".to_owned()],
                 granted: granted.to_vec(),
                 user_id: None,
             };
-            let reached = business.pages(&token, &facts).await?;
+            let reached = commands::pages::reached(business, &token, &facts).await?;
             let left_out = reached.left_out.into_iter().map(|left_out| left_out.page);
-            let pages = reached.pages.into_iter().flat_map(|page| {
-                let account = page.account.map(|account| [account.instagram_id, account.username]);
-                [page.id, page.name].into_iter().chain(account.into_iter().flatten())
-            });
-            Value::of_texts(pages.chain(left_out))
+            let accounts = reached.accounts.into_iter().flat_map(|account| [account.instagram_id, account.username]);
+            Value::of_texts(accounts.chain(reached.without_account).chain(left_out))
         }
         Call::BusinessMedia => Value::of_posts(business.media(&token, "1784", 5).await?),
     })
@@ -135,6 +130,7 @@ fn judged(error: &MetaError) -> Held {
         status: error.status(),
         code: answer.map(|answer| answer.code),
         subcode: answer.and_then(|answer| answer.subcode),
+        by_app: answer.is_some_and(|answer| answer.by_app),
         transient: answer.is_some_and(|answer| answer.transient),
         message,
     });

@@ -1,0 +1,220 @@
+//! Which accounts a login through Facebook reaches, by the person's Pages.
+//!
+//! One call lists the Pages with their accounts. Only where that fails, or doesn't tell an account, are they asked about one by
+//! one; and those beside the list, which a business portfolio owns and the person has ticked. A Page that can't be read is left
+//! out and named; it keeps no other one from being read.
+
+use std::collections::BTreeSet;
+
+use domain::Verdict;
+use futures::{StreamExt, stream};
+use meta::{Business, Detail, Edge, Linked, Listing, MetaError, PAGE_LIMIT, Page, Profile, TokenFacts};
+use secrecy::SecretString;
+
+use crate::{
+    judge::{heed, patiently, verdict},
+    outcome::{LeftOut, Why},
+};
+
+/// How many are asked about at once.
+const AT_ONCE: usize = 4;
+/// How many of a person's businesses are looked at.
+const BUSINESSES: usize = 50;
+
+/// What a login reaches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// The accounts, each once.
+    pub accounts: Vec<Profile>,
+    /// Names of Pages that no account is linked to.
+    pub without_account: Vec<String>,
+    /// Pages that could not be read.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What a login reaches, by a token of it and what Meta knows of that.
+///
+/// # Errors
+/// When the token doesn't work, Meta refuses the app, or can't be asked at all.
+pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFacts) -> Result<Reached, MetaError> {
+    let login = Pages { business, token, facts };
+    let mut listing = login.list(Edge::Person).await?;
+    if facts.scopes.iter().any(|scope| scope == "business_management") {
+        let of_businesses = login.of_businesses().await?;
+        listing.pages.extend(of_businesses.pages);
+        listing.goes_on |= of_businesses.goes_on;
+    }
+    let mut seen = BTreeSet::new();
+    listing.pages.retain(|page| seen.insert(page.id.clone()));
+    // Where the list tells no account at all, it may just not have been told.
+    let tells_any = listing.pages.iter().any(|page| page.linked != Linked::Nothing);
+    let (told, mut to_ask): (Vec<_>, Vec<_>) = listing.pages.into_iter().partition(|page| match page.linked {
+        Linked::Account(_) => true,
+        Linked::Nothing => tells_any,
+        Linked::Unnamed(_) | Linked::Unreadable => false,
+    });
+    let ticked = login.ticked().into_iter().flatten().flatten().filter(|id| seen.insert(id.clone()));
+    to_ask.extend(ticked.map(|id| Page { id, name: String::new(), linked: Linked::Nothing }));
+    let is_whole = !listing.goes_on && to_ask.len() <= PAGE_LIMIT;
+    to_ask.truncate(PAGE_LIMIT);
+    let mut reached = Reached::default();
+    for page in told {
+        reached.add(page);
+    }
+    login.ask_about(to_ask, &mut reached).await?;
+    if reached.left_out.is_empty() {
+        login.without_page(&mut reached).await;
+    }
+    if !is_whole {
+        let page = format!("everything after the first {}", reached.accounts.len() + reached.without_account.len());
+        reached.left_out.push(LeftOut { page, why: Why::TooMany });
+    }
+    reached.accounts.sort_by(|a, b| a.instagram_id.cmp(&b.instagram_id));
+    reached.accounts.dedup_by(|a, b| a.instagram_id == b.instagram_id);
+    Ok(reached)
+}
+
+impl Reached {
+    fn add(&mut self, page: Page) {
+        match page.linked {
+            Linked::Account(profile) => self.accounts.push(profile),
+            _ => self.without_account.push(if page.name.is_empty() { page.id } else { page.name }),
+        }
+    }
+
+    /// Whether Meta could not answer about some of them, which passes.
+    pub fn is_partial(&self) -> bool {
+        self.left_out.iter().any(|page| page.why == Why::Later)
+    }
+}
+
+/// A login whose Pages are looked for.
+struct Pages<'a> {
+    business: &'a Business,
+    token: &'a SecretString,
+    facts: &'a TokenFacts,
+}
+
+impl Pages<'_> {
+    /// Lists Pages with their accounts, or, where that is refused, without.
+    async fn list(&self, edge: Edge<'_>) -> Result<Listing, MetaError> {
+        let list = |detail| self.business.list_pages(self.token, edge, detail);
+        match list(Detail::Accounts).await {
+            Err(error) if !verdict(&error).is_for_now() => list(Detail::Names).await,
+            listing => listing,
+        }
+    }
+
+    /// The Pages of the businesses in which the person has a role. What is refused of them is left out.
+    async fn of_businesses(&self) -> Result<Listing, MetaError> {
+        let mut all = Listing::default();
+        let businesses = match self.business.businesses(self.token).await {
+            Ok((ids, goes_on)) => {
+                all.goes_on = goes_on || ids.len() > BUSINESSES;
+                ids
+            }
+            Err(error) => {
+                all.goes_on = self.passes(&error)?;
+                return Ok(all);
+            }
+        };
+        for id in businesses.iter().take(BUSINESSES) {
+            for edge in [Edge::OwnedBy(id), Edge::SharedWith(id)] {
+                match self.list(edge).await {
+                    Ok(listing) => {
+                        all.pages.extend(listing.pages);
+                        all.goes_on |= listing.goes_on;
+                    }
+                    // A limit, or nobody answers: what was listed until then counts.
+                    Err(error) if self.passes(&error)? => return Ok(Listing { goes_on: true, ..all }),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether an error passes; otherwise it is a refusal of what was asked for.
+    ///
+    /// # Errors
+    /// What is the token's or the app's matter.
+    fn passes(&self, error: &MetaError) -> Result<bool, MetaError> {
+        match heed(self.business.budget(), None, error).verdict {
+            Verdict::Expired(_) | Verdict::AppRefused => Err(error.clone()),
+            verdict => Ok(verdict.is_for_now()),
+        }
+    }
+
+    /// The Pages that the person ticked, where that was chosen; `None`: all of them.
+    fn ticked(&self) -> [Option<Vec<String>>; 2] {
+        ["pages_read_engagement", "pages_show_list"].map(|scope| {
+            let targets = self.facts.targets_of(scope)?;
+            Some(targets.into_iter().map(str::to_owned).collect())
+        })
+    }
+
+    /// Asks about Pages one by one.
+    async fn ask_about(&self, pages: Vec<Page>, reached: &mut Reached) -> Result<(), MetaError> {
+        let [ticked, _] = self.ticked();
+        let asked = stream::iter(pages).map(|page| async {
+            let answer = self.ask(&page.id).await;
+            (page, answer)
+        });
+        for (page, answer) in asked.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match answer {
+                Ok(Some(told)) if told.linked == Linked::Unreadable => reached.leave_out(page, Why::Refused),
+                Ok(Some(told)) => {
+                    let name = if told.name.is_empty() { page.name } else { told.name };
+                    reached.add(Page { name, ..told });
+                }
+                Ok(None) => reached.leave_out(page, Why::Later),
+                Err(error) if self.passes(&error)? => reached.leave_out(page, Why::Later),
+                Err(_) => {
+                    let is_unticked = ticked.as_ref().is_some_and(|ticked| !ticked.contains(&page.id));
+                    reached.leave_out(page, if is_unticked { Why::Unticked } else { Why::Refused });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One Page, with its account's name; `None`: Meta's limit lets no one ask.
+    async fn ask(&self, page: &str) -> Result<Option<Page>, MetaError> {
+        if self.business.budget().wait(None, true).is_some() {
+            return Ok(None);
+        }
+        let mut told = patiently(|| self.business.page(self.token, page)).await?;
+        if let Linked::Unnamed(id) = &told.linked {
+            told.linked = Linked::Account(patiently(|| self.business.profile(self.token, id)).await?);
+        }
+        Ok(Some(told))
+    }
+
+    /// Accounts that the person ticked and no Page led to.
+    async fn without_page(&self, reached: &mut Reached) {
+        let known: BTreeSet<_> = reached.accounts.iter().map(|account| account.instagram_id.clone()).collect();
+        let ticked = self.facts.targets_of("instagram_basic").unwrap_or_default();
+        for id in ticked.into_iter().filter(|id| !known.contains(*id)).take(PAGE_LIMIT) {
+            if self.business.budget().wait(None, true).is_some() {
+                return;
+            }
+            match patiently(|| self.business.profile(self.token, id)).await {
+                Ok(profile) => reached.accounts.push(profile),
+                Err(error) => {
+                    let is_for_now = heed(self.business.budget(), Some(id), &error).verdict.is_for_now();
+                    let why = if is_for_now { Why::Later } else { Why::Refused };
+                    // Beside others, one that is refused is nothing new: ticks outlive what they were about.
+                    if is_for_now || reached.accounts.is_empty() {
+                        reached.left_out.push(LeftOut { page: id.to_owned(), why });
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Reached {
+    fn leave_out(&mut self, page: Page, why: Why) {
+        self.left_out.push(LeftOut { page: if page.name.is_empty() { page.id } else { page.name }, why });
+    }
+}

@@ -1,0 +1,24 @@
+-- Calls that go on failing, until one works.
+CREATE TABLE lasting_failures (
+    account_id TEXT NOT NULL,
+    call       TEXT NOT NULL CHECK (call IN ('renew', 'read')),
+    token_id   TEXT NOT NULL,
+    first_at   TIMESTAMPTZ NOT NULL,
+    failures   BIGINT NOT NULL,
+    PRIMARY KEY (account_id, call)
+);
+INSERT INTO lasting_failures (account_id, call, token_id, first_at, failures)
+SELECT account_id, 'renew', token_id, first_at, failures FROM renewal_failures;
+DROP TABLE renewal_failures;
+-- Meta's app-scoped id of who logged in, as far as Meta told it: what they may ask to be deleted is found by it.
+ALTER TABLE attempts ADD COLUMN grantor_id TEXT;
+ALTER TABLE attempts ALTER COLUMN grantor_id SET STATISTICS 0;
+-- The planner's samples of before are still there: setting a column's type, to what it is, drops them.
+ALTER TABLE profiles ALTER COLUMN instagram_id TYPE TEXT COLLATE "C", ALTER COLUMN username TYPE TEXT,
+    ALTER COLUMN username_lower TYPE TEXT COLLATE "C", ALTER COLUMN grantor_id TYPE TEXT;
+ALTER TABLE users ALTER COLUMN email TYPE TEXT COLLATE "C";
+ALTER TABLE invitations ALTER COLUMN email TYPE TEXT;
+ALTER TABLE token_errors ALTER COLUMN person TYPE TEXT COLLATE "C";
+ALTER TABLE attempts ALTER COLUMN outcome TYPE TEXT, ALTER COLUMN pending TYPE TEXT;
+ALTER TABLE feeds ALTER COLUMN posts TYPE TEXT;
+UPDATE minimum_program SET knows = 20261127001004;

@@ -129,8 +129,12 @@ impl Commands {
             && let Some(grantor_id) = self.work_on(&attempt, callback.by, callback.end, callback.request).await?
         {
             let mut to_check = profiles::of_grantor(self.store.database(), &grantor_id).await?;
-            let about = self.accounts_of_attempt(attempt.id).await?;
-            to_check.retain(|account| !about.contains(account));
+            // Those that have the login's token now, or are being asked about, need no check.
+            let served = match self.attempt_of_reference(&attempt.reference).await?.map(|now| now.phase) {
+                Some(Phase::Finished(outcome)) => outcome.accounts().to_vec(),
+                _ => self.accounts_of_attempt(attempt.id).await?,
+            };
+            to_check.retain(|account| !served.contains(account));
             answer = Answer::Attempt { reference: attempt.reference.clone(), to_check };
         }
         Ok(answer)
@@ -216,11 +220,8 @@ impl Commands {
 /// What the person is told of a login that Meta ended.
 fn ended(attempt: &Attempt, why: Failure) -> Outcome {
     let app = attempt.connection.login();
-    if why == Failure::App {
-        tracing::error!(event = "app.misconfigured", app, "Meta refuses what the app asks for at a login");
-    } else {
-        tracing::warn!(app, ?why, "Meta ended a login with an error of its own");
-    }
+    // By the browser's word alone: no ERROR line.
+    tracing::warn!(app, ?why, "Meta ended a login with an error of its own");
     match why {
         Failure::Unavailable(_) => Outcome::LoginUnavailable,
         Failure::Server => Outcome::MetaUnavailable,

@@ -1,8 +1,8 @@
 //! Check: asks Meta whether an account's token works.
 
 use chrono::{DateTime, Utc};
-use domain::{AccountId, TokenId, failure::Call, token::Current};
-use meta::{Business, Consumer, ErrorAnswer, MetaError, Profile};
+use domain::{AccountId, Connection, TokenId, failure::Call};
+use meta::{Business, Consumer, MetaError, Profile};
 
 use crate::{
     App, Commands, Context, Error, profiles,
@@ -32,10 +32,12 @@ enum Asked {
     Reads,
     /// The token works, without this permission.
     Lacks(String),
-    /// Its time is over, says Meta, or there is nothing left to ask about.
+    /// Its time is over, says Meta; or the account was erased meanwhile.
     Over,
-    /// Something else.
+    /// Something else of the token.
     Failed(MetaError),
+    /// The token works, and the posts are not read.
+    Unread(MetaError),
 }
 
 impl Commands {
@@ -48,7 +50,7 @@ impl Commands {
         let opened = self.open_token(account).await?;
         let asked = match self.app(connection)? {
             App::Consumer(consumer) => self.ask_consumer(consumer, account, &opened).await?,
-            App::Business(business) => self.ask_business(business, (account, &current), &opened, context).await?,
+            App::Business(business) => self.ask_business(business, account, &opened, context).await?,
         };
         match asked {
             Asked::Reads => {
@@ -62,14 +64,13 @@ impl Commands {
             }
             Asked::Over => Ok(Checked::Nothing),
             Asked::Failed(error) => {
-                // What Meta says of the token itself, or, with a token that works, of the posts.
-                let is_of_posts = error.answer().is_some_and(ErrorAnswer::is_of_media);
-                let failed = if is_of_posts {
-                    self.report_unread((account, &current), &opened, Call::Check, &error, context).await?
-                } else {
-                    self.report_failure(account, connection, &opened, Call::Check, &error, context).await?
-                };
-                tracing::info!(%account, %error, verdict = ?failed.verdict, "a check failed");
+                tracing::info!(%account, %error, "a check failed");
+                let failed = self.report_failure(account, connection, &opened, Call::Check, &error, context).await?;
+                Ok(Checked::Failed(opened.id, failed))
+            }
+            Asked::Unread(error) => {
+                tracing::info!(%account, %error, "a check could not read the posts");
+                let failed = self.report_unread((account, &current), &opened, Call::Check, &error, context).await?;
                 Ok(Checked::Failed(opened.id, failed))
             }
         }
@@ -107,7 +108,7 @@ impl Commands {
         }
         Ok(match consumer.media(&opened.token, &profile.instagram_id, 1).await {
             Ok(_) => Asked::Reads,
-            Err(error) => Asked::Failed(error),
+            Err(error) => Asked::Unread(error),
         })
     }
 
@@ -115,7 +116,7 @@ impl Commands {
     async fn ask_business(
         &self,
         business: &Business,
-        (account, current): (AccountId, &Current),
+        account: AccountId,
         opened: &Opened,
         context: &Context,
     ) -> Result<Asked, Error> {
@@ -124,14 +125,16 @@ impl Commands {
             Ok(facts) => facts,
             Err(error) => return Ok(Asked::Failed(error)),
         };
-        if !self.told_deadlines(account, (opened.id, current), &facts, context).await? {
+        // Meta knows the app by its own token again.
+        self.app_token_works(Connection::Business).await?;
+        if !self.told_deadlines(account, opened.id, &facts, context).await? {
             return Ok(Asked::Over);
         }
         if let Some(permission) = lacking(&facts) {
             return Ok(Asked::Lacks(permission));
         }
         if let Err(error) = business.media(&opened.token, &profile.instagram_id, 1).await {
-            return Ok(Asked::Failed(error));
+            return Ok(Asked::Unread(error));
         }
         // What it is called is of no matter for whether the token works.
         if let Ok(now) = business.profile(&opened.token, &profile.instagram_id).await {

@@ -6,11 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, Connection, Evidence, Reason, TokenId};
 use engine::{Query, sql};
 
-use crate::{
-    Commands, Context, Error,
-    lasting::{self, Lasting},
-    report_failure::Report,
-};
+use crate::{Commands, Context, Error, lasting, report_failure::Report};
 
 /// How far apart two failures must be to count as two.
 pub const APART: TimeDelta = TimeDelta::minutes(1);
@@ -214,7 +210,7 @@ impl Commands {
     /// When the store fails.
     pub async fn worked(&self, account: AccountId, connection: Connection) -> Result<(), Error> {
         let (held, goes_on): (bool, bool) = sql("SELECT EXISTS (SELECT 1 FROM verdicts WHERE account_id = $1), \
-             EXISTS (SELECT 1 FROM lasting_failures WHERE account_id = $1 AND call = 'read')")
+             EXISTS (SELECT 1 FROM lasting_failures WHERE account_id = $1 AND call = 'read_for_now')")
         .bind(account.to_string())
         .fetch_one(self.store.database())
         .await?;
@@ -222,7 +218,7 @@ impl Commands {
             nothing(account).execute(self.store.database()).await?;
         }
         if goes_on {
-            lasting::over(account, Lasting::Reading).execute(self.store.database()).await?;
+            lasting::read(account).execute(self.store.database()).await?;
         }
         self.app_works(connection, Some(account)).await
     }
@@ -246,13 +242,13 @@ impl Commands {
             .fetch_one(self.store.database())
             .await?;
         // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.
-        if is_news {
+        if let (true, Some(by)) = (is_news, by) {
             sql("INSERT INTO apps (connection, worked_at, worked_by) VALUES ($1, $2, $3) \
                  ON CONFLICT (connection) DO UPDATE SET worked_at = excluded.worked_at, \
                  worked_by = excluded.worked_by WHERE apps.worked_at < excluded.worked_at")
             .bind(name)
             .bind(now)
-            .bind(by.map(|by| by.to_string()))
+            .bind(by.to_string())
             .execute(self.store.database())
             .await?;
         }

@@ -6,7 +6,7 @@ use domain::{
     AccountId, Connection, Verdict,
     failure::{Answer, Row, judge},
 };
-use meta::{Budget, MetaError};
+use meta::{Budget, ErrorAnswer, MetaError};
 
 use crate::{Commands, Error, profiles};
 
@@ -26,7 +26,7 @@ pub(crate) fn verdict(error: &MetaError) -> Verdict {
 pub(crate) fn facts(error: &MetaError) -> Answer<'_> {
     let answer = error.answer();
     // Meta calls it invalid and gives no error: as an error that gives no reason.
-    let code = if *error == MetaError::Invalid { Some(190) } else { answer.map(|answer| answer.code) };
+    let code = if *error == MetaError::Invalid { Some(190) } else { answer.and_then(ErrorAnswer::known_code) };
     Answer {
         status: error.status(),
         code,

@@ -7,20 +7,21 @@ use engine::{Query, sql};
 
 use crate::{Commands, Error};
 
-/// So many failures…
+/// So many failures, each in another hour, are more than bad luck…
 const FAILURES: i64 = 3;
-/// …over so long are more than bad luck.
-pub(crate) const A_DAY: TimeDelta = TimeDelta::days(1);
-/// The same of answers that Meta calls passing, and of limits.
-pub(crate) const DAYS: TimeDelta = TimeDelta::days(3);
+const APART: TimeDelta = TimeDelta::hours(1);
+/// …unless nothing was tried for so long: then they count anew.
+const GAP: TimeDelta = TimeDelta::hours(36);
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lasting {
-    /// Extending the session.
+    /// Meta refuses to extend the session.
     Renewal,
-    /// Reading the posts.
-    Reading,
+    /// It is not extended, for reasons that Meta calls passing.
+    RenewalForNow,
+    /// The posts are not read, for reasons that Meta calls passing.
+    ReadingForNow,
 }
 
 impl Lasting {
@@ -28,41 +29,59 @@ impl Lasting {
     const fn name(self) -> &'static str {
         match self {
             Self::Renewal => "renew",
-            Self::Reading => "read",
+            Self::RenewalForNow => "renew_for_now",
+            Self::ReadingForNow => "read_for_now",
+        }
+    }
+
+    /// For how long it must go on.
+    const fn long(self) -> TimeDelta {
+        match self {
+            Self::Renewal => TimeDelta::days(1),
+            Self::RenewalForNow | Self::ReadingForNow => TimeDelta::days(3),
         }
     }
 }
 
 impl Commands {
-    /// Counts one more failure with this token. Since when it has failed, if that was often enough and for so long.
+    /// Counts one more failure with this token. Since when it has failed, if that was often enough and for long.
     pub(crate) async fn fails(
         &self,
         account: AccountId,
         token: TokenId,
         what: Lasting,
-        long: TimeDelta,
     ) -> Result<Option<DateTime<Utc>>, Error> {
         let now = self.clock.now();
-        let (failures, since): (i64, DateTime<Utc>) = sql(
-            "INSERT INTO lasting_failures (account_id, call, token_id, first_at, failures) VALUES ($1, $2, $3, $4, 1) \
-             ON CONFLICT (account_id, call) DO UPDATE SET \
-             first_at = CASE WHEN lasting_failures.token_id = excluded.token_id THEN lasting_failures.first_at \
-             ELSE excluded.first_at END, \
-             failures = CASE WHEN lasting_failures.token_id = excluded.token_id THEN lasting_failures.failures + 1 \
-             ELSE 1 END, \
-             token_id = excluded.token_id RETURNING failures, first_at",
-        )
+        let goes_on = "lasting_failures.token_id = excluded.token_id AND lasting_failures.last_at >= $5";
+        let (failures, since): (i64, DateTime<Utc>) = sql(format!(
+            "INSERT INTO lasting_failures (account_id, call, token_id, first_at, last_at, failures) \
+             VALUES ($1, $2, $3, $4, $4, 1) ON CONFLICT (account_id, call) DO UPDATE SET \
+             first_at = CASE WHEN {goes_on} THEN lasting_failures.first_at ELSE excluded.first_at END, \
+             failures = CASE WHEN NOT ({goes_on}) THEN 1 WHEN lasting_failures.last_at <= $6 \
+             THEN lasting_failures.failures + 1 ELSE lasting_failures.failures END, \
+             last_at = CASE WHEN {goes_on} AND lasting_failures.last_at > $6 \
+             THEN lasting_failures.last_at ELSE excluded.last_at END, \
+             token_id = excluded.token_id RETURNING failures, first_at"
+        ))
         .bind(account.to_string())
         .bind(what.name())
         .bind(token.to_string())
         .bind(now)
+        .bind(now - GAP)
+        .bind(now - APART)
         .fetch_one(self.store.database().writing())
         .await?;
-        Ok(Some(since).filter(|since| failures >= FAILURES && now - *since >= long))
+        Ok(Some(since).filter(|since| failures >= FAILURES && now - *since >= what.long()))
     }
 }
 
-/// The write after which it doesn't fail any more.
-pub(crate) fn over(account: AccountId, what: Lasting) -> Query {
-    sql("DELETE FROM lasting_failures WHERE account_id = $1 AND call = $2").bind(account.to_string()).bind(what.name())
+/// The write after which renewals don't fail any more.
+pub(crate) fn renewed(account: AccountId) -> Query {
+    sql("DELETE FROM lasting_failures WHERE account_id = $1 AND call IN ('renew', 'renew_for_now')")
+        .bind(account.to_string())
+}
+
+/// The write after which reading doesn't fail any more.
+pub(crate) fn read(account: AccountId) -> Query {
+    sql("DELETE FROM lasting_failures WHERE account_id = $1 AND call = 'read_for_now'").bind(account.to_string())
 }

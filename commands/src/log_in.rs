@@ -49,8 +49,10 @@ impl Commands {
         let redirect_uri = self.redirect_uri(Connection::Consumer);
         let short = consumer.exchange(code, &redirect_uri).await.map_err(|error| exchange_failed(&error))?;
         // Where the answer doesn't say what was granted, reading the posts does.
-        let permissions = short.permissions.unwrap_or_else(|| needed(Connection::Consumer));
-        let permissions = complete(Connection::Consumer, permissions)?;
+        let permissions = match short.permissions {
+            Some(granted) => complete(Connection::Consumer, granted)?,
+            None => Vec::new(),
+        };
         let me = self.asked(Connection::Consumer, || consumer.me(&short.token, None)).await?;
         let fruitless = |outcome| Fruitless { outcome, grantor_id: me.app_scoped_id.clone() };
         if me.personal {
@@ -87,7 +89,7 @@ impl Commands {
                 return Err(Fruitless { outcome, grantor_id });
             }
         };
-        let (long, facts) = self.lasting_token(short).await?;
+        let (long, facts) = self.long_token(short).await?;
         let fruitless = |outcome| Fruitless { outcome, grantor_id: facts.user_id.clone() };
         let ask = || pages::reached(business, &long.token, &facts);
         let found = self.asked(Connection::Business, ask).await.map_err(fruitless)?;
@@ -125,9 +127,9 @@ impl Commands {
         })
     }
 
-    /// The token that a code was exchanged for, for 60 days, with what Meta knows of it. A system user's has no end, and can't
+    /// The token that a code was exchanged for, as one for 60 days, with what Meta knows of it. A system user's has no end, and can't
     /// be extended.
-    async fn lasting_token(&self, short: LongToken) -> Result<(LongToken, TokenFacts), Outcome> {
+    async fn long_token(&self, short: LongToken) -> Result<(LongToken, TokenFacts), Outcome> {
         let business = self.business.as_ref().ok_or(Outcome::MetaUnavailable)?;
         let debug =
             |token: SecretString| async move { self.asked(Connection::Business, || business.debug(&token)).await };

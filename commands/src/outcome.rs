@@ -17,17 +17,17 @@ pub struct Kept {
     pub estimated: bool,
 }
 
-/// A Page of a login that could not be read.
+/// What of a login could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Its name, or its id.
+    /// The Page's name, or its id; empty: Pages or accounts that nothing names.
     pub page: String,
     /// Why.
     pub why: Why,
 }
 
-/// Why a Page could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why it could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Meta refused it.

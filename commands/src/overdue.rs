@@ -3,10 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    AccountId, Connection, DataAccess, Evidence, Token, TokenCommand, TokenId, failure::Call, token::Current,
+    AccountId, Connection, DataAccess, Evidence, Reason, Token, TokenCommand, TokenId,
+    failure::Call,
+    token::{Current, Told},
 };
 use engine::{Decision, Unit};
-use meta::{End, Presence, TokenFacts};
+use meta::{Presence, TokenFacts};
 
 use crate::{App, Commands, Context, Error};
 
@@ -72,11 +74,11 @@ impl Commands {
         Ok(current.is_some_and(|(_, current)| current.ran_out(self.clock.now()).is_some()))
     }
 
-    /// Meta told the deadlines of a token: they move, and where one of them is over, it expires. Whether it goes on.
+    /// Meta told when a token ends: its deadlines move, and where one that was told is over, it expires. Whether it goes on.
     pub(crate) async fn told_deadlines(
         &self,
         account: AccountId,
-        (token, known): (TokenId, &Current),
+        token: TokenId,
         facts: &TokenFacts,
         context: &Context,
     ) -> Result<bool, Error> {
@@ -84,25 +86,26 @@ impl Commands {
         if self.clock.doubt().is_some() {
             return Ok(true);
         }
-        let (expires_at, data_access) = deadlines(facts, known);
-        let move_on = MoveDeadlines { account, token, expires_at, data_access };
+        let (session_ends, data_access) = deadlines(facts);
+        let move_on = MoveDeadlines { account, token, session_ends, data_access };
         self.store.run(&self.metadata(context), &move_on).await?;
-        let has_run_out = |current: &Current| current.ran_out(self.clock.now()).is_some();
-        let is_told = facts.session_ends != End::Untold;
-        if self.token(account).await?.active().is_some_and(has_run_out) && is_told {
+        let reason = self.token(account).await?.active().and_then(|current| current.ran_out(self.clock.now()));
+        let is_told = match reason {
+            None => false,
+            Some(Reason::DataAccessEnded) => data_access.is_some(),
+            Some(_) => session_ends.is_some(),
+        };
+        if is_told {
             self.expire(account, Heard { at: None, was_asked: true }, context).await?;
         }
         Ok(self.usable(account).await?.is_some())
     }
 }
 
-/// A token's deadlines as Meta tells them; what it doesn't tell goes on as it was known.
-pub(crate) fn deadlines(facts: &TokenFacts, known: &Current) -> (Option<DateTime<Utc>>, Option<DataAccess>) {
+/// When a token's session and data access end, as Meta tells it.
+pub(crate) fn deadlines(facts: &TokenFacts) -> (Told<DateTime<Utc>>, Told<DataAccess>) {
     let ends = |ends_at| DataAccess { ends_at, estimated: false };
-    (
-        facts.session_ends.told(|at| at).unwrap_or(known.expires_at),
-        facts.data_access_ends.told(ends).unwrap_or(known.data_access),
-    )
+    (facts.session_ends.told(|at| at), facts.data_access_ends.told(ends))
 }
 
 struct Expire<'a> {
@@ -144,8 +147,8 @@ impl Decision for Expire<'_> {
 struct MoveDeadlines {
     account: AccountId,
     token: TokenId,
-    expires_at: Option<DateTime<Utc>>,
-    data_access: Option<DataAccess>,
+    session_ends: Told<DateTime<Utc>>,
+    data_access: Told<DataAccess>,
 }
 
 impl Decision for MoveDeadlines {
@@ -153,9 +156,9 @@ impl Decision for MoveDeadlines {
     type Error = Error;
 
     async fn decide(&self, unit: &mut Unit) -> Result<(), Error> {
-        let Self { account, token, expires_at, data_access } = *self;
+        let Self { account, token, session_ends, data_access } = *self;
         let evidence = Evidence::of(Call::Check, unit.metadata().at);
-        let command = TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence };
+        let command = TokenCommand::RecordDeadlines { token, session_ends, data_access, evidence };
         Ok(unit.execute::<Token>(account, command).await?)
     }
 }

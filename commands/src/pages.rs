@@ -4,12 +4,13 @@
 //! one; and those beside the list, which a business portfolio owns and the person has ticked. A Page that can't be read is left
 //! out and named; it keeps no other one from being read.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use domain::Verdict;
 use futures::{StreamExt, stream};
-use meta::{Business, Detail, Edge, Linked, Listing, MetaError, PAGE_LIMIT, Page, Profile, TokenFacts};
+use meta::{Business, Detail, Edge, Linked, Listing, MetaError, PAGE_LIMIT, Page, Profile, Rest, TokenFacts};
 use secrecy::SecretString;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     judge::{heed, patiently, verdict},
@@ -20,6 +21,10 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// How many of a person's businesses are looked at.
 const BUSINESSES: usize = 50;
+/// How many accounts are asked about that were ticked and no Page led to.
+const TICKED: usize = 50;
+/// How long all of it may take; what isn't known by then is left out.
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// What a login reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,12 +42,12 @@ pub struct Reached {
 /// # Errors
 /// When the token doesn't work, Meta refuses the app, or can't be asked at all.
 pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFacts) -> Result<Reached, MetaError> {
-    let login = Pages { business, token, facts };
+    let login = Pages { business, token, facts, ends: Instant::now() + WITHIN };
     let mut listing = login.list(Edge::Person).await?;
     if facts.scopes.iter().any(|scope| scope == "business_management") {
         let of_businesses = login.of_businesses().await?;
         listing.pages.extend(of_businesses.pages);
-        listing.goes_on |= of_businesses.goes_on;
+        listing.rest = listing.rest.max(of_businesses.rest);
     }
     let mut seen = BTreeSet::new();
     listing.pages.retain(|page| seen.insert(page.id.clone()));
@@ -55,20 +60,25 @@ pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFac
     });
     let ticked = login.ticked().into_iter().flatten().flatten().filter(|id| seen.insert(id.clone()));
     to_ask.extend(ticked.map(|id| Page { id, name: String::new(), linked: Linked::Nothing }));
-    let is_whole = !listing.goes_on && to_ask.len() <= PAGE_LIMIT;
-    to_ask.truncate(PAGE_LIMIT);
+    if to_ask.len() > PAGE_LIMIT {
+        to_ask.truncate(PAGE_LIMIT);
+        listing.rest = listing.rest.max(Rest::TooMuch);
+    }
     let mut reached = Reached::default();
     for page in told {
         reached.add(page);
     }
     login.ask_about(to_ask, &mut reached).await?;
-    if reached.left_out.is_empty() {
+    // A Page that was left out explains why its account is missing.
+    if reached.left_out.is_empty() || reached.accounts.is_empty() {
         login.without_page(&mut reached).await;
     }
-    if !is_whole {
-        let page = format!("everything after the first {}", reached.accounts.len() + reached.without_account.len());
-        reached.left_out.push(LeftOut { page, why: Why::TooMany });
-    }
+    let rest = match listing.rest {
+        Rest::Nothing => None,
+        Rest::TooMuch => Some(Why::TooMany),
+        Rest::Later => Some(Why::Later),
+    };
+    reached.left_out.extend(rest.map(|why| LeftOut { page: String::new(), why }));
     reached.accounts.sort_by(|a, b| a.instagram_id.cmp(&b.instagram_id));
     reached.accounts.dedup_by(|a, b| a.instagram_id == b.instagram_id);
     Ok(reached)
@@ -82,6 +92,10 @@ impl Reached {
         }
     }
 
+    fn leave_out(&mut self, page: Page, why: Why) {
+        self.left_out.push(LeftOut { page: if page.name.is_empty() { page.id } else { page.name }, why });
+    }
+
     /// Whether Meta could not answer about some of them, which passes.
     pub fn is_partial(&self) -> bool {
         self.left_out.iter().any(|page| page.why == Why::Later)
@@ -93,28 +107,33 @@ struct Pages<'a> {
     business: &'a Business,
     token: &'a SecretString,
     facts: &'a TokenFacts,
+    ends: Instant,
 }
 
 impl Pages<'_> {
     /// Lists Pages with their accounts, or, where that is refused, without.
     async fn list(&self, edge: Edge<'_>) -> Result<Listing, MetaError> {
-        let list = |detail| self.business.list_pages(self.token, edge, detail);
+        let list = |detail| self.in_time(self.business.list_pages(self.token, edge, detail));
         match list(Detail::Accounts).await {
             Err(error) if !verdict(&error).is_for_now() => list(Detail::Names).await,
             listing => listing,
         }
     }
 
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, MetaError>>) -> Result<T, MetaError> {
+        timeout_at(self.ends, call).await.unwrap_or(Err(MetaError::Unreachable("timed out")))
+    }
+
     /// The Pages of the businesses in which the person has a role. What is refused of them is left out.
     async fn of_businesses(&self) -> Result<Listing, MetaError> {
         let mut all = Listing::default();
-        let businesses = match self.business.businesses(self.token).await {
-            Ok((ids, goes_on)) => {
-                all.goes_on = goes_on || ids.len() > BUSINESSES;
+        let businesses = match self.in_time(self.business.businesses(self.token)).await {
+            Ok((ids, rest)) => {
+                all.rest = if ids.len() > BUSINESSES { rest.max(Rest::TooMuch) } else { rest };
                 ids
             }
             Err(error) => {
-                all.goes_on = self.passes(&error)?;
+                all.rest = if self.passes(&error)? { Rest::Later } else { Rest::Nothing };
                 return Ok(all);
             }
         };
@@ -123,10 +142,10 @@ impl Pages<'_> {
                 match self.list(edge).await {
                     Ok(listing) => {
                         all.pages.extend(listing.pages);
-                        all.goes_on |= listing.goes_on;
+                        all.rest = all.rest.max(listing.rest);
                     }
                     // A limit, or nobody answers: what was listed until then counts.
-                    Err(error) if self.passes(&error)? => return Ok(Listing { goes_on: true, ..all }),
+                    Err(error) if self.passes(&error)? => return Ok(Listing { rest: Rest::Later, ..all }),
                     Err(_) => {}
                 }
             }
@@ -134,13 +153,13 @@ impl Pages<'_> {
         Ok(all)
     }
 
-    /// Whether an error passes; otherwise it is a refusal of what was asked for.
+    /// Whether an error passes; otherwise it is a refusal of what was asked for. The token itself has just listed Pages.
     ///
     /// # Errors
-    /// What is the token's or the app's matter.
+    /// What is the app's matter.
     fn passes(&self, error: &MetaError) -> Result<bool, MetaError> {
         match heed(self.business.budget(), None, error).verdict {
-            Verdict::Expired(_) | Verdict::AppRefused => Err(error.clone()),
+            Verdict::AppRefused => Err(error.clone()),
             verdict => Ok(verdict.is_for_now()),
         }
     }
@@ -178,43 +197,50 @@ impl Pages<'_> {
         Ok(())
     }
 
-    /// One Page, with its account's name; `None`: Meta's limit lets no one ask.
+    /// One Page, with its account's name; `None`: there is no time left to ask, or Meta's limit lets no one.
     async fn ask(&self, page: &str) -> Result<Option<Page>, MetaError> {
-        if self.business.budget().wait(None, true).is_some() {
+        if !self.may_ask() {
             return Ok(None);
         }
-        let mut told = patiently(|| self.business.page(self.token, page)).await?;
+        let mut told = self.in_time(patiently(|| self.business.page(self.token, page))).await?;
         if let Linked::Unnamed(id) = &told.linked {
-            told.linked = Linked::Account(patiently(|| self.business.profile(self.token, id)).await?);
+            let profile = patiently(|| self.business.profile(self.token, id));
+            told.linked = Linked::Account(self.in_time(profile).await?);
         }
         Ok(Some(told))
     }
 
-    /// Accounts that the person ticked and no Page led to.
+    fn may_ask(&self) -> bool {
+        Instant::now() < self.ends && self.business.budget().wait(None, true).is_none()
+    }
+
+    /// Accounts that the person ticked and no Page led to. Ticks outlive what they were about: one that is refused matters
+    /// only where there is no other.
     async fn without_page(&self, reached: &mut Reached) {
         let known: BTreeSet<_> = reached.accounts.iter().map(|account| account.instagram_id.clone()).collect();
         let ticked = self.facts.targets_of("instagram_basic").unwrap_or_default();
-        for id in ticked.into_iter().filter(|id| !known.contains(*id)).take(PAGE_LIMIT) {
-            if self.business.budget().wait(None, true).is_some() {
-                return;
-            }
-            match patiently(|| self.business.profile(self.token, id)).await {
+        let ticked = ticked.into_iter().filter(|id| !known.contains(*id)).take(TICKED);
+        let asked: Vec<_> = ticked.map(|id| self.ask_about_account(id.to_owned())).collect();
+        let mut refused = BTreeSet::new();
+        for profile in stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match profile {
                 Ok(profile) => reached.accounts.push(profile),
-                Err(error) => {
-                    let is_for_now = heed(self.business.budget(), Some(id), &error).verdict.is_for_now();
-                    let why = if is_for_now { Why::Later } else { Why::Refused };
-                    // Beside others, one that is refused is nothing new: ticks outlive what they were about.
-                    if is_for_now || reached.accounts.is_empty() {
-                        reached.left_out.push(LeftOut { page: id.to_owned(), why });
-                    }
-                }
+                Err(why) => drop(refused.insert(why)),
             }
         }
+        let matters = |why: &Why| *why == Why::Later || reached.accounts.is_empty();
+        let left_out = refused.into_iter().filter(matters).map(|why| LeftOut { page: String::new(), why });
+        reached.left_out.extend(left_out.collect::<Vec<_>>());
     }
-}
 
-impl Reached {
-    fn leave_out(&mut self, page: Page, why: Why) {
-        self.left_out.push(LeftOut { page: if page.name.is_empty() { page.id } else { page.name }, why });
+    async fn ask_about_account(&self, id: String) -> Result<Profile, Why> {
+        if !self.may_ask() {
+            return Err(Why::Later);
+        }
+        let profile = self.in_time(patiently(|| self.business.profile(self.token, &id))).await;
+        profile.map_err(|error| {
+            let verdict = heed(self.business.budget(), Some(&id), &error).verdict;
+            if verdict.is_for_now() { Why::Later } else { Why::Refused }
+        })
     }
 }

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use domain::{AccountId, Evidence, Token, TokenCommand, TokenId, Verdict, failure::Call, token::Current};
 use engine::{Decision, StoreError, Unit};
-use meta::{LongToken, MetaError, Presence};
+use meta::{LongToken, MetaError};
 use secrecy::SecretString;
 
 use crate::{
     App, Commands, Context, Error,
     judge::judged,
-    lasting::{self, A_DAY, DAYS, Lasting},
+    lasting::{self, Lasting},
     new_id,
     report_failure::{Failed, evidence},
     vault::Opened,
@@ -87,7 +87,7 @@ impl Decision for Renew<'_> {
             return Ok(false);
         }
         unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
-        unit.write(lasting::over(*account, Lasting::Renewal));
+        unit.write(lasting::renewed(*account));
         Ok(true)
     }
 }
@@ -95,7 +95,7 @@ impl Decision for Renew<'_> {
 impl Commands {
     /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that. If it works, the
     /// failures are counted, and after a day a person must log in; after three where Meta calls the error passing, or limits
-    /// the calls, and is there for others.
+    /// the account's calls.
     async fn report_unrenewed(
         &self,
         (account, current): (AccountId, &Current),
@@ -112,11 +112,11 @@ impl Commands {
                 Ok(false) => return report(Call::Renew, error).await,
                 Err(error) => return report(Call::Check, &error).await,
             }
-        } else if !row.verdict.is_for_now() || self.presence(connection) == Presence::Away {
+        } else if !self.goes_on_otherwise(connection, row.verdict) {
             return report(Call::Renew, error).await;
         }
-        let long = if may_be_the_token { A_DAY } else { DAYS };
-        let since = self.fails(account, opened.id, Lasting::Renewal, long).await?;
+        let what = if may_be_the_token { Lasting::Renewal } else { Lasting::RenewalForNow };
+        let since = self.fails(account, opened.id, what).await?;
         if let Some(since) = since.filter(|_| current.renewal_failing_since.is_none()) {
             let evidence = evidence(error, row, Call::Renew, self.clock.now());
             let failing = Failing { account, token: opened.id, since, evidence };

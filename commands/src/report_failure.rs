@@ -7,7 +7,7 @@ use domain::{
     failure::{Call, Row},
 };
 use engine::{Decision, Unit};
-use meta::{MetaError, TokenFacts};
+use meta::{ErrorAnswer, MetaError, TokenFacts};
 
 use crate::{
     Commands, Context, Error,
@@ -106,7 +106,7 @@ impl Commands {
 pub(crate) fn evidence(error: &MetaError, row: &Row, call: Call, at: DateTime<Utc>) -> Evidence {
     let answer = error.answer();
     Evidence {
-        code: answer.map(|answer| answer.code),
+        code: answer.and_then(ErrorAnswer::known_code),
         subcode: answer.and_then(|answer| answer.subcode),
         trace: answer.and_then(|answer| answer.trace.clone()),
         row: Some(row.name.to_owned()),

@@ -137,7 +137,10 @@ impl Commands {
                 return Ok(None);
             }
             business.media(&opened.token, &profile.instagram_id, 1).await?;
-            let (expires_at, data_access) = deadlines(&facts, current);
+            let (session_ends, data_access) = deadlines(&facts);
+            // What isn't told goes on as it was known.
+            let expires_at = session_ends.unwrap_or(current.expires_at);
+            let data_access = data_access.unwrap_or(current.data_access);
             Ok(Some(Working { string: opened.token.clone(), expires_at, data_access }))
         };
         Ok(ask.await)

@@ -25,8 +25,9 @@ pub(crate) struct Tally {
     unconfirmed: Vec<String>,
     unread: Vec<String>,
     refused: Vec<String>,
-    /// What is told where it is all that there is to tell.
-    otherwise: Option<Outcome>,
+    /// The app may not read some of them, or is refused itself.
+    refused_to_app: Option<Outcome>,
+    is_spent: bool,
     /// All accounts that it was about.
     about: Vec<AccountId>,
 }
@@ -65,7 +66,7 @@ impl Commands {
             Found::ReadingRefused => tally.refused.push(name()),
             Found::NoAccess => tally.refused_to_app(name(), Outcome::NoAccess),
             Found::AppRefused => tally.refused_to_app(name(), Outcome::AppMisconfigured),
-            Found::Spent => tally.otherwise = Some(Outcome::TooOften),
+            Found::Spent => tally.is_spent = true,
         }
         Ok(())
     }
@@ -94,7 +95,9 @@ impl Tally {
     /// The app may not read the account.
     fn refused_to_app(&mut self, name: String, outcome: Outcome) {
         self.refused.push(name);
-        self.otherwise = Some(outcome);
+        if self.refused_to_app != Some(Outcome::AppMisconfigured) {
+            self.refused_to_app = Some(outcome);
+        }
     }
 
     /// Another one that the login served as well.
@@ -113,7 +116,7 @@ impl Tally {
         taken: impl FnOnce(Vec<AccountId>, Vec<Kept>, Vec<String>) -> Outcome,
         otherwise: impl FnOnce() -> Outcome,
     ) -> Ending {
-        let Self { taken: accounts, kept, unconfirmed, unread, refused, otherwise: told, about } = self;
+        let Self { taken: accounts, kept, unconfirmed, unread, refused, refused_to_app, is_spent, about } = self;
         let outcome = if !accounts.is_empty() {
             taken(accounts, kept, [unread, unconfirmed, refused].concat())
         } else if !unread.is_empty() || !unconfirmed.is_empty() {
@@ -125,10 +128,12 @@ impl Tally {
             });
         } else if !kept.is_empty() {
             Outcome::AlreadyWorks { kept }
-        } else if let Some(told) = told {
-            told
+        } else if let Some(outcome) = refused_to_app {
+            outcome
         } else if !refused.is_empty() {
             Outcome::ReadingRefused { usernames: refused }
+        } else if is_spent {
+            Outcome::TooOften
         } else {
             otherwise()
         };

@@ -13,7 +13,7 @@ use crate::{
     App, Commands, Context, Error,
     hold::{self, Suspicion},
     judge::judged,
-    lasting::{DAYS, Lasting},
+    lasting::Lasting,
     report_failure::{Failed, evidence, lacking},
     vault::Opened,
 };
@@ -30,8 +30,8 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
-        if row.verdict.is_for_now() && row.verdict != Verdict::AppThrottled {
-            self.reading_fails((account, current), opened, error, context).await?;
+        if self.goes_on_otherwise(connection, row.verdict) {
+            self.reading_fails((account, current), opened, (call, error), context).await?;
         }
         let suspected = match row.verdict {
             Verdict::BadRequest => Suspicion::reading(Reason::Unknown),
@@ -59,25 +59,31 @@ impl Commands {
         }))
     }
 
-    /// Reading met what passes by its own signs. Where that goes on for days, while Meta is there for others and takes the token,
-    /// it is refused.
+    /// Whether a failure that passes by its own signs is this account's: Meta is there for others, and limits not the whole app.
+    pub(crate) fn goes_on_otherwise(&self, connection: Connection, verdict: Verdict) -> bool {
+        let is_its_own = verdict.is_for_now() && verdict != Verdict::AppThrottled;
+        is_its_own && self.presence(connection) != Presence::Away
+    }
+
+    /// Reading met what passes by its own signs. Where that goes on for days, while others are read and Meta takes the token, it
+    /// is refused.
     async fn reading_fails(
         &self,
         (account, current): (AccountId, &Current),
         opened: &Opened,
-        error: &MetaError,
+        (call, error): (Call, &MetaError),
         context: &Context,
     ) -> Result<(), Error> {
-        let connection = current.connection;
-        if current.reading_refused_at.is_some() || self.presence(connection) == Presence::Away {
+        let (connection, row) = (current.connection, judged(error));
+        if current.reading_refused_at.is_some()
+            || self.fails(account, opened.id, Lasting::ReadingForNow).await?.is_none()
+            || !self.other_worked_lately(account, connection).await?
+        {
             return Ok(());
         }
-        let since = self.fails(account, opened.id, Lasting::Reading, DAYS).await?;
-        if since.is_some()
-            && self.other_worked_lately(account, connection).await?
-            && self.token_works(connection, opened).await == Ok(true)
-        {
-            let evidence = evidence(error, judged(error), Call::Pull, self.clock.now());
+        // While calls about the account are limited, one more would lengthen that.
+        if row.verdict.is_limit() || self.token_works(connection, opened).await == Ok(true) {
+            let evidence = evidence(error, row, call, self.clock.now());
             self.unread(account, opened.id, evidence, context).await?;
         }
         Ok(())

@@ -3,6 +3,8 @@
 //! History and the event log are indexed queries over the events themselves; followers read on from where they are.
 //! Positions become visible in their order (see the migrations), so `position > $1` skips nothing.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use sqlx::{ColumnIndex, Row as _};
@@ -142,7 +144,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| recorded(row, &upcasters)).collect())
     }
 
-    /// Whether something happened in an aggregate's stream after a position, apart from events of one type.
+    /// Whether something happened in an aggregate's stream after a position, apart from events of some types.
     ///
     /// # Errors
     /// When the database fails.
@@ -150,18 +152,17 @@ impl Store {
         &self,
         (aggregate, id): (&str, &str),
         position: i64,
-        except: &str,
+        except: &[&str],
     ) -> Result<bool, StoreError> {
-        Ok(sql(
-            "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND position > $3 \
-             AND event_type <> $4)",
-        )
-        .bind(aggregate)
-        .bind(id)
-        .bind(position)
-        .bind(except)
-        .scalar(&self.database)
-        .await?)
+        let mut happened = "SELECT EXISTS (SELECT 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+                            AND position > $3"
+            .to_owned();
+        for place in 4..4 + except.len() {
+            let _ = write!(happened, " AND event_type <> ${place}");
+        }
+        let happened = sql(happened + ")");
+        let happened = happened.bind(aggregate).bind(id).bind(position);
+        Ok(except.iter().fold(happened, |happened, name| happened.bind(*name)).scalar(&self.database).await?)
     }
 
     /// The position of the last event; 0 in an empty journal.

@@ -104,6 +104,9 @@ impl Budget {
             ids.push(id);
         }
         if let Some(account) = account.filter(|_| !ids.is_empty()) {
+            // Its own, where a call was throttled without a word of it in a header.
+            let own = state.use_cases.contains_key(account) && !ids.iter().any(|id| id == account);
+            ids.extend(own.then(|| account.to_owned()));
             state.of_account.insert(account.to_owned(), ids);
         }
         shut_out
@@ -154,9 +157,13 @@ impl Budget {
         let now = (self.now)();
         let mut state = self.state();
         let State { app, use_cases, of_account, .. } = &mut *state;
-        let ids = account.and_then(|account| of_account.get(account)).into_iter().flatten();
-        // The longest of its own limits.
-        let own = ids.filter_map(|id| use_cases.get_mut(id)?.wait(first, now)).max();
+        let ids = account.and_then(|account| of_account.get(account)).map_or(&[][..], Vec::as_slice);
+        // The longest pause, before any call takes its turn.
+        let pauses = ids.iter().filter_map(|id| use_cases.get(id)?.paused(now)).chain(app.paused(now));
+        if let Some(until) = pauses.max() {
+            return Some(until - now);
+        }
+        let own = ids.iter().filter_map(|id| use_cases.get_mut(id)?.wait(first, now)).max();
         own.or_else(|| app.wait(first, now))
     }
 

@@ -201,7 +201,7 @@ impl Business {
             let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
             pages.add(self.graph(MEDIA, token, Some(instagram_id), &[instagram_id, "media"], &query).await)?;
         }
-        Ok(pages.into_posts())
+        pages.into_posts()
     }
 
     pub(crate) async fn graph<T: serde::de::DeserializeOwned>(

@@ -177,6 +177,6 @@ impl Consumer {
             let request = self.http.get(url.clone(), &secret).query(&query);
             pages.add(self.http.send_about(MEDIA, Some(instagram_id), request).await)?;
         }
-        Ok(pages.into_posts())
+        pages.into_posts()
     }
 }

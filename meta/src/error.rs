@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::{
-    media::MEDIA,
     shape::{optional_whole, some_text, text, yes},
     words,
 };
@@ -107,9 +106,9 @@ impl ErrorAnswer {
         &self.message
     }
 
-    /// Whether it was the posts that were asked for.
-    pub fn is_of_media(&self) -> bool {
-        self.call == MEDIA
+    /// `code`, if there is one.
+    pub fn known_code(&self) -> Option<i64> {
+        Some(self.code).filter(|code| *code != 0)
     }
 
     /// Meta's words without what gives access or names anybody: for logs and support.

@@ -117,11 +117,13 @@ impl Business {
         let asked = self.http.send(CALL, self.http.get(url, &query)).await;
         // Only what stands inside of `data` is about the token that was asked about.
         let Answer { data } = asked.map_err(MetaError::by_app)?;
-        if let Some(error) = data.error {
-            return Err(MetaError::Answer(error.of(CALL, 200)));
+        let error = data.error.map(|error| error.of(CALL, 200));
+        if let Some(error) = error.filter(|error| error.known_code().is_some()) {
+            return Err(MetaError::Answer(error));
         }
         if data.app_id.is_some_and(|app_id| app_id != self.config.app_id) {
-            return Err(MetaError::unreadable(CALL, "another app's token"));
+            // As after a change of the app's id: no use to this one.
+            return Err(MetaError::Invalid);
         }
         if !data.is_valid {
             return Err(MetaError::Invalid);

@@ -33,7 +33,7 @@ pub use http::{Heard, Http, builder, client, date};
 pub use long_token::LongToken;
 pub use media::{MediaType, Post};
 pub use meter::{RESERVED_FROM, SLOWER_FROM};
-pub use pages::{Detail, Edge, Linked, Listing, PAGE_LIMIT, Page};
+pub use pages::{Detail, Edge, Linked, Listing, PAGE_LIMIT, Page, Rest};
 pub use presence::Presence;
 pub use shape::Profile;
 pub use signed_request::SignedRequest;

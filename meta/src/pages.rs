@@ -50,8 +50,20 @@ pub enum Linked {
 pub struct Listing {
     /// The Pages.
     pub pages: Vec<Page>,
-    /// There are more, which were not read.
-    pub goes_on: bool,
+    /// What there is besides.
+    pub rest: Rest,
+}
+
+/// What of a list was not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rest {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// More than are read; or Meta gives no cursor to ask for it.
+    TooMuch,
+    /// Some, which Meta could not tell just now.
+    Later,
 }
 
 /// Of whom Pages are listed.
@@ -144,17 +156,17 @@ impl Business {
             Detail::Accounts => WITH_ACCOUNTS,
             Detail::Names => NAMES,
         };
-        let (all, goes_on) = self.list(call, token, &path, fields).await?;
-        Ok(Listing { pages: readable::<Listed>(&all).map(Page::from).collect(), goes_on })
+        let (all, rest) = self.list(call, token, &path, fields).await?;
+        Ok(Listing { pages: readable::<Listed>(&all).map(Page::from).collect(), rest })
     }
 
-    /// The ids of the businesses in which the person has a role, and whether there are more.
+    /// The ids of the businesses in which the person has a role, and what was not read of them.
     ///
     /// # Errors
     /// When the token doesn't work or Meta can't be asked.
-    pub async fn businesses(&self, token: &SecretString) -> Result<(Vec<String>, bool), MetaError> {
-        let (all, goes_on) = self.list("me/businesses", token, &["me", "businesses"], NAMES).await?;
-        Ok((readable::<Listed>(&all).map(|business| business.id).collect(), goes_on))
+    pub async fn businesses(&self, token: &SecretString) -> Result<(Vec<String>, Rest), MetaError> {
+        let (all, rest) = self.list("me/businesses", token, &["me", "businesses"], NAMES).await?;
+        Ok((readable::<Listed>(&all).map(|business| business.id).collect(), rest))
     }
 
     /// One Page, by its id.
@@ -166,14 +178,14 @@ impl Business {
         Ok(listed.into())
     }
 
-    /// Turns the pages of a list, as far as [`PAGE_LIMIT`] and the app's budget allow; and whether it goes on.
+    /// Turns the pages of a list, as far as [`PAGE_LIMIT`] and the app's budget allow.
     async fn list(
         &self,
         call: &'static str,
         token: &SecretString,
         path: &[&str],
         fields: &str,
-    ) -> Result<(Each, bool), MetaError> {
+    ) -> Result<(Each, Rest), MetaError> {
         let (mut all, mut after, mut limit) = (Each::new(), None::<String>, LISTED);
         loop {
             let at_once = limit.to_string();
@@ -188,17 +200,22 @@ impl Business {
             };
             let nothing_new = list.data.is_empty();
             all.extend(list.data);
-            let Some(paging) = list.paging.filter(|paging| paging.next.is_some()) else { return Ok((all, false)) };
+            let Some(paging) = list.paging.filter(|paging| paging.next.is_some()) else {
+                return Ok((all, Rest::Nothing));
+            };
             // Without a cursor the rest can't be asked for; a page without anything on it is the last one.
             let cursor = paging.cursors.and_then(|cursors| cursors.after);
-            if nothing_new || cursor.is_none() {
-                return Ok((all, !nothing_new));
+            if nothing_new {
+                return Ok((all, Rest::Nothing));
+            }
+            if cursor.is_none() || all.len() >= PAGE_LIMIT {
+                all.truncate(PAGE_LIMIT);
+                return Ok((all, Rest::TooMuch));
+            }
+            if self.budget().wait(None, true).is_some() {
+                return Ok((all, Rest::Later));
             }
             after = cursor;
-            if all.len() >= PAGE_LIMIT || self.budget().wait(None, true).is_some() {
-                all.truncate(PAGE_LIMIT);
-                return Ok((all, true));
-            }
         }
     }
 }

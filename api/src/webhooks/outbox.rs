@@ -182,6 +182,7 @@ async fn messages(tx: &mut Tx, entry: &Entry<OfToken>) -> Result<Vec<Message>, S
         }
         // Reminders tell it: `account.expiring`.
         TokenEvent::RenewalFailing { .. }
+        | TokenEvent::DataAccessMoved { .. }
         | TokenEvent::Issued { .. }
         | TokenEvent::RefreshDeclined { .. }
         | TokenEvent::Revoked { .. } => Vec::new(),

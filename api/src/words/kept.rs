@@ -74,19 +74,34 @@ fn try_again(until: Option<DateTime<Utc>>) -> String {
 
 /// What is said of a login's Pages that could not be read; nothing of none.
 pub(super) fn left_out(pages: &[LeftOut]) -> String {
-    let of = |why| pages.iter().filter(|page| page.why == why).map(|page| page.page.clone()).collect::<Vec<_>>();
+    // The names of those left out for a reason, and whether there are some that nothing names.
+    let of = |why| {
+        let (named, nameless): (Vec<_>, Vec<_>) = pages
+            .iter()
+            .filter(|page| page.why == why)
+            .map(|page| page.page.clone())
+            .partition(|name| !name.is_empty());
+        (named, !nameless.is_empty())
+    };
     let [refused, unticked, later, more] = [Why::Refused, Why::Unticked, Why::Later, Why::TooMany].map(of);
     let mut sentences = Vec::new();
-    if !refused.is_empty() {
-        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused)));
+    if !refused.0.is_empty() {
+        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused.0)));
     }
-    if !unticked.is_empty() {
-        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked)));
+    if refused.1 {
+        sentences.push("Meta does not let us read an account that was ticked.".to_owned());
     }
-    if !later.is_empty() {
-        sentences.push(format!("Meta could not tell us about the Page {} just now: log in again later.", list(&later)));
+    if !unticked.0.is_empty() {
+        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked.0)));
     }
-    if !more.is_empty() {
+    if !later.0.is_empty() {
+        sentences
+            .push(format!("Meta could not tell us about the Page {} just now: log in again later.", list(&later.0)));
+    }
+    if later.1 {
+        sentences.push("Meta could not tell us about all Pages just now: log in again later.".to_owned());
+    }
+    if more != (Vec::new(), false) {
         sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());
     }
     sentences.join(" ")

@@ -99,10 +99,10 @@ impl Decision for EraseGrant {
             }
             unit.write(of_token("DELETE FROM vault WHERE account_id = $1 AND token_id = $2"));
         }
-        // Where it is known, only those of the person; others log in for the account as well.
+        // Those of the person alone: others log in for the account as well.
         unit.write(of_account(
             "DELETE FROM attempts WHERE id IN (SELECT attempt_id FROM attempt_accounts WHERE account_id = $1) \
-             AND (grantor_id IS NULL OR grantor_id = (SELECT grantor_id FROM profiles WHERE account_id = $1))",
+             AND grantor_id = (SELECT grantor_id FROM profiles WHERE account_id = $1)",
         ));
         unit.write(of_account("UPDATE profiles SET grantor_id = NULL WHERE account_id = $1"));
         unit.write(of_account("DELETE FROM token_errors WHERE account_id = $1"));

@@ -168,16 +168,21 @@ impl Commands {
         let mail = self.gathering(tx, user, kind).await?;
         for news in news {
             let link = LinkId::new(new_id()).to_string();
+            let days = i64::from(news.days_left.unwrap_or_default());
+            // A deadline that moved a little is another cause, and the same reminder: once in so many days.
             sql("INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE $7 = 0 OR NOT EXISTS (SELECT 1 FROM notices \
+                 WHERE account_id = $3 AND user_id = $4 AND kind = $5 AND days_left = $7 AND created_at > $9) \
+                 ON CONFLICT DO NOTHING")
             .bind(&link)
             .bind(&mail)
             .bind(news.account.to_string())
             .bind(user.to_string())
             .bind(kind.name())
             .bind(news.cause)
-            .bind(i64::from(news.days_left.unwrap_or_default()))
+            .bind(days)
             .bind(now)
+            .bind(now - TimeDelta::days(days))
             .execute(&mut *tx)
             .await?;
         }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AttemptId, Connection, DataAccess, Evidence, Reason, TokenId};
 
+/// When something ends, as Meta tells it: `Some(None)`: never; `None`: it doesn't tell.
+pub type Told<T> = Option<Option<T>>;
+
 /// What can be asked of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenCommand {
@@ -50,10 +53,10 @@ pub enum TokenCommand {
     RecordDeadlines {
         /// The token that was asked about.
         token: TokenId,
-        /// When the session ends; `None` if Meta says never.
-        expires_at: Option<DateTime<Utc>>,
-        /// When data access ends; `None` if Meta says never.
-        data_access: Option<DataAccess>,
+        /// When the session ends.
+        session_ends: Told<DateTime<Utc>>,
+        /// When data access ends.
+        data_access: Told<DataAccess>,
         /// When Meta said so, and by which call.
         evidence: Evidence,
     },

@@ -45,13 +45,22 @@ pub enum TokenEvent {
         /// When Meta confirmed that the token works, and by which call.
         evidence: Evidence,
     },
-    /// Meta says that the token ends otherwise than was known.
+    /// Meta says that the session ends otherwise than was known, and when data access does.
     DeadlinesMoved {
         /// Which one.
         token: TokenId,
         /// When the session ends now.
         expires_at: Option<DateTime<Utc>>,
         /// When data access ends now.
+        data_access: Option<DataAccess>,
+        /// When Meta said so, and by which call.
+        evidence: Evidence,
+    },
+    /// Meta says that data access ends otherwise than was known, and the session as it was: the person logged in elsewhere.
+    DataAccessMoved {
+        /// Which one.
+        token: TokenId,
+        /// When data access ends now; `None`: never.
         data_access: Option<DataAccess>,
         /// When Meta said so, and by which call.
         evidence: Evidence,
@@ -113,12 +122,13 @@ pub enum TokenEvent {
 
 impl TokenEvent {
     /// The types that this program knows, as they stand in the journal.
-    pub const TYPES: [&'static str; 11] = [
+    pub const TYPES: [&'static str; 12] = [
         "Issued",
         "Renewed",
         "Refreshed",
         "RefreshDeclined",
         "DeadlinesMoved",
+        "DataAccessMoved",
         "Restored",
         "ReadingRefused",
         "ReadingResumed",
@@ -136,6 +146,7 @@ impl DomainEvent for TokenEvent {
             Self::Refreshed { .. } => "Refreshed",
             Self::RefreshDeclined { .. } => "RefreshDeclined",
             Self::DeadlinesMoved { .. } => "DeadlinesMoved",
+            Self::DataAccessMoved { .. } => "DataAccessMoved",
             Self::Restored { .. } => "Restored",
             Self::ReadingRefused { .. } => "ReadingRefused",
             Self::ReadingResumed { .. } => "ReadingResumed",

@@ -3,6 +3,7 @@
 //! The aggregate never sees the string. It knows token ids, clocks and reasons; the string lies sealed in the vault.
 
 mod command;
+mod current;
 mod error;
 mod event;
 mod replacement;
@@ -10,8 +11,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Grant, Revocation, TokenCommand, Way};
+pub use command::{Grant, Revocation, TokenCommand, Told, Way};
+pub use current::{Clock, Current, DataAccess, HEARD_WITHIN, runs_out_at};
 pub use error::TokenError;
 pub use event::TokenEvent;
 pub use replacement::{Candidate, Present, Replacement};
-pub use state::{Clock, Current, DECLINES_EVERY, DataAccess, HEARD_WITHIN, Token, runs_out_at};
+pub use state::{DECLINES_EVERY, Token};

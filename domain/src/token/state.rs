@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, TokenCommand, TokenError, TokenEvent};
-use crate::{AttemptId, Connection, Evidence, Reason, TokenId};
+use super::{Current, Grant, TokenCommand, TokenError, TokenEvent};
+use crate::{AttemptId, Evidence, Reason, TokenId};
 
 /// How far apart declined refreshes are noted in the journal, at least: people who aren't signed in cause them.
 pub const DECLINES_EVERY: TimeDelta = TimeDelta::hours(24);
@@ -38,137 +38,6 @@ enum Phase {
     Absent,
     Active(Current),
     Expired(Current, Reason),
-}
-
-/// The current token string and its two clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Current {
-    /// Its id.
-    pub id: TokenId,
-    /// Through which login it came.
-    pub connection: Connection,
-    /// When a person last went through the login.
-    pub granted_at: DateTime<Utc>,
-    /// When the session ends; a machine can extend it. `None` if never.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// When data access ends; only a person can restart it.
-    pub data_access: Option<DataAccess>,
-    /// Since when Meta refuses the posts, although the token works.
-    #[serde(default)]
-    pub reading_refused_at: Option<DateTime<Utc>>,
-    /// Since when the session can't be extended.
-    #[serde(default)]
-    pub renewal_failing_since: Option<DateTime<Utc>>,
-}
-
-/// Meta's second clock: when data access ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataAccess {
-    /// The end.
-    pub ends_at: DateTime<Utc>,
-    /// Whether it is our estimate. An estimate reminds; it never expires a token by itself.
-    pub estimated: bool,
-}
-
-/// When the first of a token's clocks runs out, if that is known and not just estimated.
-pub fn runs_out_at(session: Option<DateTime<Utc>>, data_access: Option<DataAccess>) -> Option<DateTime<Utc>> {
-    let data_access = data_access.filter(|end| !end.estimated).map(|end| end.ends_at);
-    [session, data_access].into_iter().flatten().min()
-}
-
-impl Current {
-    /// The current token after a grant.
-    pub fn of(grant: &Grant) -> Self {
-        Self {
-            id: grant.token,
-            connection: grant.connection,
-            granted_at: grant.granted_at,
-            expires_at: grant.expires_at,
-            data_access: grant.data_access,
-            reading_refused_at: None,
-            renewal_failing_since: None,
-        }
-    }
-
-    /// Why the token has run out at `at`, if it has. When both clocks have, the one that only a person restarts.
-    pub fn ran_out(&self, at: DateTime<Utc>) -> Option<Reason> {
-        let data_access_ended = self.data_access.is_some_and(|end| !end.estimated && end.ends_at <= at);
-        let session_ended = self.expires_at.is_some_and(|end| end <= at);
-        if data_access_ended { Some(Reason::DataAccessEnded) } else { session_ended.then_some(Reason::Lifetime) }
-    }
-}
-
-/// One of a token's two clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
-    /// The session: a machine can extend it.
-    Session,
-    /// Data access: only a person can restart it.
-    DataAccess,
-}
-
-impl Clock {
-    /// The one that decides: it ends first. `None`: neither ends.
-    pub fn first(session: Option<DateTime<Utc>>, data_access: Option<DateTime<Utc>>) -> Option<Self> {
-        match (session, data_access) {
-            (None, None) => None,
-            (Some(session), data_access) if data_access.is_none_or(|end| session <= end) => Some(Self::Session),
-            _ => Some(Self::DataAccess),
-        }
-    }
-
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::DataAccess => "data_access",
-        }
-    }
-}
-
-impl Current {
-    /// Which of its clocks decides.
-    pub fn ends_first(&self) -> Option<Clock> {
-        Clock::first(self.expires_at, self.data_access.map(|end| end.ends_at))
-    }
-
-    /// When one of its clocks runs out first, known or estimated; `None`: neither does.
-    pub fn ends_at(&self) -> Option<DateTime<Utc>> {
-        [self.expires_at, self.data_access.map(|end| end.ends_at)].into_iter().flatten().min()
-    }
-
-    /// When one of its clocks runs out first, if that is known and not just estimated.
-    pub fn runs_out_at(&self) -> Option<DateTime<Utc>> {
-        runs_out_at(self.expires_at, self.data_access)
-    }
-}
-
-/// Closer deadlines are the same: what an exchange answers in seconds and what Meta knows differ a little.
-const SAME_WITHIN: TimeDelta = TimeDelta::hours(1);
-
-impl Current {
-    fn ends_otherwise_than(&self, told: &Self) -> bool {
-        let differs = |known: Option<DateTime<Utc>>, told: Option<DateTime<Utc>>| match (known, told) {
-            (Some(known), Some(told)) => (told - known).abs() >= SAME_WITHIN,
-            (known, told) => known.is_some() != told.is_some(),
-        };
-        let estimated = |current: &Self| current.data_access.is_some_and(|end| end.estimated);
-        differs(self.expires_at, told.expires_at)
-            || differs(self.data_access.map(|end| end.ends_at), told.data_access.map(|end| end.ends_at))
-            || estimated(self) != estimated(told)
-    }
-}
-
-/// Meta was heard about each token that works within this time: it is asked once a day.
-pub const HEARD_WITHIN: TimeDelta = TimeDelta::hours(26);
-
-impl Current {
-    /// Whether the token has run out at `at`, and Meta has to be asked before time decides: nobody has heard of it for too
-    /// long, or it worked when its time was over already. `heard_at`: when Meta last said that it works.
-    pub fn is_to_be_asked_about(&self, at: DateTime<Utc>, heard_at: Option<DateTime<Utc>>) -> bool {
-        let heard_lately = |end| heard_at.is_some_and(|heard| heard < end && heard + HEARD_WITHIN >= at);
-        self.runs_out_at().is_some_and(|end| end <= at && !heard_lately(end))
-    }
 }
 
 impl Token {
@@ -246,16 +115,9 @@ impl Token {
                 }
                 _ => vec![],
             },
-            TokenCommand::RecordDeadlines { token, expires_at, data_access, evidence } => match self.active() {
+            TokenCommand::RecordDeadlines { token, session_ends, data_access, evidence } => match self.active() {
                 Some(current) if current.id == token => {
-                    let told = Current { expires_at, data_access, ..*current };
-                    // Of one whose time is over it only matters whether it goes on.
-                    let is_news = match current.ran_out(evidence.at) {
-                        Some(_) => told.ran_out(evidence.at).is_none(),
-                        None => current.ends_otherwise_than(&told),
-                    };
-                    let moved = TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence };
-                    is_news.then_some(moved).into_iter().collect()
+                    current.moved(session_ends, data_access, evidence).into_iter().collect()
                 }
                 _ => vec![],
             },
@@ -347,6 +209,11 @@ impl Aggregate for Token {
             TokenEvent::DeadlinesMoved { expires_at, data_access, .. } => {
                 if let Phase::Active(current) = &mut self.phase {
                     (current.expires_at, current.data_access) = (expires_at, data_access);
+                }
+            }
+            TokenEvent::DataAccessMoved { data_access, .. } => {
+                if let Phase::Active(current) = &mut self.phase {
+                    current.data_access = data_access;
                 }
             }
             TokenEvent::RefreshDeclined { evidence, .. } => self.declined_at = Some(evidence.at),

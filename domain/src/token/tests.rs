@@ -147,39 +147,48 @@ fn meta_is_asked_before_time_decides_unless_it_was_heard_lately_and_in_time() {
 
 #[test]
 fn what_meta_says_of_a_token_moves_its_deadlines() {
-    let said = |now, expires_at| TokenCommand::RecordDeadlines {
+    let check = |now| Evidence::of(Call::Check, now);
+    let said = |now, session_ends, data_access| TokenCommand::RecordDeadlines {
         token: token(1),
-        expires_at: Some(expires_at),
-        data_access: None,
-        evidence: Evidence::of(Call::Check, now),
+        session_ends,
+        data_access,
+        evidence: check(now),
     };
-    let moved = TokenEvent::DeadlinesMoved {
+    let session = |now, end| said(now, Some(Some(end)), Some(None));
+    let moved = |now, end| TokenEvent::DeadlinesMoved {
         token: token(1),
-        expires_at: Some(at(100)),
+        expires_at: Some(end),
         data_access: None,
-        evidence: Evidence::of(Call::Check, at(61)),
+        evidence: check(now),
     };
-    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(100))).then_expect_events(vec![moved.clone()]);
-    // Also before its time is over, and to an earlier end.
-    for (now, end) in [(at(59), at(100)), (at(20), at(30)), (at(20), at(19))] {
-        let moved = TokenEvent::DeadlinesMoved {
-            token: token(1),
-            expires_at: Some(end),
-            data_access: None,
-            evidence: Evidence::of(Call::Check, now),
-        };
-        Tokens::with(()).given(vec![issued(1, 0)]).when(said(now, end)).then_expect_events(vec![moved]);
+    let given = |command, then| Tokens::with(()).given(vec![issued(1, 0)]).when(command).then_expect_events(then);
+    // Whether its time is over or not, and to an earlier end as well.
+    for (now, end) in [(at(61), at(100)), (at(59), at(100)), (at(20), at(30)), (at(20), at(19))] {
+        given(session(now, end), vec![moved(now, end)]);
     }
-    // Not where that is much the same, nor where Meta says what time says already, nor of a token that is gone.
+    // Not where that is much the same, nor where Meta says what time says already, or nothing; nor of a token that is gone.
     let minutes = TimeDelta::minutes;
-    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(20), at(60) + minutes(59))).then_expect_events(vec![]);
-    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(20), at(60) - minutes(59))).then_expect_events(vec![]);
-    Tokens::with(()).given(vec![issued(1, 0)]).when(said(at(61), at(61))).then_expect_events(vec![]);
-    Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(said(at(61), at(100))).then_expect_events(vec![]);
+    given(said(at(20), Some(Some(at(60) + minutes(59))), None), vec![]);
+    given(said(at(20), Some(Some(at(60) - minutes(59))), None), vec![]);
+    given(session(at(61), at(61)), vec![]);
+    given(said(at(20), None, None), vec![]);
+    Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(session(at(61), at(100))).then_expect_events(vec![]);
+    // Data access alone leaves the session as it is.
+    let ends = |day, estimated| Some(DataAccess { ends_at: at(day), estimated });
+    let access = |now, data_access| TokenEvent::DataAccessMoved { token: token(1), data_access, evidence: check(now) };
+    given(said(at(20), None, Some(ends(90, false))), vec![]);
+    given(said(at(20), None, Some(ends(95, false))), vec![access(at(20), ends(95, false))]);
+    given(said(at(20), Some(Some(at(60))), Some(ends(80, false))), vec![access(at(20), ends(80, false))]);
+    let known = vec![issued(1, 0), access(at(20), ends(90, true))];
+    let told = said(at(21), None, Some(ends(90, false)));
+    let then = vec![access(at(21), ends(90, false))];
+    Tokens::with(()).given(known.clone()).when(told).then_expect_events(then);
+    Tokens::with(()).given(known).when(said(at(21), None, None)).then_expect_events(vec![]);
     let expire = |now| TokenCommand::Expire { at: now };
     let end = TokenEvent::Expired { token: token(1), reason: Reason::Lifetime, evidence: None };
-    Tokens::with(()).given(vec![issued(1, 0), moved.clone()]).when(expire(at(99))).then_expect_events(vec![]);
-    Tokens::with(()).given(vec![issued(1, 0), moved]).when(expire(at(100))).then_expect_events(vec![end]);
+    let known = vec![issued(1, 0), moved(at(61), at(100))];
+    Tokens::with(()).given(known.clone()).when(expire(at(99))).then_expect_events(vec![]);
+    Tokens::with(()).given(known).when(expire(at(100))).then_expect_events(vec![end]);
 }
 
 #[test]

@@ -226,6 +226,10 @@ impl Row {
                 self.data_access_expires_at = data_access.map(|end| end.ends_at);
                 self.data_access_estimated = data_access.is_some_and(|end| end.estimated);
             }
+            TokenEvent::DataAccessMoved { data_access, .. } => {
+                self.data_access_expires_at = data_access.map(|end| end.ends_at);
+                self.data_access_estimated = data_access.is_some_and(|end| end.estimated);
+            }
             TokenEvent::Restored { token, expires_at, data_access, .. } => {
                 self.token_id = Some(token.to_string());
                 self.expires_at = *expires_at;

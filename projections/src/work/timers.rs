@@ -48,10 +48,13 @@ impl Timers {
                 let Ok(account) = account(&entry.aggregate_id) else { return };
                 self.set(Kind::Expire, runs_out_at(*expires_at, *data_access), entry);
                 self.set(Kind::Renew, schedule.renewal_of_older(account, entry.at, *expires_at), entry);
-                // Of the session, should it not be extended: who reminds knows.
-                let ends = [data_access.map(|end| end.ends_at), *expires_at].into_iter().flatten();
-                let reminder = ends.filter_map(|end| schedule.next_reminder(end, entry.at)).min();
-                self.set(Kind::Remind, reminder, entry);
+                self.set(Kind::Remind, Some(entry.at), entry);
+            }
+            // The session's renewal goes on as it was. When it expires is seen when it would have, or now: who looks then knows
+            // both clocks; who reminds does, too.
+            TokenEvent::DataAccessMoved { .. } => {
+                self.set(Kind::Expire, Some(entry.at), entry);
+                self.set(Kind::Remind, Some(entry.at), entry);
             }
             TokenEvent::Restored { expires_at, data_access, .. } => {
                 self.begin(entry, (entry.at, *expires_at, *data_access), schedule);

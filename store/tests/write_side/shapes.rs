@@ -82,6 +82,11 @@ fn tokens_have_the_shape_of_their_number() {
             evidence: evidence.clone(),
         },
         TokenEvent::DeadlinesMoved { token, expires_at: None, data_access: None, evidence: evidence.clone() },
+        TokenEvent::DataAccessMoved {
+            token,
+            data_access: Some(DataAccess { ends_at: at(120), estimated: false }),
+            evidence: evidence.clone(),
+        },
         TokenEvent::ReadingRefused { token, evidence: evidence.clone() },
         TokenEvent::RenewalFailing { token, since: at(79), evidence: evidence.clone() },
         TokenEvent::Expired { token, reason: Reason::Checkpoint, evidence: Some(evidence.clone()) },

@@ -329,6 +329,7 @@ on_both_engines! {
             (403, "(#10) This endpoint requires the 'pages_read_engagement' permission", 10, None),
             (400, "This Page access token belongs to a Page that is not accessible.", 190, None),
             (400, "Unsupported get request. Object with ID '700202' does not exist", 100, Some(33)),
+            (400, "The user must be an administrator of the page in order to impersonate it.", 190, Some(492)),
         ] {
             let relight = Relight::start(engine).await;
             let owner = relight.signed_in("ann@example.com", Role::Owner).await;

@@ -200,26 +200,59 @@ on_both_engines! {
                 token.data_access_expires_at += by;
             }
         };
+        let renewal = async || {
+            let id = account.parse().expect("an id");
+            let waiting = projections::jobs::waiting_for(relight.store().database(), id, 20).await.expect("read");
+            waiting.iter().find(|job| job.kind == "renew").and_then(|job| job.due_at).expect("a renewal")
+        };
+        let (mut events, due) = (before.to_vec(), renewal().await);
         // Later, for the person logged in elsewhere; and earlier.
-        let mut events = before.to_vec();
         for (by, left) in [(TimeDelta::days(30), 118), (TimeDelta::days(-100), 18)] {
             moved(by);
-            events.push("DeadlinesMoved");
+            events.push("DataAccessMoved");
             relight.pass(TimeDelta::minutes(6));
             owner.press(&format!("/accounts/{account}/check"), &[]).await;
             until(&relight, &account, &events).await;
             relight.settled().await;
             owner.open(&format!("/accounts/{account}")).await.says(&format!("in {left} days"));
+            assert_eq!(renewal().await, due, "the session is as it was");
         }
         // What Meta says is over, is, with a session that goes on.
         moved(TimeDelta::days(-30));
-        events.push("DeadlinesMoved");
-        events.push("Expired");
+        events.extend(["DataAccessMoved", "Expired"]);
         relight.pass(TimeDelta::minutes(6));
         owner.press(&format!("/accounts/{account}/check"), &[]).await;
         until(&relight, &account, &events).await;
         relight.settled().await;
         until(&relight, &account, &events).await;
+    }
+
+    async fn what_meta_leaves_out_ends_no_token(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let holder = relight.holder("Ken Sato");
+        owner.connect_all(holder.clone()).await;
+        tests::until("the account", async || relight.accounts().await.len() == 1).await;
+        let account = relight.accounts().await.remove(0);
+        let app = relight.sandbox.config().facebook_app.0.clone();
+        for token in relight.sandbox.world().tokens.values_mut() {
+            token.data_access_expires_at += TimeDelta::days(300);
+            token.expires_at += TimeDelta::days(300);
+        }
+        let ends = (relight.clock.now() + TimeDelta::days(300)).timestamp();
+        let scopes = ["instagram_basic", "pages_show_list", "pages_read_engagement"];
+        let body = serde_json::json!({"data": {
+            "app_id": app, "is_valid": true, "user_id": holder, "scopes": scopes, "expires_at": ends,
+        }});
+        let path = Some("/debug_token".to_owned());
+        relight.act(Action::Answer { status: 200, body, calls: None, holder: None, path });
+        // Ours says that data access has ended; Meta gives the posts, and says nothing of it.
+        for _ in 0..31 {
+            relight.pass(TimeDelta::days(3));
+            relight.settled().await;
+        }
+        let events = relight.events(&account).await;
+        assert!(!events.contains(&"Expired".to_owned()), "{events:?}");
     }
 
     async fn with_no_clear_answer_time_decides_after_ten_minutes(engine: Engine) {

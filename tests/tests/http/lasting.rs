@@ -52,6 +52,68 @@ on_both_engines! {
         }
     }
 
+    async fn a_limit_of_the_whole_app_is_nobodys_failing_renewal(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        relight.act(answer("", "/refresh_access_token", 403, error("(#4) Application request limit reached", 4, None)));
+        relight.pass(TimeDelta::days(41));
+        for _ in 0..15 {
+            relight.pass(TimeDelta::hours(8));
+            relight.settled().await;
+        }
+        assert!(!has(&relight, &account, "RenewalFailing").await);
+    }
+
+    async fn tries_that_are_close_together_count_once(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let (account, _other) = (relight.connected(&owner, LUMA).await, relight.connected(&owner, SALT).await);
+        let passing = || error("An unexpected error has occurred. Please retry your request later.", 2, None);
+        // A bad minute, and another one four days later: between them it was read.
+        for _ in 0..2 {
+            relight.act(answer(LUMA, "/media", 400, passing()));
+            for _ in 0..8 {
+                relight.pass(TimeDelta::minutes(2));
+                relight.settled().await;
+            }
+            relight.act(Action::StopFailing);
+            for _ in 0..4 {
+                relight.pass(TimeDelta::days(1));
+                relight.settled().await;
+            }
+        }
+        assert!(!has(&relight, &account, "ReadingRefused").await);
+    }
+
+    async fn an_error_without_a_code_ends_no_token(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let (account, _other) = (relight.connected(&owner, LUMA).await, relight.connected(&owner, SALT).await);
+        let body = json!({"error": {"message": "An unknown error has occurred.", "type": "OAuthException"}});
+        relight.act(answer(LUMA, "/instagram/", 400, body));
+        check(&relight, &owner, &account).await;
+        for _ in 0..6 {
+            relight.pass(TimeDelta::hours(8));
+            relight.settled().await;
+        }
+        assert!(!has(&relight, &account, "Expired").await);
+        assert_eq!(relight.held().await, 0);
+    }
+
+    async fn who_connects_shows_nothing_of_who_worked_before(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let account = relight.connected(&owner, LUMA).await;
+        relight.pass(TimeDelta::minutes(6));
+        check(&relight, &owner, &account).await;
+        relight.settled().await;
+        relight.connected(&owner, SALT).await;
+        let worked_by = engine::sql("SELECT worked_by FROM apps WHERE connection = 'consumer'");
+        let worked_by: Option<String> = worked_by.scalar(relight.store().database()).await.expect("a row");
+        assert_eq!(worked_by, Some(account));
+    }
+
     async fn what_meta_says_of_the_apps_own_token_is_the_apps_matter(engine: Engine) {
         for (message, code) in [
             ("Invalid OAuth access token signature.", 190),

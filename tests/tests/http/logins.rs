@@ -204,26 +204,56 @@ on_both_engines! {
         owner.until(&path, "There are more Pages than we read in one login").await;
     }
 
-    async fn a_login_that_leads_to_nothing_has_the_persons_other_accounts_checked(engine: Engine) {
-        for declined in [true, false] {
+    async fn a_login_that_leads_to_nothing_has_the_persons_accounts_checked(engine: Engine) {
+        for (declined, meant) in [(true, false), (false, false), (true, true)] {
             let relight = Relight::start(engine).await;
             let owner = relight.signed_in("ann@example.com", Role::Owner).await;
             let account = business(&relight, &owner, KEN).await;
             relight.pass(TimeDelta::minutes(6));
             relight.settled().await;
             let consent = if declined {
-                // What is declined now is gone from the token of before.
-                relight.act(Action::DeclinePermission { holder: KEN.to_owned(), permission: "pages_show_list".to_owned() });
                 Consent { declined: ["pages_show_list".to_owned()].into(), ..Consent::of(relight.holder(KEN)) }
             } else {
                 Consent { pages: Some(["none".to_owned()].into()), ..Consent::of(relight.holder(KEN)) }
             };
             relight.act(answer("", "/media", 400, error("Unsupported get request.", 100, Some(33))));
-            let path = owner.log_in("/connect/business", &[], &consent).await.expect("a result");
+            let button = if meant { format!("/accounts/{account}/refresh") } else { "/connect/business".to_owned() };
+            let path = owner.log_in(&button, &[], &consent).await.expect("a result");
             owner.open(&path).await;
             // The check of the account meets something.
             until("a check", async || relight.held().await == 1).await;
             assert!(!has(&relight, &account, "Expired").await);
         }
+    }
+
+    async fn an_odd_newest_post_keeps_nobody_from_connecting(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        relight.act(answer("", "/media", 200, json!({"data": [{"id": "1", "media_type": "IMAGE"}]})));
+        let page = told(&relight, &owner, "consumer", LUMA).await;
+        assert!(page.contains("is connected"), "{page}");
+    }
+
+    async fn a_list_that_meta_cannot_give_just_now_is_told_as_that(engine: Engine) {
+        let relight = Relight::start_with(engine, |config| {
+            config.facebook.extra_permissions = vec!["business_management".to_owned()];
+        }).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let holder = relight.holder(MIA);
+        let pages = relight.sandbox.world().people[&holder].pages.clone();
+        let scopes = json!({"scopes": ["instagram_basic", "pages_show_list", "pages_read_engagement", "business_management"]});
+        relight.act(answer("", "/debug_token", 200, facts(&relight, &holder, &scopes)));
+        relight.act(answer("", "/me/businesses", 200, json!({"data": [{"id": "900100"}]})));
+        relight.act(answer("", "/900100/", 500, error("An unknown error occurred", 2, None)));
+        relight.act(answer("", "/me/accounts", 200, json!({ "data": &pages[..1] })));
+        let path = owner.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a result");
+        owner.until(&path, "Meta could not tell us about all Pages just now").await;
+        // Where nothing is reached at all, it is not the person who ticked too little.
+        relight.act(Action::StopFailing);
+        relight.act(answer("", "/debug_token", 200, facts(&relight, "1", &scopes)));
+        relight.act(answer("", "/me/businesses", 500, error("An unknown error occurred", 2, None)));
+        relight.act(answer("", "/me/accounts", 200, json!({"data": []})));
+        let page = told(&relight, &owner, "business", MIA).await;
+        assert!(page.contains("1067"), "{page}");
     }
 }

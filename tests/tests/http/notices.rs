@@ -116,6 +116,34 @@ on_both_engines! {
         assert_eq!(relight.mails_to(ANN).len(), 3);
     }
 
+    async fn a_deadline_that_moves_is_reminded_of_once_and_in_time(engine: Engine) {
+        let relight = Relight::start_with_mails(engine).await;
+        let owner = relight.signed_in(ANN, Role::Owner).await;
+        owner.connect_all(relight.holder("Ken Sato")).await;
+        until("the account", async || relight.accounts().await.len() == 1).await;
+        let account = relight.accounts().await.remove(0);
+        owner.add_widget(&account, Plan::Upgraded).await;
+        let reminders = || relight.mails_to(ANN).iter().filter(|(subject, _)| subject.contains("log in again soon")).count();
+        let moved = async |by: TimeDelta, times: usize| {
+            for token in relight.sandbox.world().tokens.values_mut() {
+                token.data_access_expires_at += by;
+            }
+            relight.pass(TimeDelta::minutes(6));
+            owner.press(&format!("/accounts/{account}/check"), &[]).await;
+            holds(&relight, &account, "DataAccessMoved", times).await;
+            settle(&relight).await;
+            relight.pass_and_settle(TimeDelta::hours(1)).await;
+        };
+        // From 90 days to 10: told at once.
+        moved(TimeDelta::days(-80), 1).await;
+        until("a reminder", async || reminders() == 1).await;
+        // A little later and earlier is the same reminder.
+        moved(TimeDelta::hours(3), 2).await;
+        moved(TimeDelta::hours(-5), 3).await;
+        assert_eq!(reminders(), 1);
+        relight.pass_until("the next one", TimeDelta::hours(6), async || reminders() == 2).await;
+    }
+
     async fn many_accounts_of_one_owner_are_one_mail(engine: Engine) {
         let relight = Relight::start_with_mails(engine).await;
         let owner = relight.signed_in(ANN, Role::Owner).await;

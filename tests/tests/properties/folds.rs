@@ -66,6 +66,8 @@ fn of_token() -> impl Strategy<Value = TokenEvent> {
                 evidence
             }
         ),
+        (id(TokenId::new), proptest::option::of(data_access()), evidence())
+            .prop_map(|(token, data_access, evidence)| TokenEvent::DataAccessMoved { token, data_access, evidence }),
         (
             id(TokenId::new),
             id(TokenId::new),

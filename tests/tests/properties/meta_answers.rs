@@ -128,7 +128,7 @@ fn judged(error: &MetaError) -> Held {
     prop_assert!(!message.contains('\0'));
     let judge = failure::judge(&failure::Answer {
         status: error.status(),
-        code: answer.map(|answer| answer.code),
+        code: answer.and_then(meta::ErrorAnswer::known_code),
         subcode: answer.and_then(|answer| answer.subcode),
         by_app: answer.is_some_and(|answer| answer.by_app),
         transient: answer.is_some_and(|answer| answer.transient),

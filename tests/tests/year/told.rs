@@ -45,24 +45,54 @@ pub(crate) struct Told {
     pub(crate) reminded: usize,
 }
 
+/// The reminders that follow from an account's deadlines.
+struct Reminders<'a> {
+    /// How many days before the end each was for, and when.
+    told: Vec<(i64, DateTime<Utc>)>,
+    doubtful: usize,
+    incidents: &'a [Incident],
+}
+
+impl Reminders<'_> {
+    /// The same isn't told again within as many days.
+    fn tell(&mut self, days: i64, at: DateTime<Utc>) {
+        if !self.told.iter().any(|(of, before)| *of == days && at - *before < TimeDelta::days(days)) {
+            self.told.push((days, at));
+        }
+    }
+
+    /// Those that became due after `since`, until then.
+    fn until(&mut self, ends: Option<DateTime<Utc>>, since: DateTime<Utc>, until: DateTime<Utc>) {
+        for (days, due) in REMINDERS.into_iter().filter_map(|days| Some((days, ends? - TimeDelta::days(days)))) {
+            if due <= since {
+                continue;
+            }
+            let waits = self.incidents.iter().any(|incident| incident.contains(due));
+            self.doubtful += usize::from((due - until).abs() <= PIECE * 2 || (due <= until && waits));
+            if due <= until {
+                self.tell(days, due);
+            }
+        }
+    }
+
+    /// The one that is due where a deadline has just moved.
+    fn moved(&mut self, ends: Option<DateTime<Utc>>, at: DateTime<Utc>) {
+        let Some(end) = ends.filter(|end| *end > at) else { return };
+        if let Some(days) = REMINDERS.into_iter().filter(|days| end - TimeDelta::days(*days) <= at).min() {
+            self.doubtful += usize::from(self.incidents.iter().any(|incident| incident.contains(at)));
+            self.tell(days, at);
+        }
+    }
+}
+
 impl Told {
     /// What follows from an account's events until now, and from the incidents of its app, in which mails wait.
     pub(crate) fn of(journal: &[Recorded], now: DateTime<Utc>, incidents: &[Incident]) -> (Self, Doubtful) {
         let (mut told, mut doubtful) = (Self::default(), Doubtful::default());
-        let waits = |at: DateTime<Utc>| incidents.iter().any(|incident| incident.contains(at));
+        let mut reminders = Reminders { told: Vec::new(), doubtful: 0, incidents };
         let mut expired_at: Option<DateTime<Utc>> = None;
         let mut ends: Option<DateTime<Utc>> = None;
         let mut since = DateTime::<Utc>::MIN_UTC;
-        let mut reminders =
-            |told: &mut Self, ends: Option<DateTime<Utc>>, since: DateTime<Utc>, until: DateTime<Utc>| {
-                for due in REMINDERS.into_iter().filter_map(|days| Some(ends? - TimeDelta::days(days))) {
-                    let is_near = (due - until).abs() <= PIECE * 2;
-                    if due > since {
-                        told.reminded += usize::from(due <= until);
-                        doubtful.reminders += usize::from(is_near || (due <= until && waits(due)));
-                    }
-                }
-            };
         for recorded in journal {
             let Event::Token(event) = recorded.event().expect("readable") else { continue };
             match event {
@@ -73,18 +103,19 @@ impl Told {
                     if ends.is_none() {
                         told.recovered += 1;
                     } else {
-                        reminders(&mut told, ends, since, recorded.at);
+                        reminders.until(ends, since, recorded.at);
                         told.by_visitor += usize::from(matches!(grant.way, Way::TokenPage | Way::Link));
                     }
                     (ends, since) = (grant.data_access.map(|end| end.ends_at), recorded.at);
                 }
-                TokenEvent::DeadlinesMoved { data_access, .. } => {
-                    reminders(&mut told, ends, since, recorded.at);
+                TokenEvent::DeadlinesMoved { data_access, .. } | TokenEvent::DataAccessMoved { data_access, .. } => {
+                    reminders.until(ends, since, recorded.at);
                     (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
+                    reminders.moved(ends, recorded.at);
                 }
                 TokenEvent::Expired { .. } => {
                     (told.expired, expired_at) = (told.expired + 1, Some(recorded.at));
-                    reminders(&mut told, ends, since, recorded.at);
+                    reminders.until(ends, since, recorded.at);
                     ends = None;
                 }
                 TokenEvent::Restored { data_access, .. } => {
@@ -104,7 +135,9 @@ impl Told {
                 | TokenEvent::Revoked { .. } => {}
             }
         }
-        reminders(&mut told, ends, since, now);
+        reminders.until(ends, since, now);
+        told.reminded = reminders.told.len();
+        doubtful.reminders = reminders.doubtful;
         (told, doubtful)
     }
 }

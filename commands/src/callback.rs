@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     Commands, Context, Error, Outcome,
     attempt::{Attempt, LIFETIME, Phase, Purpose},
-    log_in::Fruitless,
+    log_in::FailedLogin,
     profiles,
     proof::Trip,
 };
@@ -156,7 +156,7 @@ impl Commands {
         };
         let grantor_id = match &login {
             Ok(login) => login.facts.grantor_id.clone(),
-            Err(fruitless) => fruitless.grantor_id.clone(),
+            Err(failed) => failed.grantor_id.clone(),
         };
         if let Some(id) = &grantor_id {
             self.granted_by(attempt, id).await?;
@@ -164,7 +164,7 @@ impl Commands {
         let grantor_id = grantor_id.filter(|_| attempt.connection == Connection::Business);
         let login = match login {
             Ok(login) => login,
-            Err(Fruitless { outcome, .. }) => {
+            Err(FailedLogin { outcome, .. }) => {
                 self.finish(attempt, &outcome, &context).await?;
                 return Ok(grantor_id);
             }

@@ -28,15 +28,15 @@ impl Commands {
         };
         let signed = signed.ok_or(Error::BadSignature)?;
         let ids = of_person(self.store.database(), connection, &signed.user_id).await?;
+        // One unreadable account must not stop the others; after an error Meta may repeat the callback.
         let mut failed = None;
         for account in ids.iter().copied() {
             let removed = Deauthorize { account, connection, issued_at: signed.issued_at };
             if let Err(error) = self.store.run::<Deauthorize>(&self.metadata(context), &removed).await {
-                tracing::error!(%account, %error, "an account could not be marked, although its person removed the app");
+                tracing::error!(%account, %error, "a deauthorization could not be recorded for an account");
                 failed = Some(error);
             }
         }
-        // One that can't be read yet keeps up no other.
         failed.map_or(Ok(ids.len()), Err)
     }
 }

@@ -3,7 +3,7 @@
 //! failed for a while. Passing errors hold nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{AccountId, Connection, Evidence, Reason, TokenId};
+use domain::{AccountId, Connection, Evidence, Reason, TokenId, failure::APP_TOKEN_REFUSED};
 use engine::{Query, sql};
 
 use crate::{Commands, Context, Error, lasting, report_failure::Report};
@@ -218,12 +218,12 @@ impl Commands {
             nothing(account).execute(self.store.database()).await?;
         }
         if goes_on {
-            lasting::read(account).execute(self.store.database()).await?;
+            lasting::clear_reading(account).execute(self.store.database()).await?;
         }
         self.app_works(connection, Some(account)).await
     }
 
-    /// Posts of an account were read: its app works, and an incident is over. `by`: the account, if it is known here; one that
+    /// Posts of an account were read: its app works, and an incident is over, unless it is because of the app's own token. `by`: the account, if it is known here; one that
     /// is just being connected shows nothing about others.
     ///
     /// # Errors
@@ -236,9 +236,11 @@ impl Commands {
                  WHERE v.connection = $1 AND (v.first_at > a.worked_at OR v.account_id = a.worked_by)) \
                  OR EXISTS (SELECT 1 FROM token_errors e JOIN apps a ON a.connection = e.connection \
                  WHERE e.connection = $1 AND e.at >= a.worked_at), \
-                 EXISTS (SELECT 1 FROM incidents WHERE connection = $1 AND closed_at IS NULL)")
+                 EXISTS (SELECT 1 FROM incidents WHERE connection = $1 AND closed_at IS NULL \
+                 AND (cause IS NULL OR cause <> $3))")
             .bind(name)
             .bind(now - APART)
+            .bind(APP_TOKEN_REFUSED)
             .fetch_one(self.store.database())
             .await?;
         // To the minute, or now if somebody waits to know: what is held, or refused since, is another matter if the app works.

@@ -6,7 +6,7 @@ use domain::{
     AccountId, Connection, Verdict,
     failure::{Answer, Row, judge},
 };
-use meta::{Budget, ErrorAnswer, MetaError};
+use meta::{Budget, MetaError};
 
 use crate::{Commands, Error, profiles};
 
@@ -26,7 +26,7 @@ pub(crate) fn verdict(error: &MetaError) -> Verdict {
 pub(crate) fn facts(error: &MetaError) -> Answer<'_> {
     let answer = error.answer();
     // Meta calls it invalid and gives no error: as an error that gives no reason.
-    let code = if *error == MetaError::Invalid { Some(190) } else { answer.and_then(ErrorAnswer::known_code) };
+    let code = if *error == MetaError::Invalid { Some(190) } else { answer.and_then(|answer| answer.code) };
     Answer {
         status: error.status(),
         code,
@@ -38,7 +38,7 @@ pub(crate) fn facts(error: &MetaError) -> Answer<'_> {
 }
 
 /// Judges an error, and pauses what Meta limits: the app's calls, or those about an account, by its id at Instagram.
-pub(crate) fn heed(budget: &Budget, instagram_id: Option<&str>, error: &MetaError) -> &'static Row {
+pub(crate) fn judge_and_pause(budget: &Budget, instagram_id: Option<&str>, error: &MetaError) -> &'static Row {
     let row = judged(error);
     match (row.verdict, instagram_id) {
         (Verdict::AppThrottled, _) => budget.pause(),
@@ -49,7 +49,7 @@ pub(crate) fn heed(budget: &Budget, instagram_id: Option<&str>, error: &MetaErro
 }
 
 /// Asks again where an error passes: somebody waits.
-pub(crate) async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, MetaError>
+pub(crate) async fn retry_passing<T, F>(ask: impl Fn() -> F) -> Result<T, MetaError>
 where
     F: Future<Output = Result<T, MetaError>>,
 {
@@ -64,7 +64,7 @@ where
 
 impl Commands {
     /// Judges what a call for an account met, and pauses what Meta limits.
-    pub(crate) async fn heed(
+    pub(crate) async fn judge_and_pause(
         &self,
         account: AccountId,
         connection: Connection,
@@ -73,7 +73,7 @@ impl Commands {
         let row = judged(error);
         if let (true, Some(budget)) = (row.verdict.is_limit(), self.budget(connection)) {
             let profile = profiles::of(self.store.database(), account).await?;
-            heed(budget, profile.as_ref().map(|profile| profile.instagram_id.as_str()), error);
+            judge_and_pause(budget, profile.as_ref().map(|profile| profile.instagram_id.as_str()), error);
         }
         Ok(row)
     }

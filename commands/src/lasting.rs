@@ -1,5 +1,4 @@
-//! What goes on failing for days, whatever Meta says: counted beside what is held against a token, so that somebody is told in
-//! time. One success ends it.
+//! Counts failures that go on for days whatever Meta says, so that people can be told in time. One success ends the count.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{AccountId, TokenId};
@@ -7,10 +6,11 @@ use engine::{Query, sql};
 
 use crate::{Commands, Error};
 
-/// So many failures, each in another hour, are more than bad luck…
+/// The least number of failures.
 const FAILURES: i64 = 3;
+/// Failures closer together count as one.
 const APART: TimeDelta = TimeDelta::hours(1);
-/// …unless nothing was tried for so long: then they count anew.
+/// After this long without a failure that counted, the count begins again.
 const GAP: TimeDelta = TimeDelta::hours(36);
 
 /// What fails.
@@ -35,7 +35,7 @@ impl Lasting {
     }
 
     /// For how long it must go on.
-    const fn long(self) -> TimeDelta {
+    const fn threshold(self) -> TimeDelta {
         match self {
             Self::Renewal => TimeDelta::days(1),
             Self::RenewalForNow | Self::ReadingForNow => TimeDelta::days(3),
@@ -45,7 +45,7 @@ impl Lasting {
 
 impl Commands {
     /// Counts one more failure with this token. Since when it has failed, if that was often enough and for long.
-    pub(crate) async fn fails(
+    pub(crate) async fn count_failure(
         &self,
         account: AccountId,
         token: TokenId,
@@ -71,17 +71,17 @@ impl Commands {
         .bind(now - APART)
         .fetch_one(self.store.database().writing())
         .await?;
-        Ok(Some(since).filter(|since| failures >= FAILURES && now - *since >= what.long()))
+        Ok(Some(since).filter(|since| failures >= FAILURES && now - *since >= what.threshold()))
     }
 }
 
 /// The write after which renewals don't fail any more.
-pub(crate) fn renewed(account: AccountId) -> Query {
+pub(crate) fn clear_renewal(account: AccountId) -> Query {
     sql("DELETE FROM lasting_failures WHERE account_id = $1 AND call IN ('renew', 'renew_for_now')")
         .bind(account.to_string())
 }
 
 /// The write after which reading doesn't fail any more.
-pub(crate) fn read(account: AccountId) -> Query {
+pub(crate) fn clear_reading(account: AccountId) -> Query {
     sql("DELETE FROM lasting_failures WHERE account_id = $1 AND call = 'read_for_now'").bind(account.to_string())
 }

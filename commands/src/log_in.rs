@@ -1,17 +1,19 @@
 //! From a code to a login: what Meta is asked, and what the person is told where that leads to nothing.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Connection, DataAccess, Reason, Verdict,
     failure::{ExchangeFailure, exchange_failure},
 };
-use meta::{End, LongToken, MetaError, TokenFacts};
+use meta::{LongToken, MetaError, TokenFacts};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use crate::{
     Commands, Outcome,
-    judge::{facts, heed, patiently},
+    judge::{facts, judge_and_pause, retry_passing},
     login::{Facts, Login},
+    overdue::deadlines,
     pages,
 };
 
@@ -21,14 +23,14 @@ const DATA_ACCESS: TimeDelta = TimeDelta::days(90);
 
 /// A login that led to nothing.
 #[derive(Debug)]
-pub(crate) struct Fruitless {
+pub(crate) struct FailedLogin {
     /// What the person is told.
     pub(crate) outcome: Outcome,
     /// The app-scoped id of whoever logged in, as far as Meta told it.
     pub(crate) grantor_id: Option<String>,
 }
 
-impl From<Outcome> for Fruitless {
+impl From<Outcome> for FailedLogin {
     fn from(outcome: Outcome) -> Self {
         Self { outcome, grantor_id: None }
     }
@@ -36,14 +38,14 @@ impl From<Outcome> for Fruitless {
 
 impl Commands {
     /// Exchanges a code and asks who it was; what the person must be told otherwise is the error.
-    pub(crate) async fn log_in(&self, connection: Connection, code: &SecretString) -> Result<Login, Fruitless> {
+    pub(crate) async fn log_in(&self, connection: Connection, code: &SecretString) -> Result<Login, FailedLogin> {
         match connection {
             Connection::Consumer => self.log_in_consumer(code).await,
             Connection::Business => self.log_in_business(code).await,
         }
     }
 
-    async fn log_in_consumer(&self, code: &SecretString) -> Result<Login, Fruitless> {
+    async fn log_in_consumer(&self, code: &SecretString) -> Result<Login, FailedLogin> {
         let consumer = self.consumer.as_ref().ok_or(Outcome::MetaUnavailable)?;
         let granted_at = self.clock.now();
         let redirect_uri = self.redirect_uri(Connection::Consumer);
@@ -54,11 +56,11 @@ impl Commands {
             None => Vec::new(),
         };
         let me = self.asked(Connection::Consumer, || consumer.me(&short.token, None)).await?;
-        let fruitless = |outcome| Fruitless { outcome, grantor_id: me.app_scoped_id.clone() };
+        let failed = |outcome| FailedLogin { outcome, grantor_id: me.app_scoped_id.clone() };
         if me.personal {
-            return Err(fruitless(Outcome::PersonalAccount { username: me.profile.username.clone() }));
+            return Err(failed(Outcome::PersonalAccount { username: me.profile.username.clone() }));
         }
-        let long = self.asked(Connection::Consumer, || consumer.extend(&short.token)).await.map_err(fruitless)?;
+        let long = self.asked(Connection::Consumer, || consumer.extend(&short.token)).await.map_err(failed)?;
         let data_access = self.settings.consumer_data_access;
         Ok(Login {
             token: long.token,
@@ -75,7 +77,7 @@ impl Commands {
         })
     }
 
-    async fn log_in_business(&self, code: &SecretString) -> Result<Login, Fruitless> {
+    async fn log_in_business(&self, code: &SecretString) -> Result<Login, FailedLogin> {
         let business = self.business.as_ref().ok_or(Outcome::MetaUnavailable)?;
         let granted_at = self.clock.now();
         let redirect_uri = self.redirect_uri(Connection::Business);
@@ -86,30 +88,24 @@ impl Commands {
             Err(outcome) => {
                 // Who that was: declining now may have ended what they granted before.
                 let grantor_id = business.debug(&short.token).await.ok().and_then(|facts| facts.user_id);
-                return Err(Fruitless { outcome, grantor_id });
+                return Err(FailedLogin { outcome, grantor_id });
             }
         };
         let (long, facts) = self.long_token(short).await?;
-        let fruitless = |outcome| Fruitless { outcome, grantor_id: facts.user_id.clone() };
-        let ask = || pages::reached(business, &long.token, &facts);
-        let found = self.asked(Connection::Business, ask).await.map_err(fruitless)?;
+        let failed = |outcome| FailedLogin { outcome, grantor_id: facts.user_id.clone() };
+        let ends = Instant::now() + pages::WITHIN;
+        let ask = || pages::reached(business, &long.token, &facts, ends);
+        let found = self.asked(Connection::Business, ask).await.map_err(failed)?;
         if found.accounts.is_empty() {
-            return Err(fruitless(nothing_reached(found)));
+            return Err(failed(nothing_reached(found)));
         }
-        let session = facts.session_ends.told(|at| at);
-        let expires_at = session.unwrap_or_else(|| long.expires_in.map(|lasts| granted_at + lasts));
-        let estimate = || {
-            let estimated = DataAccess { ends_at: granted_at + DATA_ACCESS, estimated: true };
-            Some(estimated).filter(|_| !facts.never_ends())
-        };
-        let told = |ends_at| DataAccess { ends_at, estimated: false };
-        let data_access = facts.data_access_ends.told(told).unwrap_or_else(estimate);
+        let (expires_at, data_access) = token_ends(&facts, &long, granted_at);
         if data_access.is_some_and(|end| end.ends_at <= granted_at) {
-            return Err(fruitless(Outcome::DataAccessEnded));
+            return Err(failed(Outcome::DataAccessEnded));
         }
         if expires_at.is_some_and(|end| end <= granted_at) {
             tracing::warn!("a login brought a token that has run out");
-            return Err(fruitless(Outcome::MetaUnavailable));
+            return Err(failed(Outcome::MetaUnavailable));
         }
         let reached = found.accounts.into_iter().map(|account| (account.instagram_id, account.username)).collect();
         Ok(Login {
@@ -135,7 +131,7 @@ impl Commands {
             |token: SecretString| async move { self.asked(Connection::Business, || business.debug(&token)).await };
         if short.expires_in.is_none() {
             let facts = debug(short.token.clone()).await?;
-            if facts.session_ends == End::Never {
+            if facts.never_ends() {
                 return Ok((short, facts));
             }
         }
@@ -150,13 +146,13 @@ impl Commands {
     where
         F: Future<Output = Result<T, MetaError>>,
     {
-        patiently(ask).await.map_err(|error| self.told(connection, &error))
+        retry_passing(ask).await.map_err(|error| self.told(connection, &error))
     }
 
     /// What the person is told of what a call of a login met.
     fn told(&self, connection: Connection, error: &MetaError) -> Outcome {
         let Some(budget) = self.budget(connection) else { return Outcome::MetaUnavailable };
-        let row = heed(budget, None, error);
+        let row = judge_and_pause(budget, None, error);
         let outcome = match row.verdict {
             Verdict::AppRefused => Outcome::AppMisconfigured,
             Verdict::AppOrAccount(_) => Outcome::NoAccess,
@@ -173,11 +169,27 @@ impl Commands {
         };
         if outcome == Outcome::AppMisconfigured {
             tracing::error!(event = "app.misconfigured", %error, "Meta refuses the app at a login");
+        } else if outcome == Outcome::MetaUnavailable && !row.verdict.is_temporary() {
+            tracing::error!(%error, row = row.name, "Meta refuses a call of a login");
         } else {
             tracing::warn!(%error, row = row.name, "a login could not be completed");
         }
         outcome
     }
+}
+
+/// When a new token's session and data access end. What Meta's facts leave out, the exchange says, or is our estimate.
+fn token_ends(
+    facts: &TokenFacts,
+    long: &LongToken,
+    granted_at: DateTime<Utc>,
+) -> (Option<DateTime<Utc>>, Option<DataAccess>) {
+    let (session_ends, data_access) = deadlines(facts);
+    let estimate = DataAccess { ends_at: granted_at + DATA_ACCESS, estimated: true };
+    (
+        session_ends.or_known(long.expires_in.map(|lasts| granted_at + lasts)),
+        data_access.or_known(Some(estimate).filter(|_| !facts.never_ends())),
+    )
 }
 
 /// What the person is told of a login that reaches no account.

@@ -20,8 +20,9 @@ pub struct Kept {
 /// What of a login could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// The Page's name, or its id; empty: Pages or accounts that nothing names.
-    pub page: String,
+    /// The Page's name, or its id; `None`: Pages or accounts that nothing names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// Why.
     pub why: Why,
 }

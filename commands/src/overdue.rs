@@ -8,7 +8,7 @@ use domain::{
     token::{Current, Told},
 };
 use engine::{Decision, Unit};
-use meta::{Presence, TokenFacts};
+use meta::{End, Presence, TokenFacts};
 
 use crate::{App, Commands, Context, Error};
 
@@ -92,8 +92,8 @@ impl Commands {
         let reason = self.token(account).await?.active().and_then(|current| current.ran_out(self.clock.now()));
         let is_told = match reason {
             None => false,
-            Some(Reason::DataAccessEnded) => data_access.is_some(),
-            Some(_) => session_ends.is_some(),
+            Some(Reason::DataAccessEnded) => data_access != Told::Nothing,
+            Some(_) => session_ends != Told::Nothing,
         };
         if is_told {
             self.expire(account, Heard { at: None, was_asked: true }, context).await?;
@@ -104,8 +104,18 @@ impl Commands {
 
 /// When a token's session and data access end, as Meta tells it.
 pub(crate) fn deadlines(facts: &TokenFacts) -> (Told<DateTime<Utc>>, Told<DataAccess>) {
-    let ends = |ends_at| DataAccess { ends_at, estimated: false };
-    (facts.session_ends.told(|at| at), facts.data_access_ends.told(ends))
+    (
+        told(facts.session_ends, |at| at),
+        told(facts.data_access_ends, |ends_at| DataAccess { ends_at, estimated: false }),
+    )
+}
+
+fn told<T>(end: End, at: impl FnOnce(DateTime<Utc>) -> T) -> Told<T> {
+    match end {
+        End::Untold => Told::Nothing,
+        End::Never => Told::Never,
+        End::At(end) => Told::At(at(end)),
+    }
 }
 
 struct Expire<'a> {

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    judge::{heed, patiently, verdict},
+    judge::{judge_and_pause, retry_passing, verdict},
     outcome::{LeftOut, Why},
 };
 
@@ -24,7 +24,7 @@ const BUSINESSES: usize = 50;
 /// How many accounts are asked about that were ticked and no Page led to.
 const TICKED: usize = 50;
 /// How long all of it may take; what isn't known by then is left out.
-const WITHIN: Duration = Duration::from_mins(1);
+pub const WITHIN: Duration = Duration::from_mins(1);
 
 /// What a login reaches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,12 +37,17 @@ pub struct Reached {
     pub left_out: Vec<LeftOut>,
 }
 
-/// What a login reaches, by a token of it and what Meta knows of that.
+/// What a login reaches, by a token of it and what Meta knows of that. `ends`: when asking ends, [`WITHIN`] from now.
 ///
 /// # Errors
 /// When the token doesn't work, Meta refuses the app, or can't be asked at all.
-pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFacts) -> Result<Reached, MetaError> {
-    let login = Pages { business, token, facts, ends: Instant::now() + WITHIN };
+pub async fn reached(
+    business: &Business,
+    token: &SecretString,
+    facts: &TokenFacts,
+    ends: Instant,
+) -> Result<Reached, MetaError> {
+    let login = Pages { business, token, facts, ends };
     let mut listing = login.list(Edge::Person).await?;
     if facts.scopes.iter().any(|scope| scope == "business_management") {
         let of_businesses = login.of_businesses().await?;
@@ -58,7 +63,8 @@ pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFac
         Linked::Nothing => tells_any,
         Linked::Unnamed(_) | Linked::Unreadable => false,
     });
-    let ticked = login.ticked().into_iter().flatten().flatten().filter(|id| seen.insert(id.clone()));
+    let ticked = ["pages_read_engagement", "pages_show_list"].into_iter().filter_map(|name| login.ticked_for(name));
+    let ticked = ticked.flatten().filter(|id| seen.insert(id.clone()));
     to_ask.extend(ticked.map(|id| Page { id, name: String::new(), linked: Linked::Nothing }));
     if to_ask.len() > PAGE_LIMIT {
         to_ask.truncate(PAGE_LIMIT);
@@ -71,14 +77,14 @@ pub async fn reached(business: &Business, token: &SecretString, facts: &TokenFac
     login.ask_about(to_ask, &mut reached).await?;
     // A Page that was left out explains why its account is missing.
     if reached.left_out.is_empty() || reached.accounts.is_empty() {
-        login.without_page(&mut reached).await;
+        login.without_page(&mut reached).await?;
     }
     let rest = match listing.rest {
         Rest::Nothing => None,
         Rest::TooMuch => Some(Why::TooMany),
         Rest::Later => Some(Why::Later),
     };
-    reached.left_out.extend(rest.map(|why| LeftOut { page: String::new(), why }));
+    reached.left_out.extend(rest.map(|why| LeftOut { page: None, why }));
     reached.accounts.sort_by(|a, b| a.instagram_id.cmp(&b.instagram_id));
     reached.accounts.dedup_by(|a, b| a.instagram_id == b.instagram_id);
     Ok(reached)
@@ -93,7 +99,8 @@ impl Reached {
     }
 
     fn leave_out(&mut self, page: Page, why: Why) {
-        self.left_out.push(LeftOut { page: if page.name.is_empty() { page.id } else { page.name }, why });
+        let name = if page.name.is_empty() { page.id } else { page.name };
+        self.left_out.push(LeftOut { page: Some(name), why });
     }
 
     /// Whether Meta could not answer about some of them, which passes.
@@ -115,7 +122,7 @@ impl Pages<'_> {
     async fn list(&self, edge: Edge<'_>) -> Result<Listing, MetaError> {
         let list = |detail| self.in_time(self.business.list_pages(self.token, edge, detail));
         match list(Detail::Accounts).await {
-            Err(error) if !verdict(&error).is_for_now() => list(Detail::Names).await,
+            Err(error) if !verdict(&error).is_temporary() => list(Detail::Names).await,
             listing => listing,
         }
     }
@@ -158,25 +165,26 @@ impl Pages<'_> {
     /// # Errors
     /// What is the app's matter.
     fn passes(&self, error: &MetaError) -> Result<bool, MetaError> {
-        match heed(self.business.budget(), None, error).verdict {
+        match judge_and_pause(self.business.budget(), None, error).verdict {
             Verdict::AppRefused => Err(error.clone()),
-            verdict => Ok(verdict.is_for_now()),
+            verdict => Ok(verdict.is_temporary()),
         }
     }
 
-    /// The Pages that the person ticked, where that was chosen; `None`: all of them.
-    fn ticked(&self) -> [Option<Vec<String>>; 2] {
-        ["pages_read_engagement", "pages_show_list"].map(|scope| {
-            let targets = self.facts.targets_of(scope)?;
-            Some(targets.into_iter().map(str::to_owned).collect())
-        })
+    /// The Pages that were ticked for a permission, where that was chosen; `None`: all of them.
+    fn ticked_for(&self, permission: &str) -> Option<Vec<String>> {
+        Some(self.facts.targets_of(permission)?.into_iter().map(str::to_owned).collect())
     }
 
     /// Asks about Pages one by one.
     async fn ask_about(&self, pages: Vec<Page>, reached: &mut Reached) -> Result<(), MetaError> {
-        let [ticked, _] = self.ticked();
+        let ticked = self.ticked_for("pages_read_engagement");
         let asked = stream::iter(pages).map(|page| async {
             let answer = self.ask(&page.id).await;
+            // Before the next one is asked about: a limit ends the asking.
+            if let Err(error) = &answer {
+                judge_and_pause(self.business.budget(), None, error);
+            }
             (page, answer)
         });
         for (page, answer) in asked.buffered(AT_ONCE).collect::<Vec<_>>().await {
@@ -202,9 +210,9 @@ impl Pages<'_> {
         if !self.may_ask() {
             return Ok(None);
         }
-        let mut told = self.in_time(patiently(|| self.business.page(self.token, page))).await?;
+        let mut told = self.in_time(retry_passing(|| self.business.page(self.token, page))).await?;
         if let Linked::Unnamed(id) = &told.linked {
-            let profile = patiently(|| self.business.profile(self.token, id));
+            let profile = retry_passing(|| self.business.profile(self.token, id));
             told.linked = Linked::Account(self.in_time(profile).await?);
         }
         Ok(Some(told))
@@ -214,33 +222,36 @@ impl Pages<'_> {
         Instant::now() < self.ends && self.business.budget().wait(None, true).is_none()
     }
 
-    /// Accounts that the person ticked and no Page led to. Ticks outlive what they were about: one that is refused matters
-    /// only where there is no other.
-    async fn without_page(&self, reached: &mut Reached) {
+    /// Accounts that were ticked and that no Page led to. Ticks can be stale, so a refusal is reported only where no account was
+    /// reached.
+    async fn without_page(&self, reached: &mut Reached) -> Result<(), MetaError> {
         let known: BTreeSet<_> = reached.accounts.iter().map(|account| account.instagram_id.clone()).collect();
         let ticked = self.facts.targets_of("instagram_basic").unwrap_or_default();
-        let ticked = ticked.into_iter().filter(|id| !known.contains(*id)).take(TICKED);
-        let asked: Vec<_> = ticked.map(|id| self.ask_about_account(id.to_owned())).collect();
-        let mut refused = BTreeSet::new();
+        let ticked: Vec<_> = ticked.into_iter().filter(|id| !known.contains(*id)).collect();
+        let mut left_out: BTreeSet<_> = (ticked.len() > TICKED).then_some(Why::TooMany).into_iter().collect();
+        let asked: Vec<_> = ticked.into_iter().take(TICKED).map(|id| self.ask_about_account(id.to_owned())).collect();
         for profile in stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await {
-            match profile {
+            match profile? {
                 Ok(profile) => reached.accounts.push(profile),
-                Err(why) => drop(refused.insert(why)),
+                Err(why) => drop(left_out.insert(why)),
             }
         }
-        let matters = |why: &Why| *why == Why::Later || reached.accounts.is_empty();
-        let left_out = refused.into_iter().filter(matters).map(|why| LeftOut { page: String::new(), why });
-        reached.left_out.extend(left_out.collect::<Vec<_>>());
+        for why in left_out {
+            if why != Why::Refused || reached.accounts.is_empty() {
+                reached.left_out.push(LeftOut { page: None, why });
+            }
+        }
+        Ok(())
     }
 
-    async fn ask_about_account(&self, id: String) -> Result<Profile, Why> {
+    async fn ask_about_account(&self, id: String) -> Result<Result<Profile, Why>, MetaError> {
         if !self.may_ask() {
-            return Err(Why::Later);
+            return Ok(Err(Why::Later));
         }
-        let profile = self.in_time(patiently(|| self.business.profile(self.token, &id))).await;
-        profile.map_err(|error| {
-            let verdict = heed(self.business.budget(), Some(&id), &error).verdict;
-            if verdict.is_for_now() { Why::Later } else { Why::Refused }
-        })
+        match self.in_time(retry_passing(|| self.business.profile(self.token, &id))).await {
+            Ok(profile) => Ok(Ok(profile)),
+            Err(error) if self.passes(&error)? => Ok(Err(Why::Later)),
+            Err(_) => Ok(Err(Why::Refused)),
+        }
     }
 }

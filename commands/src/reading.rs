@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     App, Commands, Error,
-    judge::{heed, patiently},
+    judge::{judge_and_pause, retry_passing},
     login::Login,
 };
 
@@ -30,7 +30,7 @@ impl Commands {
         if budget.wait(Some(instagram_id), true).is_some() {
             return Ok(Reading::Later);
         }
-        let read = patiently(|| async {
+        let read = retry_passing(|| async {
             match app {
                 App::Consumer(consumer) => consumer.media(token, instagram_id, 1).await,
                 App::Business(business) => business.media(token, instagram_id, 1).await,
@@ -41,8 +41,8 @@ impl Commands {
             Ok(Err(error)) => error,
             Err(_) => return Ok(Reading::Later),
         };
-        // A limit of who logs in is not the account's.
-        let row = heed(budget, None, &error);
+        // Such a limit belongs to the person who logs in, not to the account.
+        let row = judge_and_pause(budget, None, &error);
         if row.verdict == Verdict::AppRefused {
             tracing::error!(event = "app.misconfigured", %error, row = row.name, "Meta refuses the app at a login");
         } else {

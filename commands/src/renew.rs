@@ -87,15 +87,15 @@ impl Decision for Renew<'_> {
             return Ok(false);
         }
         unit.write(commands.vault.replace(*account, *previous, *token, &self.string, at)?);
-        unit.write(lasting::renewed(*account));
+        unit.write(lasting::clear_renewal(*account));
         Ok(true)
     }
 }
 
 impl Commands {
     /// Judges what extending a session met. Where the answer may mean the token, Meta is asked about that. If it works, the
-    /// failures are counted, and after a day a person must log in; after three where Meta calls the error passing, or limits
-    /// the account's calls.
+    /// failures are counted, and after a day a person must log in; after three days where the error is temporary: passing, a
+    /// block, or a limit of the account.
     async fn report_unrenewed(
         &self,
         (account, current): (AccountId, &Current),
@@ -112,11 +112,11 @@ impl Commands {
                 Ok(false) => return report(Call::Renew, error).await,
                 Err(error) => return report(Call::Check, &error).await,
             }
-        } else if !self.goes_on_otherwise(connection, row.verdict) {
+        } else if !self.is_the_accounts_own(connection, row.verdict) {
             return report(Call::Renew, error).await;
         }
         let what = if may_be_the_token { Lasting::Renewal } else { Lasting::RenewalForNow };
-        let since = self.fails(account, opened.id, what).await?;
+        let since = self.count_failure(account, opened.id, what).await?;
         if let Some(since) = since.filter(|_| current.renewal_failing_since.is_none()) {
             let evidence = evidence(error, row, Call::Renew, self.clock.now());
             let failing = Failing { account, token: opened.id, since, evidence };

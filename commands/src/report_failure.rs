@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Account, AccountCommand, AccountError, AccountId, Connection, Evidence, Reason, Token, TokenCommand, TokenId,
     Verdict,
-    failure::{Call, Row},
+    failure::{APP_TOKEN_REFUSED, Call, Row},
 };
 use engine::{Decision, Unit};
-use meta::{ErrorAnswer, MetaError, TokenFacts};
+use meta::{MetaError, TokenFacts};
 
 use crate::{
     Commands, Context, Error,
@@ -43,9 +43,10 @@ impl Commands {
         error: &MetaError,
         context: &Context,
     ) -> Result<Failed, Error> {
-        let row = self.heed(account, connection, error).await?;
+        let row = self.judge_and_pause(account, connection, error).await?;
         let verdict = row.verdict.met_by(call);
         let suspected = match verdict {
+            Verdict::AppRefused if row.name == APP_TOKEN_REFUSED => None,
             // Whatever it is, after a day somebody must do something.
             Verdict::Alarm | Verdict::AppRefused => Some(Suspicion::token(Reason::Unknown).for_a_day()),
             Verdict::AppOrAccount(reason) => Some(Suspicion::token(reason)),
@@ -106,7 +107,7 @@ impl Commands {
 pub(crate) fn evidence(error: &MetaError, row: &Row, call: Call, at: DateTime<Utc>) -> Evidence {
     let answer = error.answer();
     Evidence {
-        code: answer.and_then(ErrorAnswer::known_code),
+        code: answer.and_then(|answer| answer.code),
         subcode: answer.and_then(|answer| answer.subcode),
         trace: answer.and_then(|answer| answer.trace.clone()),
         row: Some(row.name.to_owned()),

@@ -70,7 +70,7 @@ impl Commands {
             Ok(Some(working)) => working,
             Ok(None) => return Ok(Rechecked::Refused("it lacks a permission, or its time is over".to_owned())),
             Err(error) => {
-                let row = self.heed(account, connection, &error).await?;
+                let row = self.judge_and_pause(account, connection, &error).await?;
                 tracing::info!(%account, %error, "an expired token doesn't work again");
                 if let (Verdict::Expired(reason), false) = (row.verdict, row.may_return) {
                     // It won't come back.
@@ -138,9 +138,8 @@ impl Commands {
             }
             business.media(&opened.token, &profile.instagram_id, 1).await?;
             let (session_ends, data_access) = deadlines(&facts);
-            // What isn't told goes on as it was known.
-            let expires_at = session_ends.unwrap_or(current.expires_at);
-            let data_access = data_access.unwrap_or(current.data_access);
+            let expires_at = session_ends.or_known(current.expires_at);
+            let data_access = data_access.or_known(current.data_access);
             Ok(Some(Working { string: opened.token.clone(), expires_at, data_access }))
         };
         Ok(ask.await)

@@ -30,7 +30,7 @@ impl Commands {
         context: &Context,
     ) -> Result<Failed, Error> {
         let (connection, row) = (current.connection, judged(error));
-        if self.goes_on_otherwise(connection, row.verdict) {
+        if self.is_the_accounts_own(connection, row.verdict) {
             self.reading_fails((account, current), opened, (call, error), context).await?;
         }
         let suspected = match row.verdict {
@@ -59,14 +59,14 @@ impl Commands {
         }))
     }
 
-    /// Whether a failure that passes by its own signs is this account's: Meta is there for others, and limits not the whole app.
-    pub(crate) fn goes_on_otherwise(&self, connection: Connection, verdict: Verdict) -> bool {
-        let is_its_own = verdict.is_for_now() && verdict != Verdict::AppThrottled;
+    /// Whether a temporary failure is this account's own: Meta answers other calls, and the app as a whole is not limited.
+    pub(crate) fn is_the_accounts_own(&self, connection: Connection, verdict: Verdict) -> bool {
+        let is_its_own = verdict.is_temporary() && verdict != Verdict::AppThrottled;
         is_its_own && self.presence(connection) != Presence::Away
     }
 
-    /// Reading met what passes by its own signs. Where that goes on for days, while others are read and Meta takes the token, it
-    /// is refused.
+    /// Counts a temporary failure to read. After days of them, while other accounts are read and the token works, the posts
+    /// count as refused.
     async fn reading_fails(
         &self,
         (account, current): (AccountId, &Current),
@@ -76,7 +76,7 @@ impl Commands {
     ) -> Result<(), Error> {
         let (connection, row) = (current.connection, judged(error));
         if current.reading_refused_at.is_some()
-            || self.fails(account, opened.id, Lasting::ReadingForNow).await?.is_none()
+            || self.count_failure(account, opened.id, Lasting::ReadingForNow).await?.is_none()
             || !self.other_worked_lately(account, connection).await?
         {
             return Ok(());

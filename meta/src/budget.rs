@@ -104,9 +104,11 @@ impl Budget {
             ids.push(id);
         }
         if let Some(account) = account.filter(|_| !ids.is_empty()) {
-            // Its own, where a call was throttled without a word of it in a header.
-            let own = state.use_cases.contains_key(account) && !ids.iter().any(|id| id == account);
-            ids.extend(own.then(|| account.to_owned()));
+            // A pause outlives an answer that names others.
+            let before = state.of_account.remove(account).unwrap_or_default();
+            let is_paused = |id: &String| state.use_cases.get(id).is_some_and(|meter| meter.paused(now).is_some());
+            let kept: Vec<_> = before.into_iter().filter(|id| !ids.contains(id) && is_paused(id)).take(IDS).collect();
+            ids.extend(kept);
             state.of_account.insert(account.to_owned(), ids);
         }
         shut_out
@@ -306,6 +308,9 @@ mod tests {
         let regained = |minutes| format!(r#"[{{"call_count":100,"estimated_time_to_regain_access":{minutes}}}]"#);
         let usage = format!(r#"{{"178":{},"179":{}}}"#, regained(40), regained(5));
         fixture.read("x-business-use-case-usage", &usage);
+        assert_eq!(fixture.budget.wait(Some("1784"), true), Some(TimeDelta::minutes(40)));
+        // Also where the next answer names another one alone.
+        fixture.read("x-business-use-case-usage", r#"{"180":[{"call_count":5}]}"#);
         assert_eq!(fixture.budget.wait(Some("1784"), true), Some(TimeDelta::minutes(40)));
     }
 

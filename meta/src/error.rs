@@ -15,7 +15,7 @@ use crate::{
 pub enum MetaError {
     /// Meta answered with an error of its own form.
     #[error("Meta answered with error {0}")]
-    Answer(ErrorAnswer),
+    Answer(Box<ErrorAnswer>),
     /// The answer has a status of failure and no form that Meta documents: a proxy's page, a cut body.
     #[error("Meta answered {call} with status {status} and no error that can be read")]
     Status {
@@ -56,7 +56,7 @@ impl MetaError {
     /// The same, of a call that was made with the app's own token.
     pub(crate) fn by_app(self) -> Self {
         match self {
-            Self::Answer(answer) => Self::Answer(ErrorAnswer { by_app: true, ..answer }),
+            Self::Answer(answer) => Self::Answer(Box::new(ErrorAnswer { by_app: true, ..*answer })),
             other => other,
         }
     }
@@ -64,7 +64,7 @@ impl MetaError {
     /// Whether Meta wants to be asked for less at once.
     pub(crate) fn wants_less(&self) -> bool {
         let words = |answer: &ErrorAnswer| answer.message.to_lowercase().contains("reduce the amount of data");
-        self.answer().is_some_and(|answer| matches!(answer.code, 1 | -3) && words(answer))
+        self.answer().is_some_and(|answer| matches!(answer.code, Some(1 | -3)) && words(answer))
     }
 
     /// The HTTP status, if there was an answer that failed.
@@ -84,15 +84,15 @@ pub struct ErrorAnswer {
     pub call: &'static str,
     /// The HTTP status; 200 for an error inside an answer of `debug_token`.
     pub status: u16,
-    /// `code`; 0 if there is none.
-    pub code: i64,
+    /// `code`, if there is one.
+    pub code: Option<i64>,
     /// `error_subcode`; in answers of `debug_token` `subcode`.
     pub subcode: Option<i64>,
     /// `is_transient`.
     pub transient: bool,
     /// `fbtrace_id`: by this Meta's support finds the call.
     pub trace: Option<String>,
-    /// The call was made with the app's own token: what it says is not about a person's.
+    /// The call used the app's own token, so the error may be about that one and not about the person's.
     pub by_app: bool,
     /// For how long the business or account that was asked about is shut out, as the answer's header says.
     pub shut_out: Option<TimeDelta>,
@@ -104,11 +104,6 @@ impl ErrorAnswer {
     /// Meta's words, for rules to read. They may quote the token, so they must not be shown or logged.
     pub fn message(&self) -> &str {
         &self.message
-    }
-
-    /// `code`, if there is one.
-    pub fn known_code(&self) -> Option<i64> {
-        Some(self.code).filter(|code| *code != 0)
     }
 
     /// Meta's words without what gives access or names anybody: for logs and support.
@@ -133,7 +128,10 @@ impl ErrorAnswer {
 
 impl fmt::Display for ErrorAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.code)?;
+        match self.code {
+            Some(code) => write!(f, "{code}")?,
+            None => f.write_str("without a code")?,
+        }
         if let Some(subcode) = self.subcode {
             write!(f, "/{subcode}")?;
         }
@@ -178,7 +176,7 @@ impl Fields {
         ErrorAnswer {
             call,
             status,
-            code: self.code.unwrap_or(0),
+            code: self.code,
             subcode: self.error_subcode.or(self.subcode),
             transient: self.is_transient,
             trace: self.fbtrace_id.filter(plain),
@@ -198,11 +196,11 @@ mod tests {
         let graph = br#"{"error":{"message":"secret IGAAabc","type":"OAuthException","code":190,"error_subcode":460,
             "is_transient":false,"fbtrace_id":"AbC-1"}}"#;
         let answer = ErrorAnswer::read("me", 400, graph).expect("read");
-        assert_eq!((answer.code, answer.subcode, answer.trace.as_deref()), (190, Some(460), Some("AbC-1")));
+        assert_eq!((answer.code, answer.subcode, answer.trace.as_deref()), (Some(190), Some(460), Some("AbC-1")));
         let instagram =
             br#"{"error_type":"OAuthException","code":"400","error_message":"Matching code was not found"}"#;
         let answer = ErrorAnswer::read("me", 400, instagram).expect("read");
-        assert_eq!((answer.code, answer.message()), (400, "Matching code was not found"));
+        assert_eq!((answer.code, answer.message()), (Some(400), "Matching code was not found"));
     }
 
     #[test]
@@ -233,7 +231,7 @@ mod tests {
             (br#"{"error_type":"OAuthException","error_message":"No code"}"#, 0, "No code"),
         ] {
             let answer = ErrorAnswer::read("me", 400, body).expect("read");
-            assert_eq!((answer.code, answer.message()), (code, message));
+            assert_eq!((answer.code.unwrap_or(0), answer.message()), (code, message));
         }
     }
 
@@ -241,7 +239,7 @@ mod tests {
     fn what_wants_less_says_so_in_either_of_its_codes() {
         let wants_less = |code: i64, message: &str| {
             let body = serde_json::json!({"error": {"message": message, "code": code}}).to_string();
-            MetaError::Answer(ErrorAnswer::read("media", 500, body.as_bytes()).expect("read")).wants_less()
+            MetaError::Answer(Box::new(ErrorAnswer::read("media", 500, body.as_bytes()).expect("read"))).wants_less()
         };
         let words = "Please reduce the amount of data you're asking for, then retry your request";
         assert!(wants_less(1, words) && wants_less(-3, words));
@@ -251,7 +249,7 @@ mod tests {
     #[test]
     fn an_error_shows_neither_a_token_nor_a_strange_trace() {
         let body = br#"{"error":{"message":"Malformed access token IGAAsecret","code":190,"fbtrace_id":"<b>x</b>"}}"#;
-        let error = MetaError::Answer(ErrorAnswer::read("me", 400, body).expect("read"));
+        let error = MetaError::Answer(Box::new(ErrorAnswer::read("me", 400, body).expect("read")));
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("IGAA") && !shown.contains("<b>"), "{shown}");
     }

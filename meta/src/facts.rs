@@ -47,15 +47,6 @@ impl End {
             Self::Untold | Self::Never => None,
         }
     }
-
-    /// What is told of it, in the words of whoever asks; `None`: nothing.
-    pub fn told<T>(self, at: impl FnOnce(DateTime<Utc>) -> T) -> Option<Option<T>> {
-        match self {
-            Self::Untold => None,
-            Self::Never => Some(None),
-            Self::At(end) => Some(Some(at(end))),
-        }
-    }
 }
 
 /// For what a token has a permission.
@@ -115,14 +106,14 @@ impl Business {
         let query = [("input_token", token.expose_secret()), ("access_token", app_token.as_str())];
         let url = below(&self.config.graph_url, &[&self.config.version, "debug_token"]);
         let asked = self.http.send(CALL, self.http.get(url, &query)).await;
-        // Only what stands inside of `data` is about the token that was asked about.
+        // An error outside of `data` may be about the app's own token.
         let Answer { data } = asked.map_err(MetaError::by_app)?;
         let error = data.error.map(|error| error.of(CALL, 200));
-        if let Some(error) = error.filter(|error| error.known_code().is_some()) {
-            return Err(MetaError::Answer(error));
+        if let Some(error) = error.filter(|error| error.code.is_some()) {
+            return Err(MetaError::Answer(Box::new(error)));
         }
         if data.app_id.is_some_and(|app_id| app_id != self.config.app_id) {
-            // As after a change of the app's id: no use to this one.
+            // A token of another app, for instance after the app's id in the settings was changed.
             return Err(MetaError::Invalid);
         }
         if !data.is_valid {

@@ -178,7 +178,7 @@ impl Http {
         // An error is an error whatever the status says.
         if let Some(mut answer) = ErrorAnswer::read(call, status.as_u16(), &body) {
             answer.shut_out = shut_out;
-            return Err(MetaError::Answer(answer));
+            return Err(MetaError::Answer(Box::new(answer)));
         }
         if !status.is_success() {
             return Err(MetaError::Status { call, status: status.as_u16() });

@@ -162,7 +162,7 @@ impl Pages {
         let missing = self.limit.saturating_sub(self.posts.len());
         let mut query = vec![("fields", FIELDS.to_owned()), ("limit", self.at_once(missing).to_string())];
         match &self.next {
-            _ if missing == 0 || self.odd >= ODD_LIMIT => return None,
+            _ if missing == 0 || self.odd >= ODD_LIMIT || self.is_of_another_form() => return None,
             Next::First => {}
             Next::After(cursor) => query.push(("after", cursor.clone())),
             Next::Nothing => return None,
@@ -199,12 +199,16 @@ impl Pages {
         Ok(())
     }
 
+    fn is_of_another_form(&self) -> bool {
+        self.posts.is_empty() && self.odd >= ANOTHER_FORM
+    }
+
     /// What was gathered.
     ///
     /// # Errors
     /// When there were several posts, and none could be read.
     pub(crate) fn into_posts(mut self) -> Result<Vec<Post>, MetaError> {
-        if self.posts.is_empty() && self.odd >= ANOTHER_FORM {
+        if self.is_of_another_form() {
             return Err(MetaError::unreadable(MEDIA, "none of its posts is as documented"));
         }
         self.posts.truncate(self.limit);
@@ -256,6 +260,14 @@ mod tests {
         let mut all = pages();
         all.add(Ok(page(&odd))).expect("read");
         assert!(matches!(all.into_posts(), Err(MetaError::Unreadable { .. })));
+        // However many pages of them Meta gives.
+        let more = r#"{"data":[{"id":"2"}],"paging":{"cursors":{"after":"x"},"next":"y"}}"#;
+        let (mut endless, mut turned) = (pages(), 0);
+        while endless.query().is_some() {
+            endless.add(Ok(serde_json::from_str(more).expect("a page"))).expect("read");
+            turned += 1;
+        }
+        assert_eq!(turned, ANOTHER_FORM);
     }
 
     #[test]

@@ -196,6 +196,8 @@ impl Business {
                     limit /= 2;
                     continue;
                 }
+                // What was listed until then counts.
+                Err(_) if !all.is_empty() => return Ok((all, Rest::Later)),
                 list => list?,
             };
             let nothing_new = list.data.is_empty();

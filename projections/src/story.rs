@@ -186,8 +186,8 @@ fn token_words(event: &TokenEvent) -> String {
         TokenEvent::RenewalFailing { since, .. } => {
             format!("The session can't be extended: since {}, several times.", since.format("%Y-%m-%d %H:%M UTC"))
         }
-        TokenEvent::DeadlinesMoved { .. } => "Meta says that the session ends otherwise than was known.".to_owned(),
-        TokenEvent::DataAccessMoved { .. } => "Meta says that data access ends otherwise than was known.".to_owned(),
+        TokenEvent::DeadlinesMoved { .. } => "Meta gave new end dates for the token.".to_owned(),
+        TokenEvent::DataAccessMoved { .. } => "Meta gave a new end date for data access.".to_owned(),
         TokenEvent::Expired { reason: Reason::PasswordChanged, evidence: Some(evidence), .. }
             if evidence.certainty == Certainty::Likely =>
         {

@@ -74,34 +74,27 @@ fn try_again(until: Option<DateTime<Utc>>) -> String {
 
 /// What is said of a login's Pages that could not be read; nothing of none.
 pub(super) fn left_out(pages: &[LeftOut]) -> String {
-    // The names of those left out for a reason, and whether there are some that nothing names.
-    let of = |why| {
-        let (named, nameless): (Vec<_>, Vec<_>) = pages
-            .iter()
-            .filter(|page| page.why == why)
-            .map(|page| page.page.clone())
-            .partition(|name| !name.is_empty());
-        (named, !nameless.is_empty())
-    };
-    let [refused, unticked, later, more] = [Why::Refused, Why::Unticked, Why::Later, Why::TooMany].map(of);
+    let of = |why| pages.iter().filter(move |page| page.why == why);
+    let names = |why| of(why).filter_map(|page| page.page.clone()).collect::<Vec<_>>();
+    let has_nameless = |why| of(why).any(|page| page.page.is_none());
     let mut sentences = Vec::new();
-    if !refused.0.is_empty() {
-        sentences.push(format!("Meta does not let us read the Page {}.", list(&refused.0)));
+    if let refused @ [_, ..] = &*names(Why::Refused) {
+        sentences.push(format!("Meta does not let us read the Page {}.", list(refused)));
     }
-    if refused.1 {
-        sentences.push("Meta does not let us read an account that was ticked.".to_owned());
+    if has_nameless(Why::Refused) {
+        sentences.push("Meta refuses access to an account that you selected.".to_owned());
     }
-    if !unticked.0.is_empty() {
-        sentences.push(format!("The Page {} was not ticked in the login.", list(&unticked.0)));
+    if let unticked @ [_, ..] = &*names(Why::Unticked) {
+        sentences.push(format!("The Page {} was not ticked in the login.", list(unticked)));
     }
-    if !later.0.is_empty() {
+    if let later @ [_, ..] = &*names(Why::Later) {
+        sentences.push(format!("Meta could not tell us about the Page {} just now: log in again later.", list(later)));
+    }
+    if has_nameless(Why::Later) {
         sentences
-            .push(format!("Meta could not tell us about the Page {} just now: log in again later.", list(&later.0)));
+            .push("Meta could not list all of your Pages just now. Log in again later to see the others.".to_owned());
     }
-    if later.1 {
-        sentences.push("Meta could not tell us about all Pages just now: log in again later.".to_owned());
-    }
-    if more != (Vec::new(), false) {
+    if of(Why::TooMany).next().is_some() {
         sentences.push("There are more Pages than we read in one login: tick fewer of them.".to_owned());
     }
     sentences.join(" ")

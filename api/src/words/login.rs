@@ -1,6 +1,6 @@
 //! How what came of a login is told.
 
-use commands::{Outcome, callback::Refusal};
+use commands::{Outcome, callback::Refusal, outcome::Why};
 
 use super::{
     button,
@@ -62,7 +62,7 @@ pub fn outcome(outcome: &Outcome) -> Telling {
         }
         Outcome::CodeRefused => said(
             "Meta did not accept the login",
-            &["Nothing was changed. This happens when a login took too long or a page was opened twice. Try again."],
+            &["Nothing was changed. Try again. A login also fails when it took too long or its page was opened twice."],
         ),
         Outcome::ActivityOff => said(
             "Your activity off Meta technologies is turned off",
@@ -87,7 +87,8 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             "Our app is not set up correctly at Meta",
             &[
                 "That is ours to mend, not yours: tell us, with the reference below. Nothing was changed.",
-                "For the operator: Meta refuses the app's id, its secret or the redirect address. Instagram Login has an id and a \
+                "For the operator: Meta refuses the app, its id, its secret, the redirect address or the permissions that it \
+                 asks for. Instagram Login has an id and a \
                  secret of its own, which are not those of the Facebook app; `relight doctor` checks them.",
             ],
         ),
@@ -97,6 +98,10 @@ pub fn outcome(outcome: &Outcome) -> Telling {
                 "Facebook ended the login with an error of its own. Nothing was changed. Try again in some minutes.",
                 "If it goes on: for the operator, the app may be in development mode, or its login switched off at Meta.",
             ],
+        ),
+        Outcome::PagesRefused { pages } if pages.iter().all(|page| page.why == Why::TooMany) => said(
+            "There are too many Pages",
+            &[&format!("{} Nothing was changed.", left_out(pages)), "Try again, and tick only those that you need."],
         ),
         Outcome::PagesRefused { pages } => said(
             "Meta does not let us read your Pages",
@@ -115,10 +120,10 @@ pub fn outcome(outcome: &Outcome) -> Telling {
             &["We were restarted just as you came back. Nothing was changed. Try again."],
         ),
         Outcome::CheckWaits => said(
-            "Something waits for you at Facebook or Instagram",
+            "Facebook or Instagram needs you to confirm something",
             &[
-                "Meta lets no service read your posts before you have confirmed it. Nothing was changed here.",
-                "Open the app, or facebook.com or instagram.com, log in there, and do what it asks for. Then try again.",
+                "Until then no service can read your posts. Nothing was changed here.",
+                "Open the app, or log in at facebook.com or instagram.com, and follow the instructions. Then try again.",
             ],
         ),
         Outcome::PermissionMissing { missing } if missing.is_empty() => said(

@@ -7,7 +7,7 @@ use commands::{
     notices::outbox::REST,
     report_failure::Failed,
 };
-use domain::{AccountId, UserId, Verdict, schedule::backoff};
+use domain::{AccountId, UserId, Verdict, failure::APP_TOKEN_REFUSED, schedule::backoff};
 use engine::{StoreError, jobs::End};
 use projections::{
     accounts::{self, Viewer},
@@ -105,7 +105,9 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
             unclear(app, job, words).await
         }
         // Others have just worked: it is a matter of this token, if it goes on.
-        Verdict::AppRefused if others_work(app, job.account).await? => held_for_a_day(app, job, usual, words).await,
+        Verdict::AppRefused if *row != APP_TOKEN_REFUSED && others_work(app, job.account).await? => {
+            held_for_a_day(app, job, usual, words).await
+        }
         // Nobody else can show that the app works.
         Verdict::AppRefused | Verdict::AppOrAccount(_) => {
             app_refused(app, job, &failed).await?;

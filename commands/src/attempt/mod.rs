@@ -27,7 +27,7 @@ pub const CHOICE: TimeDelta = TimeDelta::minutes(10);
 /// How long after the login's beginning a grant waits at most, where Meta's limit of calls lets no one ask sooner.
 const LIMITED: TimeDelta = TimeDelta::hours(3);
 /// After this a callback that was begun has been interrupted: every call to Meta has timed out by then, those of the login
-/// itself (a minute and a half at most) and four rounds of a minute that ask about its accounts.
+/// itself (a minute and a half, and a minute for its Pages) and four rounds of a minute that ask about its accounts.
 const INTERRUPTED: TimeDelta = TimeDelta::minutes(8);
 
 /// Why somebody goes to the login.

@@ -89,15 +89,15 @@ impl Commands {
             Connection::Business => What::Grant,
         };
         let meant = of_person(self.store.database(), connection, &signed.user_id).await?;
-        let code = self.erase(&meant, what, (AskedBy::Meta, signed.issued_at), context).await?;
-        // Their other logins, whatever came of them. What was granted later is another matter.
-        sql("DELETE FROM attempts WHERE connection = $1 AND grantor_id = $2 AND finished_at <= $3")
+        let erased = self.erase(&meant, what, (AskedBy::Meta, signed.issued_at), context).await;
+        // The person's other logins until then, whatever came of them, also where an account can't be erased yet.
+        sql("DELETE FROM attempts WHERE connection = $1 AND grantor_id = $2 AND claimed_at <= $3")
             .bind(connection.name())
             .bind(&signed.user_id)
             .bind(signed.issued_at)
             .execute(self.store.database())
             .await?;
-        Ok(code)
+        erased
     }
 
     /// Erases an account with all its users' access to it.

@@ -7,7 +7,7 @@
 mod refusals;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{AccountId, Connection, UserId};
+use domain::{AccountId, Connection, UserId, failure::APP_TOKEN_REFUSED};
 use engine::{StoreError, jobs, sql};
 
 pub use refusals::{Guard, Others};
@@ -22,9 +22,6 @@ use crate::{
 
 /// While an incident is open: how far calls are apart that nobody waits for.
 pub(crate) const PROBE_EVERY: TimeDelta = TimeDelta::seconds(20);
-
-/// The row of the table of answers that is about the app's own token, with which no post is read.
-const APP_TOKEN: &str = "app_token_refused";
 
 const COLUMNS: &str = "id, connection, opened_at, accounts, called, cause, words, closed_at, outcome";
 
@@ -192,7 +189,7 @@ impl Commands {
     /// A call by the app's own token worked: an incident because of that is over.
     pub(crate) async fn app_token_works(&self, connection: Connection) -> Result<(), Error> {
         match self.open_incident(connection).await? {
-            Some(incident) if incident.cause.as_deref() == Some(APP_TOKEN) => {
+            Some(incident) if incident.cause.as_deref() == Some(APP_TOKEN_REFUSED) => {
                 self.close_incident(&incident.id, Close::Worked, None).await
             }
             _ => Ok(()),

@@ -169,10 +169,11 @@ impl Commands {
         for news in news {
             let link = LinkId::new(new_id()).to_string();
             let days = i64::from(news.days_left.unwrap_or_default());
-            // A deadline that moved a little is another cause, and the same reminder: once in so many days.
+            // A deadline that moved is a new cause, but the same reminder: it is sent once in as many days.
             sql("INSERT INTO notices (id, mail_id, account_id, user_id, kind, cause, days_left, created_at) \
                  SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE $7 = 0 OR NOT EXISTS (SELECT 1 FROM notices \
-                 WHERE account_id = $3 AND user_id = $4 AND kind = $5 AND days_left = $7 AND created_at > $9) \
+                 WHERE account_id = $3 AND user_id = $4 AND kind = $5 AND days_left = $7 AND created_at > $9 \
+                 AND (sent_at IS NOT NULL OR mail_id IN (SELECT id FROM mails WHERE ended_at IS NULL))) \
                  ON CONFLICT DO NOTHING")
             .bind(&link)
             .bind(&mail)

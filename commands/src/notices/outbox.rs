@@ -164,9 +164,8 @@ impl Commands {
 
     /// Whether something newer happened to the account's token, which is told instead.
     async fn happened_since(&self, news: &News) -> Result<bool, Error> {
-        // What changes nothing of whether it works.
-        let except = ["Renewed", "DeadlinesMoved", "DataAccessMoved", "RefreshDeclined"];
-        Ok(self.store.happened_after(("token", &news.account.to_string()), news.cause, &except).await?)
+        let except = &TokenEvent::WORKS_AS_BEFORE;
+        Ok(self.store.happened_after(("token", &news.account.to_string()), news.cause, except).await?)
     }
 
     /// The mail server took it: who was told what goes into the journal, and the mail is over, in one commit.

@@ -60,7 +60,7 @@ pub fn exchange_failure(answer: &Answer<'_>) -> ExchangeFailure {
     let says = |(words, _): &&(&[&str], ExchangeFailure)| words.iter().any(|words| message.contains(words));
     match ROWS.iter().find(says) {
         Some((_, failure)) => *failure,
-        None if verdict.is_for_now() => ExchangeFailure::Meta,
+        None if verdict.is_temporary() => ExchangeFailure::Meta,
         None if matches!(verdict, Verdict::AppRefused) => ExchangeFailure::App,
         None if matches!(verdict, Verdict::AppOrAccount(_)) => ExchangeFailure::NoAccess,
         None => ExchangeFailure::Code,

@@ -8,7 +8,7 @@ mod rows;
 mod verdict;
 
 pub use exchange::{ExchangeFailure, exchange_failure};
-pub use rows::{ROWS, Row, Sign};
+pub use rows::{APP_TOKEN_REFUSED, ROWS, Row, Sign};
 pub use verdict::{Certainty, Scope, Verdict};
 
 use chrono::{DateTime, Utc};
@@ -41,7 +41,7 @@ pub struct Answer<'a> {
     pub subcode: Option<i64>,
     /// `error.is_transient`.
     pub transient: bool,
-    /// It was asked with the app's own token: what it says is not about a person's.
+    /// The call used the app's own token, so the error may be about that one and not about the person's.
     pub by_app: bool,
     /// `error.message`.
     pub message: &'a str,

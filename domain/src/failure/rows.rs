@@ -88,14 +88,17 @@ impl Row {
     }
 }
 
+/// The row about the app's own token, which reads no posts: only a call with that token shows that it works again.
+pub const APP_TOKEN_REFUSED: &str = "app_token_refused";
+
 /// One code.
 macro_rules! code {
     ($($code:expr),+) => { &[$(($code, $code)),+] };
 }
 
 const SESSION: &[(i64, i64)] = code!(190, 102);
-/// All but what passes, and blocks.
-const NOT_FOR_NOW: &[(i64, i64)] = &[(3, 340), (342, 367), (369, i64::MAX)];
+/// Every code from 3 on, except 341 and 368 (blocks).
+const NOT_TEMPORARY: &[(i64, i64)] = &[(3, 340), (342, 367), (369, i64::MAX)];
 
 /// The rows, in their order.
 #[rustfmt::skip]
@@ -161,7 +164,7 @@ pub static ROWS: &[Row] = &[
     row("other_apps_token", code!(100), Unclear(Unknown), "P").says(&["did not match the viewing app"]),
 
     // About the app's own token, where nothing says that it is about a person's.
-    row("app_token_refused", NOT_FOR_NOW, AppRefused, "P").marked(Sign::AppToken),
+    row(APP_TOKEN_REFUSED, NOT_TEMPORARY, AppRefused, "P").marked(Sign::AppToken),
 
     row("token_unparsable", SESSION, Alarm, "P").says(&["cannot parse access token", "malformed"]),
     row("token_refused", SESSION, Unclear(Unknown), "G"),

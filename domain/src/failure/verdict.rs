@@ -89,7 +89,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the token may be what is wrong. Where another call shows that it works, it isn't.
+    /// Whether another call must show that the token works before it is known that the failure is no matter of the token.
     pub const fn may_mean_the_token(self) -> bool {
         matches!(
             self,
@@ -112,8 +112,8 @@ impl Verdict {
         matches!(self, Self::AppThrottled | Self::AccountThrottled | Self::UseCaseThrottled)
     }
 
-    /// Whether it is over some time: the same may be answered otherwise later.
-    pub const fn is_for_now(self) -> bool {
+    /// Whether it passes: the same call may succeed later.
+    pub const fn is_temporary(self) -> bool {
         self.is_limit() || matches!(self, Self::Passing | Self::TooMuch | Self::Blocked)
     }
 

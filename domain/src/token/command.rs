@@ -5,8 +5,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AttemptId, Connection, DataAccess, Evidence, Reason, TokenId};
 
-/// When something ends, as Meta tells it: `Some(None)`: never; `None`: it doesn't tell.
-pub type Told<T> = Option<Option<T>>;
+/// A deadline as Meta tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told<T> {
+    /// It isn't told.
+    Nothing,
+    /// There is none.
+    Never,
+    /// It is this one.
+    At(T),
+}
+
+impl<T> Told<T> {
+    /// The deadline; what isn't told goes on as it was known.
+    pub fn or_known(self, known: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => known,
+            Self::Never => None,
+            Self::At(end) => Some(end),
+        }
+    }
+}
 
 /// What can be asked of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]

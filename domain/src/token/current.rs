@@ -120,9 +120,15 @@ fn differs(known: Option<DateTime<Utc>>, told: Option<DateTime<Utc>>) -> bool {
     }
 }
 
+/// Whether a deadline has moved, or was over and isn't any more, however little it moved.
+fn moved(known: Option<DateTime<Utc>>, told: Option<DateTime<Utc>>, at: DateTime<Utc>) -> bool {
+    let is_over = |end: Option<DateTime<Utc>>| end.is_some_and(|end| end <= at);
+    differs(known, told) || (is_over(known) && !is_over(told))
+}
+
 impl Current {
-    /// What follows from Meta's word on when the token ends. What isn't told goes on as it was known.
-    pub(super) fn moved(
+    /// What follows from when Meta says that the token ends.
+    pub(super) fn told(
         self,
         session_ends: Told<DateTime<Utc>>,
         data_access: Told<DataAccess>,
@@ -130,23 +136,22 @@ impl Current {
     ) -> Option<TokenEvent> {
         let (token, at) = (self.id, evidence.at);
         let told = Self {
-            expires_at: session_ends.unwrap_or(self.expires_at),
-            data_access: data_access.unwrap_or(self.data_access),
+            expires_at: session_ends.or_known(self.expires_at),
+            data_access: data_access.or_known(self.data_access),
             ..self
         };
+        let Self { expires_at, data_access, .. } = told;
         let is_estimated = |current: &Self| current.data_access.is_some_and(|end| end.estimated);
         let ends = |current: &Self| current.data_access.map(|end| end.ends_at);
-        let session = differs(self.expires_at, told.expires_at);
-        let data_access = differs(ends(&self), ends(&told)) || is_estimated(&self) != is_estimated(&told);
-        match self.ran_out(at) {
-            // Of one whose time is over it only matters whether it goes on.
-            Some(_) if told.ran_out(at).is_some() => None,
-            ended if ended.is_some() || session => {
-                let Self { expires_at, data_access, .. } = told;
-                Some(TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence })
-            }
-            _ if data_access => Some(TokenEvent::DataAccessMoved { token, data_access: told.data_access, evidence }),
-            _ => None,
+        if self.ran_out(at).is_some() && told.ran_out(at).is_some() {
+            // Time says the same.
+            None
+        } else if moved(self.expires_at, expires_at, at) {
+            Some(TokenEvent::DeadlinesMoved { token, expires_at, data_access, evidence })
+        } else if moved(ends(&self), ends(&told), at) || is_estimated(&self) != is_estimated(&told) {
+            Some(TokenEvent::DataAccessMoved { token, data_access, evidence })
+        } else {
+            None
         }
     }
 }

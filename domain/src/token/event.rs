@@ -45,7 +45,7 @@ pub enum TokenEvent {
         /// When Meta confirmed that the token works, and by which call.
         evidence: Evidence,
     },
-    /// Meta says that the session ends otherwise than was known, and when data access does.
+    /// Meta gives another end of the session than was known; `data_access` is as given with it.
     DeadlinesMoved {
         /// Which one.
         token: TokenId,
@@ -56,7 +56,8 @@ pub enum TokenEvent {
         /// When Meta said so, and by which call.
         evidence: Evidence,
     },
-    /// Meta says that data access ends otherwise than was known, and the session as it was: the person logged in elsewhere.
+    /// Meta gives another end of data access than was known, as after a login of the same person for another account. The
+    /// session ends as it did.
     DataAccessMoved {
         /// Which one.
         token: TokenId,
@@ -136,6 +137,8 @@ impl TokenEvent {
         "Expired",
         "Revoked",
     ];
+    /// Those that change nothing of whether the token works.
+    pub const WORKS_AS_BEFORE: [&'static str; 4] = ["Renewed", "RefreshDeclined", "DeadlinesMoved", "DataAccessMoved"];
 }
 
 impl DomainEvent for TokenEvent {

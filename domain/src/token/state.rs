@@ -117,7 +117,7 @@ impl Token {
             },
             TokenCommand::RecordDeadlines { token, session_ends, data_access, evidence } => match self.active() {
                 Some(current) if current.id == token => {
-                    current.moved(session_ends, data_access, evidence).into_iter().collect()
+                    current.told(session_ends, data_access, evidence).into_iter().collect()
                 }
                 _ => vec![],
             },

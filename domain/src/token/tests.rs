@@ -154,7 +154,7 @@ fn what_meta_says_of_a_token_moves_its_deadlines() {
         data_access,
         evidence: check(now),
     };
-    let session = |now, end| said(now, Some(Some(end)), Some(None));
+    let session = |now, end| said(now, Told::At(end), Told::Never);
     let moved = |now, end| TokenEvent::DeadlinesMoved {
         token: token(1),
         expires_at: Some(end),
@@ -168,22 +168,27 @@ fn what_meta_says_of_a_token_moves_its_deadlines() {
     }
     // Not where that is much the same, nor where Meta says what time says already, or nothing; nor of a token that is gone.
     let minutes = TimeDelta::minutes;
-    given(said(at(20), Some(Some(at(60) + minutes(59))), None), vec![]);
-    given(said(at(20), Some(Some(at(60) - minutes(59))), None), vec![]);
+    given(said(at(20), Told::At(at(60) + minutes(59)), Told::Nothing), vec![]);
+    given(said(at(20), Told::At(at(60) - minutes(59)), Told::Nothing), vec![]);
     given(session(at(61), at(61)), vec![]);
-    given(said(at(20), None, None), vec![]);
+    given(said(at(20), Told::Nothing, Told::Nothing), vec![]);
     Tokens::with(()).given(vec![issued(1, 0), expired(1)]).when(session(at(61), at(100))).then_expect_events(vec![]);
     // Data access alone leaves the session as it is.
-    let ends = |day, estimated| Some(DataAccess { ends_at: at(day), estimated });
-    let access = |now, data_access| TokenEvent::DataAccessMoved { token: token(1), data_access, evidence: check(now) };
-    given(said(at(20), None, Some(ends(90, false))), vec![]);
-    given(said(at(20), None, Some(ends(95, false))), vec![access(at(20), ends(95, false))]);
-    given(said(at(20), Some(Some(at(60))), Some(ends(80, false))), vec![access(at(20), ends(80, false))]);
+    let ends = |day, estimated| DataAccess { ends_at: at(day), estimated };
+    let access =
+        |now, end| TokenEvent::DataAccessMoved { token: token(1), data_access: Some(end), evidence: check(now) };
+    given(said(at(20), Told::Nothing, Told::At(ends(90, false))), vec![]);
+    given(said(at(20), Told::Nothing, Told::At(ends(95, false))), vec![access(at(20), ends(95, false))]);
+    given(said(at(20), Told::At(at(60)), Told::At(ends(80, false))), vec![access(at(20), ends(80, false))]);
     let known = vec![issued(1, 0), access(at(20), ends(90, true))];
-    let told = said(at(21), None, Some(ends(90, false)));
+    let told = said(at(21), Told::Nothing, Told::At(ends(90, false)));
     let then = vec![access(at(21), ends(90, false))];
     Tokens::with(()).given(known.clone()).when(told).then_expect_events(then);
-    Tokens::with(()).given(known).when(said(at(21), None, None)).then_expect_events(vec![]);
+    Tokens::with(()).given(known).when(said(at(21), Told::Nothing, Told::Nothing)).then_expect_events(vec![]);
+    // Data access that was over and isn't any more, with the session as it was.
+    let known = vec![issued(1, 0), access(at(20), ends(30, false))];
+    let told = said(at(31), Told::At(at(60)), Told::At(ends(120, false)));
+    Tokens::with(()).given(known).when(told).then_expect_events(vec![access(at(31), ends(120, false))]);
     let expire = |now| TokenCommand::Expire { at: now };
     let end = TokenEvent::Expired { token: token(1), reason: Reason::Lifetime, evidence: None };
     let known = vec![issued(1, 0), moved(at(61), at(100))];

@@ -34,7 +34,8 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn apply(&mut self, entry: &Entry, event: &TokenEvent, schedule: &Schedule) {
         match event {
-            TokenEvent::Issued { grant, .. } => self.begin(entry, of(grant), schedule),
+            // The first token, or the first after one that was destroyed with its jobs: there is nothing to cancel.
+            TokenEvent::Issued { grant, .. } => self.schedule(entry, of(grant), schedule),
             TokenEvent::Refreshed { grant, .. } => {
                 self.begin(entry, of(grant), schedule);
                 self.set(Kind::Notify, Some(entry.at + GATHER), entry);
@@ -50,8 +51,8 @@ impl Timers {
                 self.set(Kind::Renew, schedule.renewal_of_older(account, entry.at, *expires_at), entry);
                 self.set(Kind::Remind, Some(entry.at), entry);
             }
-            // The session's renewal goes on as it was. When it expires is seen when it would have, or now: who looks then knows
-            // both clocks; who reminds does, too.
+            // The renewal stays as it is. Expiry and reminder are due now: their workers read both deadlines and schedule the
+            // next time.
             TokenEvent::DataAccessMoved { .. } => {
                 self.set(Kind::Expire, Some(entry.at), entry);
                 self.set(Kind::Remind, Some(entry.at), entry);
@@ -82,6 +83,10 @@ impl Timers {
     /// `begins`: since when the token works, and when its session and data access end.
     fn begin(&mut self, entry: &Entry, begins: Begins, schedule: &Schedule) {
         self.end();
+        self.schedule(entry, begins, schedule);
+    }
+
+    fn schedule(&mut self, entry: &Entry, begins: Begins, schedule: &Schedule) {
         let (since, expires_at, data_access) = begins;
         let Ok(account) = account(&entry.aggregate_id) else { return };
         self.set(Kind::Expire, runs_out_at(expires_at, data_access), entry);

@@ -247,8 +247,8 @@ on_both_engines! {
         let path = Some("/debug_token".to_owned());
         relight.act(Action::Answer { status: 200, body, calls: None, holder: None, path });
         // Ours says that data access has ended; Meta gives the posts, and says nothing of it.
-        for _ in 0..31 {
-            relight.pass(TimeDelta::days(3));
+        for _ in 0..12 {
+            relight.pass(TimeDelta::days(8));
             relight.settled().await;
         }
         let events = relight.events(&account).await;

@@ -32,7 +32,7 @@ fn facts(relight: &Relight, holder: &str, fields: &Value) -> Value {
 }
 
 on_both_engines! {
-    async fn what_a_call_of_a_login_meets_is_told_as_what_it_is(engine: Engine) {
+    async fn each_error_during_a_login_has_its_code(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         for (path, message, code, subcode, words) in [
@@ -58,7 +58,7 @@ on_both_engines! {
         assert!(relight.accounts().await.is_empty());
     }
 
-    async fn an_error_that_meta_sends_back_with_the_browser_is_told_as_what_it_is(engine: Engine) {
+    async fn each_error_in_the_redirect_has_its_code(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         for (query, code) in [
@@ -80,7 +80,7 @@ on_both_engines! {
         }
     }
 
-    async fn what_an_exchange_leaves_out_keeps_nobody_from_connecting(engine: Engine) {
+    async fn a_login_connects_without_permissions_or_deadlines_in_the_answers(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let key = relight.api_key(Role::Service).await;
@@ -146,11 +146,14 @@ on_both_engines! {
         relight.act(answer("", &format!("/{}", pages[0].id), 500, passing));
         let meant = pages[0].account.clone().expect("linked");
         let name = relight.sandbox.world().accounts[&meant].username.clone();
+        let mut found = None;
         for account in relight.accounts().await {
             if relight.username(&account).await == name {
-                owner.result(&format!("/accounts/{account}/refresh"), &[], &Consent::of(holder.clone())).await.says("1067");
+                found = Some(account);
             }
         }
+        let button = format!("/accounts/{}/refresh", found.expect("the account of that Page"));
+        owner.result(&button, &[], &Consent::of(holder.clone())).await.says("1067");
     }
 
     async fn accounts_are_reached_whose_name_or_page_the_list_leaves_out(engine: Engine) {
@@ -176,7 +179,7 @@ on_both_engines! {
         until("Ken's", async || relight.accounts().await.len() == pages.len() + 1).await;
     }
 
-    async fn the_lists_of_businesses_and_pages_are_turned_to_their_end(engine: Engine) {
+    async fn lists_of_businesses_and_pages_are_read_to_the_last_page(engine: Engine) {
         let relight = Relight::start_with(engine, |config| {
             config.facebook.extra_permissions = vec!["business_management".to_owned()];
         }).await;
@@ -226,7 +229,7 @@ on_both_engines! {
         }
     }
 
-    async fn an_odd_newest_post_keeps_nobody_from_connecting(engine: Engine) {
+    async fn an_unreadable_newest_post_does_not_prevent_connecting(engine: Engine) {
         let relight = Relight::start(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         relight.act(answer("", "/media", 200, json!({"data": [{"id": "1", "media_type": "IMAGE"}]})));
@@ -247,7 +250,7 @@ on_both_engines! {
         relight.act(answer("", "/900100/", 500, error("An unknown error occurred", 2, None)));
         relight.act(answer("", "/me/accounts", 200, json!({ "data": &pages[..1] })));
         let path = owner.log_in("/connect/business", &[], &Consent::of(holder)).await.expect("a result");
-        owner.until(&path, "Meta could not tell us about all Pages just now").await;
+        owner.until(&path, "Meta could not list all of your Pages just now").await;
         // Where nothing is reached at all, it is not the person who ticked too little.
         relight.act(Action::StopFailing);
         relight.act(answer("", "/debug_token", 200, facts(&relight, "1", &scopes)));

@@ -110,7 +110,7 @@ on_both_engines! {
         ann.open("/accounts").await;
     }
 
-    async fn whoever_removed_the_app_is_expired_on_all_accounts_but_the_one_that_cannot_be_read(engine: Engine) {
+    async fn a_deauthorization_reaches_all_accounts_but_the_unreadable_one(engine: Engine) {
         let relight = Relight::start(engine).await;
         let ann = relight.signed_in("ann@example.com", Role::Owner).await;
         let person = relight.holder("Mia Berg");

@@ -1,6 +1,7 @@
 //! Whatever Meta answers, a call ends with a value that the program can hold, or with an error that it can judge.
 
 use chrono::{DateTime, Datelike, Utc};
+use commands::pages::WITHIN;
 use domain::failure;
 use meta::{End, Granted, LongToken, MetaError, Post, Target, TokenFacts};
 use proptest::prelude::*;
@@ -110,8 +111,9 @@ async fn made(Clients { consumer, business, .. }: &Clients, call: Call) -> Resul
                 granted: granted.to_vec(),
                 user_id: None,
             };
-            let reached = commands::pages::reached(business, &token, &facts).await?;
-            let left_out = reached.left_out.into_iter().map(|left_out| left_out.page);
+            let reached =
+                commands::pages::reached(business, &token, &facts, tokio::time::Instant::now() + WITHIN).await?;
+            let left_out = reached.left_out.into_iter().filter_map(|left_out| left_out.page);
             let accounts = reached.accounts.into_iter().flat_map(|account| [account.instagram_id, account.username]);
             Value::of_texts(accounts.chain(reached.without_account).chain(left_out))
         }
@@ -128,7 +130,7 @@ fn judged(error: &MetaError) -> Held {
     prop_assert!(!message.contains('\0'));
     let judge = failure::judge(&failure::Answer {
         status: error.status(),
-        code: answer.and_then(meta::ErrorAnswer::known_code),
+        code: answer.and_then(|answer| answer.code),
         subcode: answer.and_then(|answer| answer.subcode),
         by_app: answer.is_some_and(|answer| answer.by_app),
         transient: answer.is_some_and(|answer| answer.transient),

@@ -303,6 +303,13 @@ mod tests {
     }
 
     #[test]
+    fn no_header_pauses_an_account_for_longer_than_a_day() {
+        let fixture = Fixture::new();
+        let usage = r#"{"178":[{"call_count":0,"estimated_time_to_regain_access":99999999999}]}"#;
+        assert_eq!(fixture.read("x-business-use-case-usage", usage), Some(TimeDelta::days(1)));
+    }
+
+    #[test]
     fn an_account_waits_for_the_longest_of_its_limits() {
         let fixture = Fixture::new();
         let regained = |minutes| format!(r#"[{{"call_count":100,"estimated_time_to_regain_access":{minutes}}}]"#);

@@ -9,6 +9,8 @@ pub const SLOWER_FROM: f64 = 75.0;
 pub const RESERVED_FROM: f64 = 95.0;
 /// At a hundred percent, without a word on how long: long enough that a rolling hour has moved on.
 const PAUSE: TimeDelta = TimeDelta::minutes(15);
+/// The longest that a header is believed, in minutes: an odd one keeps no account from its daily check.
+const REGAINED_WITHIN: f64 = 1_440.0;
 /// What is used falls out of the rolling hour.
 pub(crate) const WINDOW: TimeDelta = TimeDelta::hours(1);
 
@@ -43,8 +45,8 @@ impl Percents {
     }
 
     pub(crate) fn shut_out_for(&self) -> Option<TimeDelta> {
-        #[expect(clippy::cast_possible_truncation, reason = "minutes, bounded by a week")]
-        let minutes = self.estimated_time_to_regain_access.clamp(0.0, 7.0 * 1_440.0).ceil() as i64;
+        #[expect(clippy::cast_possible_truncation, reason = "minutes, bounded by a day")]
+        let minutes = self.estimated_time_to_regain_access.clamp(0.0, REGAINED_WITHIN).ceil() as i64;
         (minutes > 0).then(|| TimeDelta::minutes(minutes))
     }
 }

@@ -1,5 +1,7 @@
 //! `relight erase`.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, bail};
 use commands::{Clock, Context, erase};
 use domain::{AccountId, Actor};
@@ -56,7 +58,8 @@ pub(super) async fn run(config: Config, options: Options) -> Result<()> {
         }
     }
     if options.scrub {
-        database.scrub(&erase::tables().collect::<Vec<_>>()).await?;
+        let tables: BTreeSet<_> = erase::tables().chain(sign_in::erase::tables()).collect();
+        database.scrub(&tables.into_iter().collect::<Vec<_>>()).await?;
         say!("What was erased is out of the database's files. Its WAL archives and backups keep it until they end.");
     }
     database.close().await;

@@ -5,6 +5,7 @@ pub mod body;
 pub mod data;
 pub mod events;
 pub mod idempotency;
+pub mod members;
 pub mod names;
 pub mod position;
 pub mod webhooks;

@@ -10,12 +10,13 @@ use axum::{
 use chrono::{DateTime, Utc};
 use engine::sql;
 use serde::Serialize;
+use tower_sessions::Session;
 
 use super::{Me, render};
 use crate::{
     app::App,
     error::Error,
-    sign_in::{Guarded, signed_in::SignedIn},
+    sign_in::{Guarded, flash, signed_in::SignedIn},
 };
 
 #[derive(Template)]
@@ -23,17 +24,24 @@ use crate::{
 struct DataPage {
     me: Me,
     csrf: String,
+    said: Option<String>,
     /// What, and for how long.
     kept: Vec<(&'static str, String)>,
 }
 
 /// `GET /data`.
-pub async fn page(State(app): State<App>, SignedIn(user): SignedIn, Guarded(csrf): Guarded) -> Result<Response, Error> {
+pub async fn page(
+    State(app): State<App>,
+    SignedIn(user): SignedIn,
+    Guarded(csrf): Guarded,
+    session: Session,
+) -> Result<Response, Error> {
     let kept = &app.config.retention;
     let days = |days: u32| if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
     render(&DataPage {
         me: Me::from(&user),
         csrf,
+        said: flash::said(&session).await?,
         kept: vec![
             ("The access token, sealed", "until the account is disconnected or erased".to_owned()),
             ("The account's name and picture addresses, and its latest posts", "as long as the account".to_owned()),

@@ -11,6 +11,7 @@ pub mod clocks;
 pub mod connect;
 pub mod data;
 pub mod erase;
+pub mod erase_member;
 pub mod history;
 pub mod invitations;
 pub mod link;

@@ -222,11 +222,14 @@ fn budgets(app: &App, connection: Connection, now: DateTime<Utc>) -> Vec<BudgetR
 
 fn incident_row(incident: Incident, now: DateTime<Utc>) -> IncidentRow {
     let moment = |at| Moment { at, now }.to_string();
-    let hit = match &incident.words {
-        // Meta's words go into a page.
-        Some(words) => escape(words, Html).map_or_else(|_| String::new(), |words| words.to_string()),
-        None => {
-            format!("Meta refused the tokens of {} of {} accounts that were called", incident.accounts, incident.called)
+    // Meta's words go into a page.
+    let said = incident.words.as_ref().and_then(|words| Some(escape(words, Html).ok()?.to_string()));
+    let hit = match (incident.cause.is_some(), said) {
+        (true, Some(said)) => said,
+        (_, said) => {
+            let Incident { accounts, called, .. } = &incident;
+            let said = said.map_or_else(String::new, |said| format!(". The last time: {said}"));
+            format!("Meta refused the tokens of {accounts} of {called} accounts that were called{said}")
         }
     };
     let words = match (incident.closed_at, incident.outcome.as_deref()) {

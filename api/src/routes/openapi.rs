@@ -45,6 +45,7 @@ use crate::{
     tags(
         (name = "accounts", description = "Connected Instagram accounts."),
         (name = "widgets", description = "Embeds that show an account's posts."),
+        (name = "members", description = "People who sign in."),
         (name = "events", description = "The journal, an account's history, and the job queue."),
         (name = "webhooks", description = "Endpoints that are notified, and what was delivered.")
     )

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     json, meta_calls,
     pages::{
-        account, account_actions as act, accounts, assets, attempt, attempt_actions, connect, data, erase, invitations,
-        link, live, login, oauth, operations, settings, staff, token, webhooks, widget,
+        account, account_actions as act, accounts, assets, attempt, attempt_actions, connect, data, erase,
+        erase_member, invitations, link, live, login, oauth, operations, settings, staff, token, webhooks, widget,
     },
     readiness,
     sign_in::Role,
@@ -89,6 +89,8 @@ fn pages() -> Vec<Route> {
         Route::page(POST, "/settings", MEMBERS, ROWS, settings::save),
         Route::page(GET, "/data", MEMBERS, READS, data::page),
         Route::page(GET, "/data/mine.json", MEMBERS, READS, data::mine),
+        Route::page(GET, "/data/erase", ADMINS, READS, erase_member::page),
+        Route::page(POST, "/data/erase", ADMINS, Audit::Event("AccessRevoked"), erase_member::erase),
         Route::page(GET, "/webhooks", ADMINS, READS_AS_STAFF, webhooks::page),
         Route::page(POST, "/webhooks", ADMINS, ROWS, webhooks::add),
         Route::page(POST, "/webhooks/{id}/remove", ADMINS, ROWS, webhooks::remove),
@@ -127,6 +129,7 @@ fn api() -> Vec<Route> {
         Route::api(GET, "/api/v1/accounts/{id}/data", HELPING_KEYS, READS_AS_STAFF, routes!(json::data::data)),
         Route::api(GET, "/api/v1/accounts/{id}/history", STAFF_KEYS, READS_AS_STAFF, routes!(json::events::history)),
         Route::api(DELETE, "/api/v1/accounts/{id}", ADMIN_KEYS, ERASURE, routes!(json::accounts::erase)),
+        Route::api(POST, "/api/v1/members/erasure", ADMIN_KEYS, Audit::Event("AccessRevoked"), routes!(json::members::erase)),
         Route::api(POST, "/api/v1/accounts/{id}/check", HELPING_KEYS, ROWS, routes!(json::accounts::check)),
         Route::api(POST, "/api/v1/accounts/{id}/reconnect-link", HELPING_KEYS, ROWS, routes!(json::accounts::reconnect_link)),
         Route::api(GET, "/api/v1/accounts/{id}/widgets", KEYS, READS_AS_STAFF, routes!(json::widgets::list)),

@@ -4,7 +4,8 @@ use commands::{Commands, Context, Error};
 use domain::{AccountId, Authority};
 use engine::sql;
 
-use super::User;
+use super::{Role, User, Users};
+use crate::{app::App, error};
 
 /// What belongs to a member, and the condition of its rows.
 const ROWS: &[(&str, &str)] = &[
@@ -14,6 +15,25 @@ const ROWS: &[(&str, &str)] = &[
     ("mails", "user_id = $1"),
     ("users", "id = $1"),
 ];
+
+/// The tables that this deletes from: what is left of it in a server's files goes with `relight erase --scrub`.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(table, _)| *table)
+}
+
+/// Erases whoever signs in with an address.
+///
+/// # Errors
+/// [`error::Error::Rule`] when nobody does, or it is the only admin; as [`member`].
+pub async fn by_address(app: &App, address: &str, context: &Context) -> Result<(), error::Error> {
+    let users = Users::new(app.database().clone());
+    let rule = |text: &str| error::Error::Rule(text.to_owned());
+    let user = users.by_email(address).await?.ok_or_else(|| rule("Nobody signs in with this address."))?;
+    if user.role == Role::Admin && users.admins().await?.len() == 1 {
+        return Err(rule("This is the only admin: make somebody else one first."));
+    }
+    Ok(member(&app.commands, &user, context).await?)
+}
 
 /// Erases a member. Accounts stay with those who also see them.
 ///

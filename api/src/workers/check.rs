@@ -54,8 +54,8 @@ pub(super) async fn check(app: &App, job: &Job) -> Result<(), commands::Error> {
             }
             Ok(tx.commit().await?)
         }
-        Checked::Failed(token, Failed { verdict: Verdict::Expired(_), .. }) => {
-            refused(app, job.account, true).await?;
+        Checked::Failed(token, Failed { verdict: Verdict::Expired(_), words, .. }) => {
+            refused(app, job.account, true, &words).await?;
             // A newer token may have taken its place meanwhile; that one is asked about tomorrow.
             let newer = app.commands.usable(job.account).await?.is_some();
             end(app, job, Some((token, now)), newer).await

@@ -67,7 +67,7 @@ async fn unclear(app: &App, job: &Job, words: &str) -> Result<(), commands::Erro
 }
 
 /// Notes that a token was refused, which may be one of many.
-pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Result<(), commands::Error> {
+pub(super) async fn refused(app: &App, account: AccountId, clearly: bool, words: &str) -> Result<(), commands::Error> {
     let Some(shown) = accounts::account_for(app.database(), account, Viewer::Staff).await? else { return Ok(()) };
     let other = accounts::another_active(app.database(), account).await?;
     // With nobody left to ask, what Meta says clearly is believed.
@@ -79,7 +79,8 @@ pub(super) async fn refused(app: &App, account: AccountId, clearly: bool) -> Res
         worked: feeds::heard_since(app.database(), shown.connection, since).await?,
         all_held: other.is_some_and(|other| other.is_held),
     };
-    let opened = app.commands.token_refused(account, shown.connection, clearly, others, &admins(app).await?).await?;
+    let (said, admins) = ((clearly, words), admins(app).await?);
+    let opened = app.commands.token_refused(account, shown.connection, said, others, &admins).await?;
     if let Some(other) = other.filter(|_| opened) {
         // The first probe.
         jobs::ask_check(app.database(), other.account, app.commands.clock.now()).await?;
@@ -95,13 +96,13 @@ pub(super) async fn failed(app: &App, job: &Job, failed: Failed) -> Result<(), c
     let Failed { words, row, .. } = &failed;
     match failed.verdict {
         // The event that follows lets the account's work rest.
-        Verdict::Expired(_) => refused(app, job.account, true).await,
+        Verdict::Expired(_) => refused(app, job.account, true, words).await,
         Verdict::Unclear(_) => {
-            refused(app, job.account, false).await?;
+            refused(app, job.account, false, words).await?;
             unclear(app, job, words).await
         }
         Verdict::AppOrAccount(_) if shows_otherwise(app, job.account).await? => {
-            refused(app, job.account, false).await?;
+            refused(app, job.account, false, words).await?;
             unclear(app, job, words).await
         }
         // Others have just worked: it is a matter of this token, if it goes on.

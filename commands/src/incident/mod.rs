@@ -41,7 +41,7 @@ pub struct Incident {
     pub called: i64,
     /// The row of the table of answers that makes it the app's matter; `None`: many tokens were refused at once.
     pub cause: Option<String>,
-    /// What Meta said then, without what names anybody.
+    /// What Meta said then, without what names anybody; of many tokens, about the last one.
     pub words: Option<String>,
     /// Until when.
     pub closed_at: Option<DateTime<Utc>>,
@@ -91,19 +91,19 @@ impl Commands {
     /// # Errors
     /// When the database fails.
     pub async fn app_refused(&self, connection: Connection, failed: &Failed, admins: &[UserId]) -> Result<(), Error> {
-        if self.open(connection, (1, 1), Some(failed), admins).await? {
+        if self.open(connection, (1, 1), (Some(failed.row), &failed.words), admins).await? {
             let (app, row, words) = (connection.login(), failed.row, &failed.words);
             tracing::error!(event = "app.refused", app, row, words, "Meta refuses the app: an incident is open");
         }
         Ok(())
     }
 
-    /// Opens an incident and tells admins; whether there was none.
+    /// Opens an incident and tells admins; whether there was none. `cause`: the row by which the app itself is refused.
     async fn open(
         &self,
         connection: Connection,
         (hit, called): (i64, i64),
-        failed: Option<&Failed>,
+        (cause, words): (Option<&'static str>, &str),
         admins: &[UserId],
     ) -> Result<bool, Error> {
         let (now, incident) = (self.clock.now(), new_id().to_string());
@@ -115,8 +115,8 @@ impl Commands {
         .bind(now)
         .bind(hit)
         .bind(called)
-        .bind(failed.map(|failed| failed.row.to_owned()))
-        .bind(failed.map(|failed| failed.words.clone()))
+        .bind(cause)
+        .bind(words)
         .execute(&mut tx)
         .await?;
         if opened == 0 {

@@ -31,7 +31,8 @@ pub struct Others {
 
 impl Commands {
     /// Notes that Meta refused an account's token; opens an incident when that hits many. `clearly`: Meta said why, and it
-    /// is the person's matter. `admins`: to whom an incident is mailed. Whether one was opened.
+    /// is the person's matter. `words`: what it said, without what names anybody. `admins`: to whom an incident is mailed.
+    /// Whether one was opened.
     ///
     /// # Errors
     /// When the database fails.
@@ -39,7 +40,7 @@ impl Commands {
         &self,
         account: AccountId,
         connection: Connection,
-        clearly: bool,
+        (clearly, words): (bool, &str),
         others: Others,
         admins: &[UserId],
     ) -> Result<bool, Error> {
@@ -79,10 +80,16 @@ impl Commands {
         if hit < many || hit * 100 < guard.percent * called {
             return Ok(false);
         }
-        if !self.open(connection, (hit, called), None, admins).await? {
+        if !self.open(connection, (hit, called), (None, words), admins).await? {
             return Ok(false);
         }
-        tracing::error!(app = connection.login(), hit, called, "many tokens are refused at once: an incident is open");
+        tracing::error!(
+            app = connection.login(),
+            hit,
+            called,
+            words,
+            "many tokens are refused at once: an incident is open"
+        );
         Ok(true)
     }
 

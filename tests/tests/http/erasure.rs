@@ -10,7 +10,7 @@ use engine::{on_both_engines, sql};
 use reqwest::StatusCode;
 use sandbox::{Login, person::Consent};
 use serde_json::Value;
-use tests::{everything, relight::Relight, until};
+use tests::{browser::location, everything, relight::Relight, until};
 
 const LUMA: &str = "luma.ceramics";
 const KEN: &str = "Ken Sato";
@@ -117,6 +117,46 @@ on_both_engines! {
         relight.settled().await;
         assert_eq!((rows(&relight.holder(KEN)).await, rows(&tom).await), (0, 1));
         assert!(!relight.events(&account).await.contains(&"Expired".to_owned()), "Tom's grant stays");
+    }
+
+    async fn an_admin_erases_a_person_who_signs_in(engine: Engine) {
+        let relight = Relight::start(engine).await;
+        let owner = relight.signed_in("ann@example.com", Role::Owner).await;
+        let admin = relight.signed_in("root@example.com", Role::Admin).await;
+        let account = relight.connected(&owner, LUMA).await;
+        assert_eq!(owner.ask("/data/erase").await.status(), StatusCode::NOT_FOUND);
+        admin.open("/data").await.says("Erase a person");
+        // Asked twice, and told at the field what is wrong.
+        for (email, again, problem) in [
+            ("ann@example.com", "", "The two addresses differ"),
+            ("nobody@example.com", "nobody@example.com", "Nobody signs in with this address"),
+            ("root@example.com", "root@example.com", "This is the only admin"),
+        ] {
+            let fields = [("email", email), ("again", again)];
+            assert_eq!(admin.press("/data/erase", &fields).await.status(), StatusCode::SEE_OTHER);
+            admin.open("/data/erase").await.says(problem);
+        }
+        let fields = [("email", " Ann@example.com "), ("again", "Ann@example.com")];
+        assert_eq!(location(&admin.press("/data/erase", &fields).await), "/data");
+        admin.open("/data").await.says("Erased.");
+        let left = everything(relight.store().database()).await;
+        assert!(!left.contains("ann@example.com"), "{left}");
+        assert_eq!(location(&owner.ask("/accounts").await), "/login?next=%2Faccounts");
+        assert!(relight.events(&account).await.contains(&"AccessRevoked".to_owned()));
+        // By the API, with an admin's key alone.
+        relight.add_user("ben@example.com", Role::Owner).await;
+        let url = format!("{}/api/v1/members/erasure", relight.base);
+        for (role, email, status) in [
+            (Role::Service, "ben@example.com", StatusCode::FORBIDDEN),
+            (Role::Admin, "nobody@example.com", StatusCode::UNPROCESSABLE_ENTITY),
+            (Role::Admin, "ben@example.com", StatusCode::NO_CONTENT),
+        ] {
+            let key = relight.api_key(role).await;
+            let request = relight.browser().client.post(&url).bearer_auth(key);
+            let answer = request.json(&serde_json::json!({"email": email})).send().await.expect("answers");
+            assert_eq!(answer.status(), status, "{email} by {}", role.name());
+        }
+        assert!(!everything(relight.store().database()).await.contains("ben@example.com"));
     }
 
     async fn an_admin_is_asked_twice_before_an_account_is_erased(engine: Engine) {

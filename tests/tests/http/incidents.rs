@@ -61,7 +61,7 @@ on_both_engines! {
     async fn an_incident_expires_nobody_and_closes_by_itself(engine: Engine) {
         let (relight, owner, admin, accounts) = crowd(engine, &NAMES).await;
         restrict(&relight, &owner, &accounts).await;
-        admin.open("/operations").await.says("Incident: Instagram").says("held");
+        admin.open("/operations").await.says("Incident: Instagram").says("held").says("Meta answered with error");
         until("the admin's mail", async || relight.mails_to(ADMIN).len() == 1).await;
         // Hours of it.
         for _ in 0..12 {
@@ -194,7 +194,7 @@ on_both_engines! {
             let mut opened = false;
             for number in 0..refused {
                 let account = AccountId::new(commands::new_id());
-                opened = relight.commands().token_refused(account, Connection::Consumer, false, others, &[]).await.expect("noted");
+                opened = relight.commands().token_refused(account, Connection::Consumer, (false, "said"), others, &[]).await.expect("noted");
                 assert!(!opened || number + 1 == refused, "too early: {set:?}");
                 relight.pass(TimeDelta::minutes(minutes));
             }

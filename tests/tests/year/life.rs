@@ -238,6 +238,7 @@ impl Life {
             if told.reminded.abs_diff(expected.reminded) <= doubtful.reminders {
                 expected.reminded = told.reminded;
             }
+            expected.expired += told.expired.saturating_sub(expected.expired).min(doubtful.again);
             let silent = expected.expired.saturating_sub(told.expired).min(doubtful.pairs);
             (expected.expired, expected.recovered) = (expected.expired - silent, expected.recovered - silent);
             if told != expected {

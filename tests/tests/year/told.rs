@@ -31,6 +31,8 @@ impl Incident {
 pub(crate) struct Doubtful {
     /// Reminders whose moment fell into the same piece of time as the token's end, whichever came first, or into an incident.
     pub(crate) reminders: usize,
+    /// Tokens that had expired, and then expired for good: told with the first, or once more.
+    pub(crate) again: usize,
     /// Tokens that died and were back by themselves before the next look or within an incident: either both is told or
     /// nothing.
     pub(crate) pairs: usize,
@@ -91,15 +93,18 @@ impl Told {
         let (mut told, mut doubtful) = (Self::default(), Doubtful::default());
         let mut reminders = Reminders { told: Vec::new(), doubtful: 0, incidents };
         let mut expired_at: Option<DateTime<Utc>> = None;
+        let mut is_expired = false;
         let mut ends: Option<DateTime<Utc>> = None;
         let mut since = DateTime::<Utc>::MIN_UTC;
         for recorded in journal {
             let Event::Token(event) = recorded.event().expect("readable") else { continue };
             match event {
                 TokenEvent::Issued { grant, .. } => {
+                    is_expired = false;
                     (ends, since) = (grant.data_access.map(|end| end.ends_at), recorded.at);
                 }
                 TokenEvent::Refreshed { grant, .. } => {
+                    is_expired = false;
                     if ends.is_none() {
                         told.recovered += 1;
                     } else {
@@ -113,12 +118,15 @@ impl Told {
                     (ends, since) = (data_access.map(|end| end.ends_at), recorded.at);
                     reminders.moved(ends, recorded.at);
                 }
+                TokenEvent::Expired { .. } if is_expired => doubtful.again += 1,
                 TokenEvent::Expired { .. } => {
+                    is_expired = true;
                     (told.expired, expired_at) = (told.expired + 1, Some(recorded.at));
                     reminders.until(ends, since, recorded.at);
                     ends = None;
                 }
                 TokenEvent::Restored { data_access, .. } => {
+                    is_expired = false;
                     told.recovered += 1;
                     // The mail waited, for an incident's end or the next look, and then there was nothing to tell.
                     doubtful.pairs += usize::from(expired_at.is_some_and(|at| {

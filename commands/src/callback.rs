@@ -217,7 +217,7 @@ impl Commands {
     }
 }
 
-/// What the person is told of a login that Meta ended.
+/// The outcome of a login that Meta ended with an error.
 fn ended(attempt: &Attempt, why: Failure) -> Outcome {
     let app = attempt.connection.login();
     // By the browser's word alone: no ERROR line.

@@ -10,7 +10,7 @@ use meta::{Budget, MetaError};
 
 use crate::{Commands, Error, profiles};
 
-/// After how long an error that passes is met with another try, while somebody waits.
+/// Pauses before each retry of a temporary error, while a person waits for the answer.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
 
 /// The row of the domain's table by which an error is judged.
@@ -48,7 +48,7 @@ pub(crate) fn judge_and_pause(budget: &Budget, instagram_id: Option<&str>, error
     row
 }
 
-/// Asks again where an error passes: somebody waits.
+/// Calls Meta, with up to two retries of an error that passes.
 pub(crate) async fn retry_passing<T, F>(ask: impl Fn() -> F) -> Result<T, MetaError>
 where
     F: Future<Output = Result<T, MetaError>>,

@@ -1,4 +1,4 @@
-//! From a code to a login: what Meta is asked, and what the person is told where that leads to nothing.
+//! From an authorization code to a login: the calls of the exchange, and the outcome where one of them fails.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -13,6 +13,7 @@ use crate::{
     Commands, Outcome,
     judge::{facts, judge_and_pause, retry_passing},
     login::{Facts, Login},
+    outcome::is_partial,
     overdue::deadlines,
     pages,
 };
@@ -24,9 +25,9 @@ const DATA_ACCESS: TimeDelta = TimeDelta::days(90);
 /// A login that led to nothing.
 #[derive(Debug)]
 pub(crate) struct FailedLogin {
-    /// What the person is told.
+    /// How the attempt ends.
     pub(crate) outcome: Outcome,
-    /// The app-scoped id of whoever logged in, as far as Meta told it.
+    /// The app-scoped id of the person who logged in, if Meta returned it.
     pub(crate) grantor_id: Option<String>,
 }
 
@@ -37,7 +38,7 @@ impl From<Outcome> for FailedLogin {
 }
 
 impl Commands {
-    /// Exchanges a code and asks who it was; what the person must be told otherwise is the error.
+    /// Exchanges a code and asks who logged in.
     pub(crate) async fn log_in(&self, connection: Connection, code: &SecretString) -> Result<Login, FailedLogin> {
         match connection {
             Connection::Consumer => self.log_in_consumer(code).await,
@@ -149,7 +150,7 @@ impl Commands {
         retry_passing(ask).await.map_err(|error| self.told(connection, &error))
     }
 
-    /// What the person is told of what a call of a login met.
+    /// The outcome for an error that a call of a login met.
     fn told(&self, connection: Connection, error: &MetaError) -> Outcome {
         let Some(budget) = self.budget(connection) else { return Outcome::MetaUnavailable };
         let row = judge_and_pause(budget, None, error);
@@ -192,9 +193,9 @@ fn token_ends(
     )
 }
 
-/// What the person is told of a login that reaches no account.
+/// The outcome of a login that reaches no account.
 fn nothing_reached(found: pages::Reached) -> Outcome {
-    if found.is_partial() {
+    if is_partial(&found.left_out) {
         Outcome::MetaUnavailable
     } else if !found.left_out.is_empty() {
         Outcome::PagesRefused { pages: found.left_out }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     new_id,
-    outcome::{LeftOut, Why},
+    outcome::{LeftOut, is_partial},
 };
 
 /// What came of a login. Serialized only to be sealed.
@@ -68,7 +68,7 @@ impl Login {
 
     /// Whether there may be more accounts, about which Meta could not answer just now.
     pub(crate) fn is_partial(&self) -> bool {
-        self.facts.left_out.iter().any(|page| page.why == Why::Later)
+        is_partial(&self.facts.left_out)
     }
 
     /// The grant for one account, under a token id of its own.

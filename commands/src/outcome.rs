@@ -27,6 +27,11 @@ pub struct LeftOut {
     pub why: Why,
 }
 
+/// Whether a retry may reach more: Meta could not answer about some of them.
+pub(crate) fn is_partial(left_out: &[LeftOut]) -> bool {
+    left_out.iter().any(|left_out| left_out.why == Why::Later)
+}
+
 /// Why it could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

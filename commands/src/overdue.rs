@@ -74,7 +74,7 @@ impl Commands {
         Ok(current.is_some_and(|(_, current)| current.ran_out(self.clock.now()).is_some()))
     }
 
-    /// Meta told when a token ends: its deadlines move, and where one that was told is over, it expires. Whether it goes on.
+    /// Takes the deadlines that Meta returned for a token, and expires it where one of them is over. Whether it is still usable.
     pub(crate) async fn told_deadlines(
         &self,
         account: AccountId,

@@ -102,11 +102,6 @@ impl Reached {
         let name = if page.name.is_empty() { page.id } else { page.name };
         self.left_out.push(LeftOut { page: Some(name), why });
     }
-
-    /// Whether Meta could not answer about some of them, which passes.
-    pub fn is_partial(&self) -> bool {
-        self.left_out.iter().any(|page| page.why == Why::Later)
-    }
 }
 
 /// A login whose Pages are looked for.

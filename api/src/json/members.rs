@@ -21,7 +21,7 @@ pub struct Member {
 }
 
 /// Erases a person who signs in: their sign-in, sessions, rights on accounts, invitations and mails are deleted for good. Accounts
-/// stay with everybody else who has a right on them. The journal keeps its facts, which name nobody.
+/// stay with everybody else who has a right on them. The journal keeps its events, which hold no personal data.
 #[utoipa::path(post, operation_id = "erase_member", path = "/members/erasure", tag = "members", request_body = Member,
     responses((status = 204, description = "They are erased.")))]
 pub async fn erase(State(app): State<App>, caller: Caller, Body(member): Body<Member>) -> Result<StatusCode, Error> {

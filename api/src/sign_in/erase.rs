@@ -21,16 +21,16 @@ pub fn tables() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|(table, _)| *table)
 }
 
-/// Erases whoever signs in with an address.
+/// Erases the person who signs in with an address.
 ///
 /// # Errors
-/// [`error::Error::Rule`] when nobody does, or it is the only admin; as [`member`].
+/// [`error::Error::Rule`] when there is no such person, or it is the only admin; as [`member`].
 pub async fn by_address(app: &App, address: &str, context: &Context) -> Result<(), error::Error> {
     let users = Users::new(app.database().clone());
     let rule = |text: &str| error::Error::Rule(text.to_owned());
-    let user = users.by_email(address).await?.ok_or_else(|| rule("Nobody signs in with this address."))?;
+    let user = users.by_email(address).await?.ok_or_else(|| rule("There is no user with this address."))?;
     if user.role == Role::Admin && users.admins().await?.len() == 1 {
-        return Err(rule("This is the only admin: make somebody else one first."));
+        return Err(rule("This is the only admin. Make another person an admin first."));
     }
     Ok(member(&app.commands, &user, context).await?)
 }

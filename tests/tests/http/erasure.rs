@@ -129,7 +129,7 @@ on_both_engines! {
         // Asked twice, and told at the field what is wrong.
         for (email, again, problem) in [
             ("ann@example.com", "", "The two addresses differ"),
-            ("nobody@example.com", "nobody@example.com", "Nobody signs in with this address"),
+            ("nobody@example.com", "nobody@example.com", "There is no user with this address"),
             ("root@example.com", "root@example.com", "This is the only admin"),
         ] {
             let fields = [("email", email), ("again", again)];

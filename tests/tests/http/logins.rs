@@ -31,6 +31,14 @@ fn facts(relight: &Relight, holder: &str, fields: &Value) -> Value {
     json!({ "data": data })
 }
 
+/// A Relight that asks for the Pages of a person's businesses as well.
+async fn with_businesses(engine: engine::testing::Engine) -> Relight {
+    Relight::start_with(engine, |config| {
+        config.facebook.extra_permissions = vec!["business_management".to_owned()];
+    })
+    .await
+}
+
 on_both_engines! {
     async fn each_error_during_a_login_has_its_code(engine: Engine) {
         let relight = Relight::start(engine).await;
@@ -180,9 +188,7 @@ on_both_engines! {
     }
 
     async fn lists_of_businesses_and_pages_are_read_to_the_last_page(engine: Engine) {
-        let relight = Relight::start_with(engine, |config| {
-            config.facebook.extra_permissions = vec!["business_management".to_owned()];
-        }).await;
+        let relight = with_businesses(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let holder = relight.holder(MIA);
         let pages = relight.sandbox.world().people[&holder].pages.clone();
@@ -238,9 +244,7 @@ on_both_engines! {
     }
 
     async fn a_list_that_meta_cannot_give_just_now_is_told_as_that(engine: Engine) {
-        let relight = Relight::start_with(engine, |config| {
-            config.facebook.extra_permissions = vec!["business_management".to_owned()];
-        }).await;
+        let relight = with_businesses(engine).await;
         let owner = relight.signed_in("ann@example.com", Role::Owner).await;
         let holder = relight.holder(MIA);
         let pages = relight.sandbox.world().people[&holder].pages.clone();
